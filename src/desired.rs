@@ -1,0 +1,107 @@
+//! What a cluster should be: the merged, validated settings, without passwords.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{ClusterName, Member, Namespace};
+
+/// One cluster as its user wants it. Stored in the spec ConfigMap, so that later verbs need no local file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// Prefix of every object's name.
+    pub cluster: ClusterName,
+    /// Namespace of every object.
+    pub namespace: Namespace,
+    /// Number of permanent nodes, at least 1.
+    pub nodes: u32,
+    /// Image of the Galera nodes and the seed.
+    pub mariadb_image: String,
+    /// Image of the proxy.
+    pub haproxy_image: String,
+    /// `Always`, `IfNotPresent` or `Never`.
+    pub image_pull_policy: String,
+    /// Names of Secrets with registry credentials.
+    pub image_pull_secrets: Vec<String>,
+    /// Storage class of the data volumes; `None` takes the cluster's default class.
+    pub storage_class: Option<String>,
+    /// Size of each data volume, a Kubernetes quantity.
+    pub volume_size: String,
+    /// Database that the seed creates.
+    pub database: Option<String>,
+    /// User with all rights on `database`, created by the seed.
+    pub user: Option<String>,
+    /// How the proxy spreads connections.
+    pub proxy_mode: ProxyMode,
+    /// Number of proxy pods.
+    pub proxy_replicas: u32,
+    /// Size of `gcache`, in Galera's notation (`256M`): the writes that an absent node can catch up by IST.
+    pub gcache_size: String,
+    /// Requests and limits of the mariadbd container, such as `cpu` → `500m`.
+    pub resources: Resources,
+    /// Node labels that the pods' hosts must have.
+    pub node_selector: BTreeMap<String, String>,
+    /// Options for `[mysqld]`, beside those that galeractl owns.
+    pub mysqld: BTreeMap<String, String>,
+}
+
+/// Requests and limits of the mariadbd container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// What the scheduler sets aside.
+    pub requests: BTreeMap<String, String>,
+    /// What the kernel enforces.
+    pub limits: BTreeMap<String, String>,
+}
+
+/// How the proxy's port 3306 chooses a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyMode {
+    /// All connections go to one healthy node, the others stand by: no certification conflicts.
+    SingleWriter,
+    /// Connections go to the node with the fewest.
+    MultiWriter,
+}
+
+impl Desired {
+    /// The permanent nodes in order.
+    pub fn members(&self) -> impl DoubleEndedIterator<Item = Member> + use<> {
+        (1..=self.nodes).map(Member::Node)
+    }
+}
+
+/// A password or other text that must not be shown: `Debug` and `Display` print stars.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself; every caller is a place to look at in a review.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Passwords that the settings give; those that are missing are generated when the Secret is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Passwords {
+    /// Of `root`.
+    pub root: Option<Hidden>,
+    /// Of [`Desired::user`].
+    pub user: Option<Hidden>,
+    /// Of the backup user.
+    pub backup: Option<Hidden>,
+}

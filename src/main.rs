@@ -1,0 +1,3 @@
+//! Entry point of the `galeractl` binary.
+
+fn main() {}

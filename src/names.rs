@@ -1,0 +1,318 @@
+//! Names of everything that belongs to one cluster, derived from its name alone.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Value of the label `app.kubernetes.io/managed-by` and the field manager of server-side apply.
+pub const MANAGER: &str = "galeractl";
+/// Value of the label `app.kubernetes.io/name` on every object of every cluster.
+pub const APP: &str = "mariadb-galera";
+/// Label that holds the cluster's name.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+/// Label that holds an object's [`Role`].
+pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+/// Label that holds [`APP`].
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// Label that holds [`MANAGER`].
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Label that holds a [`Member`]'s short name (`seed`, `node1`, …).
+pub const MEMBER_LABEL: &str = "galeractl.dev/member";
+/// Annotation on a claim: state uuid of the Galera cluster whose data the volume holds.
+pub const UUID_ANNOTATION: &str = "galeractl.dev/cluster-uuid";
+
+/// Longest cluster name: `<c>-galera-node99` has to stay within the 52 characters that leave room for the
+/// revision hash which Kubernetes appends to a StatefulSet's name in a label of at most 63.
+pub const MAX_CLUSTER_NAME: usize = 38;
+/// `MariaDB` refuses a longer `wsrep_cluster_name`.
+const MAX_GROUP_NAME: usize = 32;
+
+/// Why a name was refused, in words that name the rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidName(String);
+
+/// Name of a cluster: a DNS label that starts with a letter, at most [`MAX_CLUSTER_NAME`] characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClusterName(String);
+
+/// Name of a Kubernetes namespace: a DNS label of at most 63 characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Namespace(String);
+
+/// What an object is part of; the value of [`COMPONENT_LABEL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The one-shot pod that bootstraps the cluster.
+    Seed,
+    /// A permanent Galera node.
+    Node,
+    /// The load balancer in front of the nodes.
+    Proxy,
+    /// Objects of the cluster as a whole: Secret, ConfigMaps, Lease.
+    Cluster,
+    /// A pod that looks into a volume while the cluster is down.
+    Inspector,
+}
+
+impl Role {
+    /// The label's value.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::Node => "node",
+            Self::Proxy => "haproxy",
+            Self::Cluster => "cluster",
+            Self::Inspector => "inspector",
+        }
+    }
+}
+
+/// One Galera member: the seed, or permanent node 1, 2, ….
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Member {
+    /// The temporary first member.
+    Seed,
+    /// Permanent node, counted from 1.
+    Node(u32),
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seed => f.write_str("seed"),
+            Self::Node(index) => write!(f, "node{index}"),
+        }
+    }
+}
+
+impl FromStr for Member {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        if text == "seed" {
+            return Ok(Self::Seed);
+        }
+        text.strip_prefix("node")
+            .and_then(|index| index.parse().ok())
+            .filter(|index| *index > 0)
+            .map(Self::Node)
+            .ok_or_else(|| InvalidName(format!("`{text}` is no member; expected `seed` or `node1`, `node2`, …")))
+    }
+}
+
+impl TryFrom<String> for Member {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<Member> for String {
+    fn from(member: Member) -> Self {
+        member.to_string()
+    }
+}
+
+fn dns_label(what: &str, text: &str, max: usize) -> Result<(), InvalidName> {
+    let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let problem = if text.is_empty() {
+        "is empty".to_owned()
+    } else if text.len() > max {
+        format!("has {} characters, at most {max} are allowed", text.len())
+    } else if let Some(bad) = text.chars().find(|c| !ok(*c)) {
+        format!("contains `{}`; only a-z, 0-9 and `-` are allowed", bad.escape_default())
+    } else if text.starts_with('-') || text.ends_with('-') {
+        "starts or ends with `-`".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(InvalidName(format!("{what} `{}` {problem}", text.escape_default())))
+}
+
+impl FromStr for ClusterName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        dns_label("cluster name", text, MAX_CLUSTER_NAME)?;
+        if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
+            return Err(InvalidName(format!("cluster name `{text}` does not start with a letter")));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl FromStr for Namespace {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        dns_label("namespace", text, 63).map(|()| Self(text.to_owned()))
+    }
+}
+
+macro_rules! string_like {
+    ($type:ty) => {
+        impl TryFrom<String> for $type {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl $type {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+string_like!(ClusterName);
+string_like!(Namespace);
+
+impl ClusterName {
+    fn part(&self, suffix: &str) -> String {
+        format!("{}-galera-{suffix}", self.0)
+    }
+
+    /// Name shared by a member's Service and its StatefulSet (or, for the seed, Pod); also `wsrep_node_name`.
+    #[must_use]
+    pub fn member(&self, member: Member) -> String {
+        self.part(&member.to_string())
+    }
+
+    /// Name of the pod in which a member's mariadbd runs.
+    #[must_use]
+    pub fn pod(&self, member: Member) -> String {
+        match member {
+            Member::Seed => self.member(member),
+            Member::Node(_) => format!("{}-0", self.member(member)),
+        }
+    }
+
+    /// Claim of a member's data volume.
+    #[must_use]
+    pub fn claim(&self, member: Member) -> String {
+        format!("{}-volume-claim", self.member(member))
+    }
+
+    /// Pod that looks into a member's volume while the cluster is down.
+    #[must_use]
+    pub fn inspector(&self, member: Member) -> String {
+        self.part(&format!("inspect-{member}"))
+    }
+
+    /// Deployment, Service, ConfigMap and disruption budget of the proxy.
+    #[must_use]
+    pub fn proxy(&self) -> String {
+        self.part("haproxy")
+    }
+
+    /// Disruption budget of the permanent nodes.
+    #[must_use]
+    pub fn nodes_budget(&self) -> String {
+        self.part("nodes")
+    }
+
+    /// Secret with all passwords.
+    #[must_use]
+    pub fn credentials(&self) -> String {
+        self.part("credentials")
+    }
+
+    /// ConfigMap with the start scripts and the server configuration.
+    #[must_use]
+    pub fn config(&self) -> String {
+        self.part("config")
+    }
+
+    /// ConfigMap with the merged desired state and what is recorded about the cluster.
+    #[must_use]
+    pub fn spec(&self) -> String {
+        self.part("spec")
+    }
+
+    /// Lease that admits one mutating run at a time.
+    #[must_use]
+    pub fn lock(&self) -> String {
+        self.part("lock")
+    }
+
+    /// `wsrep_cluster_name`: a group name that differs between namespaces, so that two clusters on one flat
+    /// network refuse each other. Long names are cut and made unique by a hash.
+    #[must_use]
+    pub fn group(&self, namespace: &Namespace) -> String {
+        let full = format!("{namespace}.{self}");
+        if full.len() <= MAX_GROUP_NAME {
+            return full;
+        }
+        let hash = full
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        format!("{}-{:08x}", &full[..MAX_GROUP_NAME - 9], hash & 0xffff_ffff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_follow_the_seed() {
+        let c: ClusterName = "tier1".parse().unwrap();
+        assert_eq!(c.claim(Member::Seed), "tier1-galera-seed-volume-claim");
+        assert_eq!(c.claim(Member::Node(3)), "tier1-galera-node3-volume-claim");
+        assert_eq!(c.pod(Member::Seed), "tier1-galera-seed");
+        assert_eq!(c.pod(Member::Node(1)), "tier1-galera-node1-0");
+        assert_eq!(c.proxy(), "tier1-galera-haproxy");
+    }
+
+    #[test]
+    fn refused_names_say_why() {
+        let why = |name: &str| name.parse::<ClusterName>().unwrap_err().to_string();
+        assert_eq!(why(""), "cluster name `` is empty");
+        assert_eq!(why("Shop"), "cluster name `Shop` contains `S`; only a-z, 0-9 and `-` are allowed");
+        assert_eq!(why("1shop"), "cluster name `1shop` does not start with a letter");
+        assert_eq!(why("shop-"), "cluster name `shop-` starts or ends with `-`");
+        assert!(why(&"a".repeat(39)).ends_with("has 39 characters, at most 38 are allowed"));
+        assert!("node0".parse::<Member>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn group_names_fit_and_tell_clusters_apart(a in "[a-z]{1,38}", b in "[a-z]{1,38}", ns in "[a-z]{1,63}") {
+            let ns: Namespace = ns.parse().unwrap();
+            let (x, y): (ClusterName, ClusterName) = (a.parse().unwrap(), b.parse().unwrap());
+            prop_assert!(x.group(&ns).len() <= MAX_GROUP_NAME);
+            prop_assert_eq!(x == y, x.group(&ns) == y.group(&ns));
+        }
+
+        #[test]
+        fn members_round_trip(index in 1_u32..10_000) {
+            let node = Member::Node(index);
+            prop_assert_eq!(node.to_string().parse::<Member>().unwrap(), node);
+        }
+    }
+}
