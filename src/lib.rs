@@ -6,4 +6,6 @@ pub mod desired;
 pub mod engine;
 pub mod error;
 pub mod exit;
+pub mod manifests;
 pub mod names;
+pub mod wsrep;

@@ -1,0 +1,131 @@
+//! Configuration that pods mount: server options and scripts, what is recorded about the cluster, passwords.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+
+use super::labels::meta;
+use crate::desired::Desired;
+use crate::names::Role;
+use crate::wsrep::Uuid;
+
+/// Keys of the spec ConfigMap that pods see as files.
+pub const STATE_KEYS: [&str; 3] = [FORMED_KEY, MEMBERS_KEY, UUID_KEY];
+/// `true` once all nodes have been Synced: from then on a node joins by itself.
+pub const FORMED_KEY: &str = "formed";
+/// Service names of the permanent nodes, one a line.
+pub const MEMBERS_KEY: &str = "members";
+/// State uuid of the Galera cluster, empty until it is known.
+pub const UUID_KEY: &str = "uuid";
+/// The desired state as JSON.
+pub const SPEC_KEY: &str = "spec.json";
+
+/// Secret keys.
+pub const ROOT_PASSWORD: &str = "root-password";
+/// Password of the application's user.
+pub const USER_PASSWORD: &str = "user-password";
+/// Password of galeractl's own user, which can read status and write one table.
+pub const OWN_PASSWORD: &str = "galeractl-password";
+/// Password of the backup user.
+pub const BACKUP_PASSWORD: &str = "backup-password";
+
+/// What galeractl has found out about a cluster and keeps in the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Whether all nodes have been Synced once.
+    pub formed: bool,
+    /// The group's state uuid.
+    pub uuid: Option<Uuid>,
+}
+
+/// Server options. What the user gives comes first, so that what correctness needs has the last word.
+#[must_use]
+pub fn server_options(desired: &Desired) -> String {
+    let mut text = "[mysqld]\n".to_owned();
+    for (key, value) in &desired.mysqld {
+        let _ = if value.is_empty() { writeln!(text, "{key}") } else { writeln!(text, "{key}={value}") };
+    }
+    let gcache = &desired.gcache_size;
+    let _ = write!(
+        text,
+        "port=3306\nbind_address=*\nskip_name_resolve=ON\nhost_cache_size=0\ntmpdir=/tmp\n\
+         binlog_format=ROW\ndefault_storage_engine=InnoDB\ninnodb_autoinc_lock_mode=2\ninnodb_doublewrite=1\n\
+         innodb_flush_log_at_trx_commit=1\nwsrep_on=ON\nwsrep_retry_autocommit=3\nwsrep_ignore_apply_errors=0\n\
+         wsrep_provider_options=\"gcache.size={gcache};gcache.recover=yes;pc.recovery=true;pc.wait_prim_timeout=PT5M;\
+         evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.1S;evs.join_retrans_period=PT0.2S;\
+         gmcast.listen_addr=tcp://0.0.0.0:4567\"\n\n\
+         [sst]\nsockopt=retry=100,interval=0.1\n"
+    );
+    text
+}
+
+/// ConfigMap with the start scripts and the server options.
+#[must_use]
+pub fn config_map(desired: &Desired) -> ConfigMap {
+    let data = [
+        ("start.sh", include_str!("scripts/start.sh")),
+        ("health.sh", include_str!("scripts/health.sh")),
+        ("notify.sh", include_str!("scripts/notify.sh")),
+        ("inspect.sh", include_str!("scripts/inspect.sh")),
+    ];
+    let mut data: BTreeMap<String, String> = data.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
+    data.insert("server.cnf".to_owned(), server_options(desired));
+    ConfigMap {
+        metadata: meta(desired, desired.cluster.config(), Role::Cluster),
+        data: Some(data),
+        ..ConfigMap::default()
+    }
+}
+
+/// ConfigMap with the desired state and the record.
+#[must_use]
+pub fn spec_map(desired: &Desired, record: &Record) -> ConfigMap {
+    let members = desired.members().map(|member| desired.cluster.member(member) + "\n").collect();
+    let spec =
+        serde_json::to_string_pretty(desired).unwrap_or_else(|error| unreachable!("desired state as JSON: {error}"));
+    let data = [
+        (FORMED_KEY, record.formed.to_string()),
+        (MEMBERS_KEY, members),
+        (UUID_KEY, record.uuid.map(|uuid| uuid.to_string()).unwrap_or_default()),
+        (SPEC_KEY, spec),
+    ];
+    ConfigMap {
+        metadata: meta(desired, desired.cluster.spec(), Role::Cluster),
+        data: Some(data.map(|(key, text)| (key.to_owned(), text)).into()),
+        ..ConfigMap::default()
+    }
+}
+
+/// Reads back what [`spec_map`] wrote.
+///
+/// # Errors
+/// A sentence that names the key which is missing or cannot be understood.
+pub fn read_spec_map(map: &ConfigMap) -> Result<(Desired, Record), String> {
+    let name = map.metadata.name.as_deref().unwrap_or_default();
+    let get = |key: &str| {
+        let value = map.data.as_ref().and_then(|data| data.get(key));
+        value.ok_or_else(|| format!("configmap/{name} has no key `{key}`"))
+    };
+    let desired =
+        serde_json::from_str(get(SPEC_KEY)?).map_err(|error| format!("configmap/{name}, key `{SPEC_KEY}`: {error}"))?;
+    let uuid = get(UUID_KEY)?;
+    let uuid = match uuid.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| format!("configmap/{name}, key `{UUID_KEY}`: `{text}` is no uuid"))?),
+    };
+    Ok((desired, Record { formed: get(FORMED_KEY)? == "true", uuid }))
+}
+
+/// Secret with all passwords, by [`ROOT_PASSWORD`] and its siblings.
+#[must_use]
+pub fn credentials(desired: &Desired, passwords: &BTreeMap<&str, String>) -> Secret {
+    let data = passwords.iter().map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec()))).collect();
+    Secret {
+        metadata: meta(desired, desired.cluster.credentials(), Role::Cluster),
+        type_: Some("Opaque".to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}

@@ -1,0 +1,156 @@
+//! Pods of Galera members: the one-shot seed, the permanent nodes, and the inspector of a stopped member's volume.
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
+use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, PodSpec, PodTemplateSpec, Volume, VolumeMount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::labels::{matching, member_meta, member_selector, meta};
+use super::pod::{
+    MARIADB_UID, apart, base, claimed, config_files, confined, env, env_field, http_probe, mount, port, requirements,
+    scratch, secret_files,
+};
+use crate::desired::Desired;
+use crate::names::{MEMBER_LABEL, Member, Role};
+
+/// Container in which mariadbd runs, in every member's pod.
+pub const CONTAINER: &str = "mariadb";
+/// Port of a member's health endpoint (`/ready`, `/live`, `/state`).
+pub const HEALTH_PORT: u16 = 9200;
+/// A mariadb donor may need minutes to finish a transfer before it can leave.
+const GRACE_SECONDS: i64 = 300;
+
+/// The seed: a bare Pod that is never restarted, so it bootstraps at most once.
+#[must_use]
+pub fn seed(desired: &Desired) -> Pod {
+    let mut spec = member_pod(desired, Member::Seed);
+    spec.restart_policy = Some("Never".to_owned());
+    spec.volumes.get_or_insert_default().push(secret_files("secrets", desired.cluster.credentials()));
+    for container in &mut spec.containers {
+        container.volume_mounts.get_or_insert_default().push(mount("secrets", "/galeractl/secrets", true));
+        container.env.get_or_insert_default().extend([
+            env("GALERA_DATABASE", desired.database.clone().unwrap_or_default()),
+            env("GALERA_USER", desired.user.clone().unwrap_or_default()),
+        ]);
+        container.liveness_probe = None;
+    }
+    Pod {
+        metadata: member_meta(desired, desired.cluster.pod(Member::Seed), Member::Seed),
+        spec: Some(spec),
+        ..Pod::default()
+    }
+}
+
+/// A permanent node: a StatefulSet of one, whose pod needs nothing but its volume and its peers to come back.
+#[must_use]
+pub fn node(desired: &Desired, member: Member) -> StatefulSet {
+    let name = desired.cluster.member(member);
+    let template_meta = member_meta(desired, name.clone(), member);
+    StatefulSet {
+        metadata: template_meta.clone(),
+        spec: Some(StatefulSetSpec {
+            replicas: Some(1),
+            service_name: Some(name),
+            selector: matching(member_selector(desired, member)),
+            // Restarts are ordered by someone who looks at the group, never by a change of the template.
+            update_strategy: Some(StatefulSetUpdateStrategy {
+                type_: Some("OnDelete".to_owned()),
+                ..Default::default()
+            }),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: template_meta.labels, ..ObjectMeta::default() }),
+                spec: Some(PodSpec { affinity: Some(apart(desired, Role::Node)), ..member_pod(desired, member) }),
+            },
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    }
+}
+
+/// A pod that prints what a member's volume holds.
+#[must_use]
+pub fn inspector(desired: &Desired, member: Member) -> Pod {
+    let mut metadata = meta(desired, desired.cluster.inspector(member), Role::Inspector);
+    metadata.labels.get_or_insert_default().insert(MEMBER_LABEL.to_owned(), member.to_string());
+    let mut spec = base(desired, MARIADB_UID);
+    spec.restart_policy = Some("Never".to_owned());
+    spec.termination_grace_period_seconds = Some(5);
+    spec.volumes = Some(vec![
+        claimed("data", desired.cluster.claim(member)),
+        config_files("scripts", desired.cluster.config(), 0o555, &[]),
+    ]);
+    spec.containers = vec![Container {
+        name: "inspect".to_owned(),
+        image: Some(desired.mariadb_image.clone()),
+        image_pull_policy: Some(desired.image_pull_policy.clone()),
+        command: Some(script("inspect.sh")),
+        env: Some(vec![env("GALERA_MEMBER", member.to_string())]),
+        volume_mounts: Some(vec![mount("data", "/var/lib/mysql", true), mount("scripts", "/galeractl/scripts", true)]),
+        security_context: Some(confined()),
+        ..Container::default()
+    }];
+    Pod { metadata, spec: Some(spec), ..Pod::default() }
+}
+
+fn script(name: &str) -> Vec<String> {
+    vec!["/bin/bash".to_owned(), format!("/galeractl/scripts/{name}")]
+}
+
+fn member_pod(desired: &Desired, member: Member) -> PodSpec {
+    PodSpec {
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        volumes: Some(volumes(desired, member)),
+        containers: vec![Container {
+            name: CONTAINER.to_owned(),
+            image: Some(desired.mariadb_image.clone()),
+            image_pull_policy: Some(desired.image_pull_policy.clone()),
+            command: Some(script("start.sh")),
+            env: Some(environment(desired, member)),
+            ports: Some(vec![
+                port("mysql", 3306),
+                port("galera", 4567),
+                port("ist", 4568),
+                port("sst", 4444),
+                port("health", i32::from(HEALTH_PORT)),
+            ]),
+            volume_mounts: Some(mounts()),
+            resources: requirements(&desired.resources),
+            security_context: Some(confined()),
+            readiness_probe: Some(http_probe("/ready", i32::from(HEALTH_PORT), 5, 3, 2)),
+            // Two minutes of having left the group for good; a transfer, however long, never counts.
+            liveness_probe: Some(http_probe("/live", i32::from(HEALTH_PORT), 10, 5, 12)),
+            ..Container::default()
+        }],
+        ..base(desired, MARIADB_UID)
+    }
+}
+
+fn environment(desired: &Desired, member: Member) -> Vec<EnvVar> {
+    vec![
+        env("GALERA_MEMBER", member.to_string()),
+        env("GALERA_NODE_NAME", desired.cluster.member(member)),
+        env("GALERA_SEED_NAME", desired.cluster.member(Member::Seed)),
+        env("GALERA_GROUP", desired.cluster.group(&desired.namespace)),
+        env_field("POD_IP", "status.podIP"),
+        env_field("POD_UID", "metadata.uid"),
+    ]
+}
+
+fn volumes(desired: &Desired, member: Member) -> Vec<Volume> {
+    vec![
+        claimed("data", desired.cluster.claim(member)),
+        config_files("scripts", desired.cluster.config(), 0o555, &[]),
+        config_files("state", desired.cluster.spec(), 0o444, &super::config::STATE_KEYS),
+        scratch("run"),
+        scratch("tmp"),
+    ]
+}
+
+fn mounts() -> Vec<VolumeMount> {
+    vec![
+        mount("data", "/var/lib/mysql", false),
+        mount("scripts", "/galeractl/scripts", true),
+        mount("state", "/galeractl/state", true),
+        mount("run", "/run/galeractl", false),
+        mount("tmp", "/tmp", false),
+    ]
+}

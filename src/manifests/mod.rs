@@ -1,0 +1,48 @@
+//! Manifests: pure functions from the desired state to Kubernetes objects.
+
+pub mod config;
+pub mod labels;
+pub mod member;
+pub mod object;
+pub mod pod;
+pub mod proxy;
+pub mod services;
+pub mod volumes;
+
+pub use object::Object;
+
+use crate::desired::Desired;
+use crate::names::{Member, Role};
+
+/// Step 1: a claim for the seed and one for every node.
+#[must_use]
+pub fn claims(desired: &Desired, with_seed: bool) -> Vec<Object> {
+    let seed = with_seed.then_some(Member::Seed);
+    seed.into_iter().chain(desired.members()).map(|member| Object::of(&volumes::claim(desired, member))).collect()
+}
+
+/// Step 2: the seed and its address.
+#[must_use]
+pub fn seed(desired: &Desired) -> Vec<Object> {
+    vec![Object::of(&services::member(desired, Member::Seed)), Object::of(&member::seed(desired))]
+}
+
+/// Step 3: every node's address and StatefulSet, and the budget that protects them.
+#[must_use]
+pub fn nodes(desired: &Desired) -> Vec<Object> {
+    let mut objects: Vec<Object> = desired.members().map(|node| Object::of(&services::member(desired, node))).collect();
+    objects.extend(desired.members().map(|node| Object::of(&member::node(desired, node))));
+    objects.push(Object::of(&volumes::budget(desired, desired.cluster.nodes_budget(), Role::Node)));
+    objects
+}
+
+/// Step 4: the proxy.
+#[must_use]
+pub fn proxy(desired: &Desired) -> Vec<Object> {
+    vec![
+        Object::of(&proxy::config_map(desired)),
+        Object::of(&services::proxy(desired)),
+        Object::of(&proxy::deployment(desired)),
+        Object::of(&volumes::budget(desired, desired.cluster.proxy(), Role::Proxy)),
+    ]
+}

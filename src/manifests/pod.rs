@@ -1,0 +1,175 @@
+//! Building blocks of pods that a namespace with the `restricted` Pod Security Standard accepts.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Affinity, Capabilities, ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+    HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector, PersistentVolumeClaimVolumeSource,
+    PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile,
+    SecretVolumeSource, SecurityContext, Volume, VolumeMount, WeightedPodAffinityTerm,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::labels::{matching, selector};
+use crate::desired::{Desired, Resources};
+use crate::names::Role;
+
+/// Numeric user of the mariadb image (and group, and owner of volumes).
+pub const MARIADB_UID: i64 = 999;
+/// Numeric user of the haproxy image.
+pub const HAPROXY_UID: i64 = 99;
+
+/// What every pod has in common: an unprivileged user, no service account token, the user's scheduling wishes.
+#[must_use]
+pub fn base(desired: &Desired, uid: i64) -> PodSpec {
+    let some_map = |map: &BTreeMap<String, String>| (!map.is_empty()).then(|| map.clone());
+    PodSpec {
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        security_context: Some(PodSecurityContext {
+            run_as_user: Some(uid),
+            run_as_group: Some(uid),
+            run_as_non_root: Some(true),
+            fs_group: Some(uid),
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+            ..PodSecurityContext::default()
+        }),
+        node_selector: some_map(&desired.node_selector),
+        image_pull_secrets: (!desired.image_pull_secrets.is_empty()).then(|| {
+            desired.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect()
+        }),
+        ..PodSpec::default()
+    }
+}
+
+/// No privileges, no capabilities, a root file system that cannot be written.
+#[must_use]
+pub fn confined() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
+        ..SecurityContext::default()
+    }
+}
+
+/// Requests and limits as Kubernetes writes them.
+#[must_use]
+pub fn requirements(resources: &Resources) -> Option<ResourceRequirements> {
+    let quantities = |map: &BTreeMap<String, String>| {
+        (!map.is_empty()).then(|| map.iter().map(|(key, value)| (key.clone(), Quantity(value.clone()))).collect())
+    };
+    let (requests, limits) = (quantities(&resources.requests), quantities(&resources.limits));
+    (requests.is_some() || limits.is_some()).then(|| ResourceRequirements {
+        requests,
+        limits,
+        ..ResourceRequirements::default()
+    })
+}
+
+/// A plain environment variable.
+#[must_use]
+pub fn env(name: &str, value: impl Into<String>) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value.into()), ..EnvVar::default() }
+}
+
+/// An environment variable taken from a field of the pod, such as `status.podIP`.
+#[must_use]
+pub fn env_field(name: &str, path: &str) -> EnvVar {
+    let field_ref = Some(ObjectFieldSelector { field_path: path.to_owned(), ..ObjectFieldSelector::default() });
+    EnvVar {
+        name: name.to_owned(),
+        value_from: Some(EnvVarSource { field_ref, ..EnvVarSource::default() }),
+        ..EnvVar::default()
+    }
+}
+
+/// A named TCP port.
+#[must_use]
+pub fn port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort { name: Some(name.to_owned()), container_port: number, ..ContainerPort::default() }
+}
+
+/// Where a volume appears in a container.
+#[must_use]
+pub fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
+}
+
+/// Scratch space that lives as long as the pod.
+#[must_use]
+pub fn scratch(name: &str) -> Volume {
+    Volume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
+}
+
+/// A ConfigMap as files; `keys` empty takes all of them.
+#[must_use]
+pub fn config_files(name: &str, config_map: String, mode: i32, keys: &[&str]) -> Volume {
+    let item = |key: &&str| KeyToPath { key: (*key).to_owned(), path: (*key).to_owned(), mode: None };
+    Volume {
+        name: name.to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: config_map,
+            default_mode: Some(mode),
+            items: (!keys.is_empty()).then(|| keys.iter().map(item).collect()),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A Secret as files that only the pod's user and group can read.
+#[must_use]
+pub fn secret_files(name: &str, secret: String) -> Volume {
+    let source =
+        SecretVolumeSource { secret_name: Some(secret), default_mode: Some(0o440), ..SecretVolumeSource::default() };
+    Volume { name: name.to_owned(), secret: Some(source), ..Volume::default() }
+}
+
+/// A persistent volume by its claim.
+#[must_use]
+pub fn claimed(name: &str, claim_name: String) -> Volume {
+    let source = PersistentVolumeClaimVolumeSource { claim_name, read_only: None };
+    Volume { name: name.to_owned(), persistent_volume_claim: Some(source), ..Volume::default() }
+}
+
+/// An HTTP probe; times in seconds.
+#[must_use]
+pub fn http_probe(path: &str, port: i32, period: i32, timeout: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::Int(port),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period),
+        timeout_seconds: Some(timeout),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}
+
+/// Pods of one role prefer different hosts; preferred, not required, so that a small cluster works as well.
+#[must_use]
+pub fn apart(desired: &Desired, role: Role) -> Affinity {
+    let term = PodAffinityTerm {
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        label_selector: Some(matching(selector(desired, role))),
+        ..PodAffinityTerm::default()
+    };
+    let preferred = vec![WeightedPodAffinityTerm { weight: 100, pod_affinity_term: term }];
+    Affinity {
+        pod_anti_affinity: Some(PodAntiAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(preferred),
+            ..PodAntiAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}

@@ -1,0 +1,22 @@
+#!/bin/bash
+# Called by mariadbd at every change of its state or of the group; must not talk to the server, which waits for it.
+RUN=/run/galeractl
+status=- uuid=- primary=- index=- members=-
+while [ $# -gt 0 ]; do
+    case $1 in
+        --status) status=$2 ;;
+        --uuid) uuid=$2 ;;
+        --primary) primary=$2 ;;
+        --index) index=$2 ;;
+        --members) members=$(tr ',' '\n' <<<"$2" | cut -d / -f 2 | paste -sd , -) ;;
+    esac
+    shift 2 || break
+done
+case ${status,,} in
+    synced) touch "$RUN/joined" "$RUN/up" && rm -f "$RUN/seed.sql" && printf 'up\n' >"$RUN/phase" ;;
+    donor*) ;;
+    joiner) printf 'joining\n' >"$RUN/phase" ;;
+esac
+# stdout is a pipe back to the server; stderr is the container's log.
+printf 'GALERACTL at=%s member=%s event=wsrep status=%s uuid=%s primary=%s index=%s members=%s\n' \
+    "$EPOCHREALTIME" "${GALERA_MEMBER:-}" "$status" "$uuid" "$primary" "$index" "$members" >&2

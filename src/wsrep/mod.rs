@@ -1,0 +1,10 @@
+//! What Galera says of itself, and what follows from it: pure, no I/O.
+
+pub mod position;
+pub mod report;
+pub mod status;
+pub mod volume;
+
+pub use position::{Position, Uuid};
+pub use report::Report;
+pub use status::WsrepStatus;
