@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# Starting programs that outlive this script, and knowing them again.
+
+# start_daemon NAME CGROUP COMMAND...
+start_daemon() {
+	local name=$1 group=$2 log=$STATE/log/$1.log
+	shift 2
+	mkdir -p "$STATE/log" "$RUN/pids"
+	[[ ! -e $log ]] || mv "$log" "$log.1"
+	(
+		# The lock belongs to this command, not to what it starts.
+		exec 9>&-
+		printf '%d' "$BASHPID" > "$(cgroup_process_root)/$CGROUP/$group/cgroup.procs"
+		# Out of the caller's session, so that closing a terminal does not end it.
+		exec setsid "$@"
+	) > "$log" 2>&1 < /dev/null &
+	printf '%d\n' $! > "$RUN/pids/$name"
+	printf '%s\n' "$group" > "$RUN/pids/$name.cgroup"
+}
+
+# The pid in a file may by now belong to anybody; its cgroup tells.
+daemon_pid() {
+	local pid group
+	[[ -e $RUN/pids/$1 && -e $RUN/pids/$1.cgroup ]] || return 1
+	pid=$(< "$RUN/pids/$1")
+	group=$(< "$RUN/pids/$1.cgroup")
+	grep -qs ":/$CGROUP/$group$" "/proc/$pid/cgroup" || return 1
+	printf '%d\n' "$pid"
+}
+
+daemon_alive() { daemon_pid "$1" > /dev/null; }
+
+# await_daemon NAME SECONDS COMMAND...: until COMMAND says yes; ends early, with
+# the log, when the daemon has died.
+await_daemon() {
+	local name=$1 seconds=$2
+	shift 2
+	answered_or_dead() { "$@" || ! daemon_alive "$name"; }
+	poll "$seconds" answered_or_dead "$@" ||
+		die_with_log "$name did not answer within $seconds s" "$STATE/log/$name.log"
+	daemon_alive "$name" || die_with_log "$name has ended" "$STATE/log/$name.log"
+}
