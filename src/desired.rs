@@ -105,3 +105,31 @@ pub struct Passwords {
     /// Of the backup user.
     pub backup: Option<Hidden>,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A small cluster of this name, with nothing special about it.
+    pub(crate) fn desired(cluster: &str, nodes: u32) -> Desired {
+        Desired {
+            cluster: cluster.parse().unwrap(),
+            namespace: "data".parse().unwrap(),
+            nodes,
+            mariadb_image: "mariadb:11.8".to_owned(),
+            haproxy_image: "haproxy:3.0".to_owned(),
+            image_pull_policy: "IfNotPresent".to_owned(),
+            image_pull_secrets: Vec::new(),
+            storage_class: None,
+            volume_size: "10Gi".to_owned(),
+            database: None,
+            user: None,
+            proxy_mode: ProxyMode::SingleWriter,
+            proxy_replicas: 2,
+            gcache_size: "256M".to_owned(),
+            resources: Resources::default(),
+            node_selector: BTreeMap::new(),
+            mysqld: BTreeMap::new(),
+        }
+    }
+}

@@ -123,6 +123,12 @@ impl WsrepStatus {
         self.is_primary() && self.ready && self.state == SYNCED
     }
 
+    /// Takes part in the group's work, up to date or not; a joiner that has no history yet does not.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, DONOR..=SYNCED)
+    }
+
     /// Gives a state transfer or a backup right now.
     #[must_use]
     pub fn is_donor(&self) -> bool {

@@ -1,0 +1,67 @@
+//! What HAProxy's own statistics say of its backends.
+
+use serde::Serialize;
+
+use crate::names::Member;
+
+/// One server of the port for writing, as one proxy sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backend {
+    /// The node it stands for.
+    pub member: Member,
+    /// Whether the proxy would use it.
+    pub up: bool,
+    /// Result of the last check, such as `L7OK/200`.
+    pub check: String,
+    /// Address and port it would connect to.
+    pub address: String,
+}
+
+/// Reads HAProxy's statistics page in CSV form.
+///
+/// # Errors
+/// The column that is missing.
+pub fn parse(csv: &str) -> Result<Vec<Backend>, String> {
+    let mut lines = csv.lines();
+    let header = lines.next().unwrap_or_default().trim_start_matches("# ");
+    let columns: Vec<&str> = header.split(',').collect();
+    let column = |name: &str| {
+        columns
+            .iter()
+            .position(|column| *column == name)
+            .ok_or_else(|| format!("the proxy's statistics have no column `{name}`"))
+    };
+    let (proxy, server, status) = (column("pxname")?, column("svname")?, column("status")?);
+    let (check, code, address) = (column("check_status")?, column("check_code")?, column("addr")?);
+    let rows = lines.map(|line| line.split(',').collect::<Vec<_>>());
+    Ok(rows
+        .filter(|row| row.get(proxy) == Some(&"write"))
+        .filter_map(|row| {
+            let field = |index: usize| row.get(index).copied().unwrap_or_default();
+            Some(Backend {
+                member: field(server).parse().ok()?,
+                // `UP`, or `UP 1/2` while it is on its way down.
+                up: field(status).starts_with("UP"),
+                check: format!("{} {}", field(check), field(code)).trim().to_owned(),
+                address: field(address).to_owned(),
+            })
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_servers_and_skips_sums() {
+        let csv = "# pxname,svname,status,check_status,check_code,addr,\n\
+                   write,FRONTEND,OPEN,,,,\nwrite,node1,UP,L7OK,200,10.244.0.7:3306,\n\
+                   write,node2,DOWN,L4CON,,10.244.0.8:3306,\nwrite,BACKEND,UP,,,,\nread,node1,UP,,,10.244.0.7:3306,\n";
+        let backends = parse(csv).unwrap();
+        assert_eq!(backends.len(), 2);
+        assert_eq!((backends[0].up, backends[0].check.as_str()), (true, "L7OK 200"));
+        assert_eq!((backends[1].up, backends[1].member), (false, Member::Node(2)));
+        assert!(parse("<html>").unwrap_err().contains("pxname"));
+    }
+}

@@ -1,0 +1,126 @@
+//! Checks: what `verify` judges, each a record with evidence and a hint. Pure; gathering is somebody else's work.
+
+mod group;
+pub mod haproxy;
+mod surroundings;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::desired::Desired;
+use crate::manifests::config::Record;
+use crate::names::Member;
+use crate::observed::Observed;
+
+pub use haproxy::Backend;
+
+/// Everything that the checks look at.
+#[derive(Debug, Clone)]
+pub struct Case<'a> {
+    /// What the cluster should be.
+    pub desired: &'a Desired,
+    /// What was recorded when it was formed.
+    pub record: &'a Record,
+    /// What it is.
+    pub observed: &'a Observed,
+    /// A row that was written and looked for on every node.
+    pub proof: &'a Proof,
+    /// Each proxy pod's own list of backends, or why it could not be had.
+    pub proxies: &'a BTreeMap<String, Result<Vec<Backend>, String>>,
+    /// Objects of the cluster that should be gone.
+    pub leftovers: &'a [String],
+}
+
+/// A row written through one door and read on every node with causal reads.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Proof {
+    /// Writing through the proxy: time it took, or why it failed.
+    pub through_proxy: Option<Result<Duration, String>>,
+    /// Writing at one node directly, where the proxy could not be used.
+    pub at_node: Option<(Member, Result<Duration, String>)>,
+    /// Reading on each node.
+    pub read: BTreeMap<Member, Result<Duration, String>>,
+}
+
+/// The verdict on one question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// As it should be.
+    Pass,
+    /// Worth a look; does not fail the whole.
+    Warning,
+    /// Wrong.
+    Fail,
+}
+
+/// One question and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Stable name, such as `one-component`.
+    pub id: &'static str,
+    /// Group it is shown in.
+    pub group: &'static str,
+    /// What is asked, as a statement that should be true.
+    pub title: &'static str,
+    /// The verdict.
+    pub mark: Mark,
+    /// What was seen.
+    pub evidence: String,
+    /// What to do, where something is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// A check under construction: collects what is wrong.
+struct Question {
+    id: &'static str,
+    group: &'static str,
+    title: &'static str,
+    hint: String,
+}
+
+impl Question {
+    fn new(group: &'static str, id: &'static str, title: &'static str, hint: impl Into<String>) -> Self {
+        Self { id, group, title, hint: hint.into() }
+    }
+
+    fn answer(self, wrong: &[String], fine: impl Into<String>, otherwise: Mark) -> Check {
+        let mark = if wrong.is_empty() { Mark::Pass } else { otherwise };
+        Check {
+            id: self.id,
+            group: self.group,
+            title: self.title,
+            mark,
+            evidence: if wrong.is_empty() { fine.into() } else { wrong.join("; ") },
+            hint: (mark != Mark::Pass).then_some(self.hint),
+        }
+    }
+
+    fn must(self, wrong: &[String], fine: impl Into<String>) -> Check {
+        self.answer(wrong, fine, Mark::Fail)
+    }
+
+    fn should(self, wrong: &[String], fine: impl Into<String>) -> Check {
+        self.answer(wrong, fine, Mark::Warning)
+    }
+}
+
+/// All checks, in the order in which people read them.
+#[must_use]
+pub fn run(case: &Case<'_>) -> Vec<Check> {
+    let mut checks = group::checks(case);
+    checks.extend(surroundings::checks(case));
+    checks
+}
+
+/// Whether nothing failed; warnings do not count.
+#[must_use]
+pub fn passed(checks: &[Check]) -> bool {
+    checks.iter().all(|check| check.mark != Mark::Fail)
+}
+
+#[cfg(test)]
+mod tests;

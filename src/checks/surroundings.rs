@@ -1,0 +1,116 @@
+//! Questions to what stands around the group: proxy, volumes, leftovers.
+
+use super::{Case, Check, Question};
+
+const PROXY: &str = "proxy";
+const VOLUMES: &str = "volumes";
+const LEFTOVERS: &str = "leftovers";
+
+pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
+    vec![available(case), backends(case), through_proxy(case), volumes(case), leftovers(case)]
+}
+
+fn available(case: &Case<'_>) -> Check {
+    let proxy = &case.observed.proxy;
+    let wrong = if !proxy.exists {
+        vec!["there is no proxy".to_owned()]
+    } else if proxy.available < proxy.wanted {
+        let why = proxy.trouble.as_ref().map(|trouble| format!(": {}", trouble.message)).unwrap_or_default();
+        vec![format!("{} of {} pods available{why}", proxy.available, proxy.wanted)]
+    } else {
+        Vec::new()
+    };
+    let hint = format!("kubectl describe deployment -n {} {}", case.desired.namespace, case.desired.cluster.proxy());
+    Question::new(PROXY, "proxy-available", "the proxy's pods are available", hint)
+        .must(&wrong, format!("{} of {}", proxy.available, proxy.wanted))
+}
+
+/// What a proxy believes must be what the nodes say: a node that is up to date is up, any other is down, and the
+/// address it would connect to is the address of that node's pod.
+fn backends(case: &Case<'_>) -> Check {
+    let mut wrong = Vec::new();
+    for (pod, answer) in case.proxies {
+        let list = match answer {
+            Ok(list) => list,
+            Err(error) => {
+                wrong.push(format!("{pod} does not tell its backends: {error}"));
+                continue;
+            }
+        };
+        for node in case.desired.members() {
+            let Some(backend) = list.iter().find(|backend| backend.member == node) else {
+                wrong.push(format!("{pod} does not know {node}"));
+                continue;
+            };
+            let view = case.observed.members.get(&node);
+            let serves =
+                view.and_then(|view| view.status()).is_some_and(|s| s.is_synced() || (s.is_primary() && s.is_donor()));
+            if backend.up != serves {
+                let state = if backend.up { "up" } else { "down" };
+                let phrase = view.map_or("no pod".to_owned(), |view| view.phrase());
+                wrong.push(format!("{pod} takes {node} for {state} ({}), but it is: {phrase}", backend.check));
+            }
+            let address = view.and_then(|view| view.pod.address.as_deref());
+            if backend.up && address.is_some_and(|address| !backend.address.starts_with(&format!("{address}:"))) {
+                wrong.push(format!(
+                    "{pod} would connect to {} for {node}, its pod is at {}",
+                    backend.address,
+                    address.unwrap_or("-")
+                ));
+            }
+        }
+        wrong.extend(
+            list.iter()
+                .filter(|backend| case.desired.members().all(|node| node != backend.member))
+                .map(|backend| format!("{pod} knows {}, which is no node of this cluster", backend.member)),
+        );
+    }
+    let hint = "the proxy follows a node within two seconds; if it stays like this: kubectl logs of the proxy's pods";
+    Question::new(PROXY, "proxy-backends", "the proxy sees every node as it is", hint)
+        .must(&wrong, format!("{} proxies agree with the nodes", case.proxies.len()))
+}
+
+fn through_proxy(case: &Case<'_>) -> Check {
+    let wrong: Vec<String> = match &case.proof.through_proxy {
+        Some(Ok(_)) => Vec::new(),
+        Some(Err(error)) => vec![error.clone()],
+        None => vec!["no proxy pod runs".to_owned()],
+    };
+    let took = case.proof.through_proxy.as_ref().and_then(|result| result.as_ref().ok()).copied().unwrap_or_default();
+    Question::new(
+        PROXY,
+        "proxy-writes",
+        "a write through the proxy is acknowledged",
+        "galeractl status shows proxy and nodes",
+    )
+    .must(&wrong, format!("in {} ms", took.as_millis()))
+}
+
+fn volumes(case: &Case<'_>) -> Check {
+    let mut wrong = Vec::new();
+    for node in case.desired.members() {
+        let name = case.desired.cluster.claim(node);
+        match case.observed.claims.get(&name) {
+            None => wrong.push(format!("{name} does not exist: the data of {node} ends with its pod")),
+            Some(claim) if claim.leaving => {
+                wrong.push(format!("{name} is being deleted: the data of {node} ends with its pod"))
+            }
+            Some(claim) if claim.phase != "Bound" => wrong.push(format!("{name} is {}", claim.phase)),
+            Some(claim) => {
+                if let (Some(recorded), Some(uuid)) = (claim.recorded, case.record.uuid)
+                    && recorded != uuid
+                {
+                    wrong.push(format!("{name} was recorded for cluster {recorded}"));
+                }
+            }
+        }
+    }
+    let hint = "do not restart a pod whose claim is missing or being deleted; save the data first";
+    Question::new(VOLUMES, "volumes", "every node's volume is bound and stays", hint)
+        .must(&wrong, format!("{} bound", case.desired.nodes))
+}
+
+fn leftovers(case: &Case<'_>) -> Check {
+    let hint = "galeractl up finishes what was begun and removes the seed";
+    Question::new(LEFTOVERS, "no-leftovers", "nothing is left of the formation", hint).must(case.leftovers, "nothing")
+}

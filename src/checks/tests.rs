@@ -1,0 +1,131 @@
+use super::*;
+use crate::gates::group::tests::{desired, healthy};
+use crate::names::Member::{Node, Seed};
+use crate::observed::{ClaimView, PodView, ProxyView, SqlSilence};
+use crate::wsrep::{Uuid, WsrepStatus};
+
+/// A healthy cluster of three with everything around it.
+struct World {
+    desired: Desired,
+    record: Record,
+    observed: Observed,
+    proof: Proof,
+    proxies: BTreeMap<String, Result<Vec<Backend>, String>>,
+    leftovers: Vec<String>,
+}
+
+impl World {
+    fn new() -> Self {
+        let desired = desired(3);
+        let nodes: Vec<Member> = desired.members().collect();
+        let mut observed = healthy(&nodes);
+        let uuid = observed.members[&Node(1)].status().unwrap().uuid;
+        observed.proxy = ProxyView { exists: true, wanted: 2, available: 2, ..ProxyView::default() };
+        let bound = ClaimView { phase: "Bound".to_owned(), recorded: Some(uuid), ..ClaimView::default() };
+        observed.claims = nodes.iter().map(|node| (desired.cluster.claim(*node), bound.clone())).collect();
+        let backend = |member: &Member| Backend {
+            member: *member,
+            up: true,
+            check: "L7OK 200".to_owned(),
+            address: String::new(),
+        };
+        let fast = Duration::from_millis(3);
+        Self {
+            record: Record { formed: true, uuid: Some(uuid) },
+            proof: Proof {
+                through_proxy: Some(Ok(fast)),
+                at_node: None,
+                read: nodes.iter().map(|node| (*node, Ok(fast))).collect(),
+            },
+            proxies: [("p1".to_owned(), Ok(nodes.iter().map(backend).collect()))].into(),
+            leftovers: Vec::new(),
+            desired,
+            observed,
+        }
+    }
+
+    fn status(&mut self, member: Member) -> &mut WsrepStatus {
+        self.observed.members.get_mut(&member).unwrap().sql.as_mut().unwrap().as_mut().unwrap()
+    }
+
+    /// Ids of the checks that failed, and those that warned.
+    fn failed(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let case = Case {
+            desired: &self.desired,
+            record: &self.record,
+            observed: &self.observed,
+            proof: &self.proof,
+            proxies: &self.proxies,
+            leftovers: &self.leftovers,
+        };
+        let checks = run(&case);
+        let with =
+            |mark: Mark| checks.iter().filter(|check| check.mark == mark).map(|check| check.id).collect::<Vec<_>>();
+        assert!(checks.iter().filter(|check| check.mark != Mark::Pass).all(|check| check.hint.is_some()));
+        (with(Mark::Fail), with(Mark::Warning))
+    }
+}
+
+#[test]
+fn a_healthy_cluster_passes() {
+    assert_eq!(World::new().failed(), (vec![], vec![]));
+}
+
+#[test]
+fn a_node_that_is_down() {
+    let mut world = World::new();
+    let view = world.observed.members.get_mut(&Node(3)).unwrap();
+    view.pod = PodView { exists: true, phrase: "container is restarted".to_owned(), ..PodView::default() };
+    view.sql = Some(Err(SqlSilence::Closed("nobody listens".to_owned())));
+    world.proof.read.insert(Node(3), Err("nobody listens".to_owned()));
+    assert_eq!(world.failed().0, ["pods-running", "sql-answers", "write-read", "proxy-backends"]);
+}
+
+#[test]
+fn a_node_outside_of_the_primary_component() {
+    let mut world = World::new();
+    let status = world.status(Node(2));
+    "non-Primary".clone_into(&mut status.cluster_status);
+    status.ready = false;
+    status.state = 0;
+    status.conf_id = None;
+    let (failed, _) = world.failed();
+    assert_eq!(failed, ["primary", "synced", "one-view", "proxy-backends"]);
+}
+
+#[test]
+fn a_split_and_a_zero_uuid() {
+    let mut world = World::new();
+    world.status(Node(1)).members = ["c-galera-node1".to_owned()].into();
+    world.status(Node(1)).size = 1;
+    for node in [Node(2), Node(3)] {
+        world.status(node).members.remove("c-galera-node1");
+    }
+    assert!(world.failed().0.contains(&"one-component"));
+    let mut world = World::new();
+    world.status(Node(1)).uuid = Uuid::ZERO;
+    assert!(world.failed().0.contains(&"state-uuid"));
+}
+
+#[test]
+fn a_stranger_and_a_proxy_that_points_elsewhere() {
+    let mut world = World::new();
+    world.status(Node(1)).members.insert("c-galera-seed".to_owned());
+    world.leftovers.push("pod/c-galera-seed".to_owned());
+    assert_eq!(world.failed().0, ["members", "no-leftovers"]);
+    let mut world = World::new();
+    world.observed.members.get_mut(&Node(1)).unwrap().pod.address = Some("10.0.0.1".to_owned());
+    if let Some(Ok(list)) = world.proxies.get_mut("p1") {
+        list[0].address = "10.0.0.99:3306".to_owned();
+        list.push(Backend { member: Seed, up: true, check: String::new(), address: String::new() });
+    }
+    assert_eq!(world.failed().0, ["proxy-backends"]);
+}
+
+#[test]
+fn crashes_and_slow_nodes_only_warn() {
+    let mut world = World::new();
+    world.observed.members.get_mut(&Node(1)).unwrap().log.crashes = 2;
+    world.status(Node(2)).receive_queue = 5_000;
+    assert_eq!(world.failed(), (vec![], vec!["no-crashes", "flow-control"]));
+}

@@ -1,0 +1,3 @@
+//! Gates: pure questions about one look at a cluster. Each passes, waits with a reason, or fails with one.
+
+pub mod group;

@@ -1,0 +1,261 @@
+//! One look at a cluster: every member's pod, log and SQL answer, the proxy, the volumes. Data only.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+use crate::names::Member;
+use crate::wsrep::{Position, Report, Uuid, WsrepStatus};
+
+/// What is known about a cluster at one moment. Members are sampled at slightly different times.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Members that have a pod, or should have one.
+    pub members: BTreeMap<Member, MemberView>,
+    /// The proxy's pods.
+    pub proxy: ProxyView,
+    /// Claims by name.
+    pub claims: BTreeMap<String, ClaimView>,
+    /// Something in the namespace that stops the cluster's objects from becoming pods or volumes.
+    pub trouble: Option<Trouble>,
+}
+
+/// One member's pod, its log and its server's answer.
+#[derive(Debug, Clone, Default)]
+pub struct MemberView {
+    /// The pod.
+    pub pod: PodView,
+    /// The newest answer of its server: `None` while nobody has asked.
+    pub sql: Option<Result<WsrepStatus, SqlSilence>>,
+    /// What its log has said.
+    pub log: LogView,
+}
+
+/// A pod, as far as a member's life depends on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodView {
+    /// Whether the pod exists.
+    pub exists: bool,
+    /// Deletion has begun.
+    pub leaving: bool,
+    /// Its container runs.
+    pub running: bool,
+    /// It has ended and will not be restarted.
+    pub ended: bool,
+    /// Kubernetes calls it ready.
+    pub ready: bool,
+    /// Times its container was restarted by kubelet.
+    pub restarts: u32,
+    /// Host it runs on.
+    pub host: Option<String>,
+    /// Its address.
+    pub address: Option<String>,
+    /// Identity of this incarnation.
+    pub uid: Option<String>,
+    /// One phrase: `running`, `pulling image`, `no pod`, ….
+    pub phrase: String,
+    /// What keeps it from running.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why something does not get on, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// Waiting does not help.
+    pub fatal: bool,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Why a server gave no status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "silence", content = "message", rename_all = "kebab-case")]
+pub enum SqlSilence {
+    /// Nobody listens: the server starts, receives a transfer, or is gone.
+    Closed(String),
+    /// The password is wrong.
+    Denied(String),
+    /// It listens, but does not answer as it should.
+    Broken(String),
+}
+
+impl SqlSilence {
+    /// The reason as text.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        let (Self::Closed(message) | Self::Denied(message) | Self::Broken(message)) = self;
+        message
+    }
+}
+
+/// The proxy's pods together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProxyView {
+    /// Whether its Deployment exists.
+    pub exists: bool,
+    /// Replicas that it should have.
+    pub wanted: u32,
+    /// Replicas that are available.
+    pub available: u32,
+    /// Names of pods that run.
+    pub pods: Vec<String>,
+    /// What keeps it from running.
+    pub trouble: Option<Trouble>,
+}
+
+/// One claim.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ClaimView {
+    /// `Pending`, `Bound` or `Lost`.
+    pub phase: String,
+    /// Capacity, as Kubernetes writes it.
+    pub capacity: Option<String>,
+    /// Its storage class.
+    pub class: Option<String>,
+    /// Its volume.
+    pub volume: Option<String>,
+    /// The uuid recorded at it.
+    pub recorded: Option<Uuid>,
+    /// Deletion has begun; it is gone as soon as no pod uses it.
+    pub leaving: bool,
+    /// What keeps it from being bound.
+    #[serde(skip)]
+    pub trouble: Option<Trouble>,
+}
+
+/// What a member's log has said so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LogView {
+    /// Phase that its start script is in.
+    pub phase: Option<String>,
+    /// Position found on its volume at the last start.
+    pub position: Option<Position>,
+    /// Bytes on its volume, while a transfer is received.
+    pub received: Option<u64>,
+    /// Who gives the transfer.
+    pub donor: Option<String>,
+    /// Why its start script refused to go on.
+    pub refused: Option<String>,
+    /// Times its server died and was started again within the container.
+    pub crashes: u32,
+    /// Newest error lines of the server, newest last.
+    pub errors: VecDeque<String>,
+    /// Lines read, so that waiting can see whether anything happens.
+    pub lines: u64,
+}
+
+/// How many error lines are kept for the message of a failure.
+const KEPT_ERRORS: usize = 8;
+
+impl LogView {
+    /// Takes in one line of the container's log.
+    pub fn read(&mut self, line: &str) {
+        self.lines += 1;
+        if let Some(report) = Report::parse(line) {
+            self.take(&report);
+        } else if let Some(donor) = selected_donor(line) {
+            self.donor = Some(donor.to_owned());
+        } else if is_error(line) {
+            self.errors.push_back(line.trim().to_owned());
+            if self.errors.len() > KEPT_ERRORS {
+                self.errors.pop_front();
+            }
+        }
+    }
+
+    fn take(&mut self, report: &Report) {
+        match report.event.as_str() {
+            "phase" => {
+                self.phase = report.get("phase").map(str::to_owned);
+                self.received = None;
+            }
+            "position" => self.position = report.parsed("position"),
+            "transfer" => self.received = report.parsed("bytes"),
+            "refused" => self.refused = report.get("reason").map(str::to_owned),
+            "crash" => self.crashes = report.parsed("count").unwrap_or(self.crashes + 1),
+            "wsrep" if report.get("status").is_some_and(|status| status.eq_ignore_ascii_case("synced")) => {
+                self.phase = Some("up".to_owned());
+                self.received = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_error(line: &str) -> bool {
+    line.contains("[ERROR]") || line.contains("WSREP_SST: [ERROR]") || line.starts_with("mariadbd: ")
+}
+
+/// `Member 1.0 (a) requested state transfer from '*any*'. Selected 0.0 (b)(SYNCED) as donor.` gives `b`.
+fn selected_donor(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once(". Selected ")?;
+    let (_, rest) = rest.split_once('(')?;
+    rest.contains("as donor").then(|| rest.split(')').next())?
+}
+
+impl MemberView {
+    /// The status, where its server gave one.
+    #[must_use]
+    pub fn status(&self) -> Option<&WsrepStatus> {
+        self.sql.as_ref()?.as_ref().ok()
+    }
+
+    /// Whether it is part of a Primary component and up to date.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.status().is_some_and(WsrepStatus::is_synced)
+    }
+
+    /// One phrase for a wait or a table.
+    #[must_use]
+    pub fn phrase(&self) -> String {
+        if let Some(trouble) = &self.pod.trouble {
+            return trouble.message.clone();
+        }
+        if let Some(status) = self.status() {
+            return status.summary();
+        }
+        if !self.pod.running {
+            return self.pod.phrase.clone();
+        }
+        if let Some(bytes) = self.log.received {
+            let donor = self.log.donor.as_deref().map(|donor| format!(" from {donor}")).unwrap_or_default();
+            return format!("receives a state transfer{donor}, {} MiB so far", bytes >> 20);
+        }
+        match (self.log.phase.as_deref(), &self.sql) {
+            (Some("waiting"), _) => "waits for its turn to join".to_owned(),
+            (Some("recovering"), _) => "looks for its position on the volume".to_owned(),
+            (Some("initialising"), _) => "creates an empty database".to_owned(),
+            (Some("held"), _) => "is held: container up, server down".to_owned(),
+            (_, Some(Err(silence))) => silence.message().to_owned(),
+            (Some("starting"), _) => "server starts".to_owned(),
+            (phase, _) => phase.unwrap_or("container starts").to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_tells_phase_donor_and_errors() {
+        let mut log = LogView::default();
+        for line in [
+            "GALERACTL at=1.5 member=node1 event=phase phase=starting",
+            "2026-11-22 19:00:00 0 [Note] WSREP: Member 1.0 (c-galera-node1) requested state transfer from '*any*'. \
+             Selected 0.0 (c-galera-seed)(SYNCED) as donor.",
+            "GALERACTL at=2.5 member=node1 event=transfer bytes=3145728",
+            "2026-11-22 19:00:01 0 [ERROR] WSREP: something",
+        ] {
+            log.read(line);
+        }
+        assert_eq!(log.donor.as_deref(), Some("c-galera-seed"));
+        assert_eq!((log.errors.len(), log.lines), (1, 4));
+        let running = PodView { exists: true, running: true, ..PodView::default() };
+        let view = MemberView { pod: running, sql: None, log };
+        assert_eq!(view.phrase(), "receives a state transfer from c-galera-seed, 3 MiB so far");
+    }
+}
