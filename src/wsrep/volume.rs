@@ -122,6 +122,7 @@ pub fn decide(volumes: &BTreeMap<Member, Evidence>) -> Decision {
     // The lowest node wins a tie, and a node that knows that it was the last to leave wins over that.
     let newest = volumes
         .iter()
+        .filter(|(member, _)| **member != Member::Seed)
         .filter_map(|(member, evidence)| evidence.position().map(|position| (*member, position, evidence)))
         .max_by_key(|(member, position, evidence)| {
             let safe = matches!(evidence.contents, Contents::Database { safe: true, .. });
@@ -140,8 +141,8 @@ fn uuid_of(evidence: &Evidence) -> Option<Uuid> {
     }
 }
 
-/// Why this volume stands in the way of a restart.
-fn objection(member: Member, evidence: &Evidence) -> Option<String> {
+/// Why this volume stands in the way of a restart, given the newest position among the nodes' volumes.
+fn objection(member: Member, evidence: &Evidence, nodes_reach: Option<u64>) -> Option<String> {
     let seed = member == Member::Seed;
     match evidence.contents {
         Contents::Missing | Contents::Empty if seed => None,
@@ -230,7 +231,11 @@ mod tests {
             match decide(&volumes) {
                 Decision::Fresh => prop_assert!(!volumes.values().any(data)),
                 Decision::BringBack { from, position } => {
-                    prop_assert!(!seed.as_ref().is_some_and(data));
+                    if let Some(seed) = seed.as_ref().filter(|seed| data(seed)) {
+                        let left_at = seed.position();
+                        prop_assert!(left_at.is_some_and(|left| left.uuid == position.uuid && left.seqno <= position.seqno));
+                    }
+                    prop_assert!(from != Member::Seed);
                     for evidence in &nodes {
                         let found = evidence.position();
                         prop_assert!(found.is_some_and(|found| found.uuid == position.uuid && found.seqno <= position.seqno));

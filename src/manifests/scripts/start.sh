@@ -196,7 +196,11 @@ sql_string() {
 # One statement a line: the server fails a whole line when a second statement stands on it, and starts anyway.
 seed_sql() {
     local name="${GALERA_DATABASE//\`/\`\`}" user="${GALERA_USER//\'/\'\'}"
+    # The installer leaves doors without a password, one of them for the pod's own name.
     cat <<SQL
+DROP USER IF EXISTS root@'127.0.0.1';
+DROP USER IF EXISTS root@'::1';
+DROP USER IF EXISTS root@'${HOSTNAME,,}';
 ALTER USER root@localhost IDENTIFIED BY $(sql_string root-password);
 CREATE USER root@'%' IDENTIFIED BY $(sql_string root-password);
 GRANT ALL PRIVILEGES ON *.* TO root@'%' WITH GRANT OPTION;
@@ -302,7 +306,7 @@ while :; do
     STARTED=$SECONDS
     mariadbd --defaults-file="$CNF" "${ARGS[@]}" &
     SERVER=$!
-    report_transfer &
+    [ "$GALERA_MEMBER" = seed ] || report_transfer &
     wait "$SERVER"
     CODE=$?
     # Deleted as soon as it is of no use, for it holds the passwords.

@@ -1,0 +1,133 @@
+//! What no amount of waiting can mend.
+
+use crate::desired::Desired;
+use crate::error::{Failure, Kind};
+use crate::names::Member;
+use crate::observed::{MemberView, Observed, SqlSilence, Trouble};
+
+use super::group::divergence;
+
+/// Restarts of a joiner's container after which its transfer is not tried again silently.
+const RESTARTS: u32 = 3;
+
+/// The reason to stop waiting for these members, if there is one.
+#[must_use]
+pub fn hopeless(observed: &Observed, desired: &Desired, members: &[Member]) -> Option<Failure> {
+    if let Some(trouble) = observed.trouble.as_ref().filter(|trouble| trouble.fatal) {
+        return Some(failure("the cluster's objects", trouble));
+    }
+    for member in members {
+        let claim = observed.claims.get(&desired.cluster.claim(*member));
+        if let Some(trouble) = claim.and_then(|claim| claim.trouble.as_ref()).filter(|trouble| trouble.fatal) {
+            return Some(failure(&format!("the volume of {member}"), trouble));
+        }
+        if let Some(failure) =
+            observed.members.get(member).and_then(|view| member_is_hopeless(observed, desired, *member, view))
+        {
+            return Some(failure);
+        }
+    }
+    divergence(observed).map(|message| {
+        Failure::message(Kind::Step, message)
+            .hint("stop writing to the cluster, then compare the nodes: galeractl verify")
+    })
+}
+
+fn failure(who: &str, trouble: &Trouble) -> Failure {
+    Failure::message(Kind::Step, format!("{who}: {}", trouble.message)).hint(trouble.hint.clone())
+}
+
+fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, view: &MemberView) -> Option<Failure> {
+    let logs = format!("kubectl logs -n {} {}", desired.namespace, desired.cluster.pod(member));
+    if let Some(reason) = &view.log.refused {
+        return Some(Failure::message(Kind::Step, format!("{member} refuses to start: {reason}")).hint(logs));
+    }
+    if let Some(Err(SqlSilence::Denied(message))) = &view.sql {
+        let secret = desired.cluster.credentials();
+        return Some(
+            Failure::message(Kind::Step, format!("{member} denies access: {message}"))
+                .hint(format!("the password of user galeractl in secret/{secret} is not the one in the database")),
+        );
+    }
+    if view.pod.ended {
+        let message = format!("the pod of {member} has ended{}", last_error(view));
+        return Some(Failure::message(Kind::Step, message).hint(logs));
+    }
+    if let Some(trouble) = view.pod.trouble.as_ref().filter(|trouble| trouble.fatal) {
+        let message = format!("{member}: {}{}", trouble.message, last_error(view));
+        return Some(Failure::message(Kind::Step, message).hint(trouble.hint.clone()));
+    }
+    (view.pod.restarts >= RESTARTS && !view.is_synced()).then(|| {
+        let donor = view.log.donor.as_deref().unwrap_or_default();
+        let donor = observed.members.iter().find(|(donor_member, _)| desired.cluster.member(**donor_member) == donor);
+        // The reason of a failed transfer stands in the donor's log only.
+        let blame =
+            donor.map(|(member, view)| format!("; its donor {member} says{}", last_error(view))).unwrap_or_default();
+        let message = format!("{member} was restarted {} times{}{blame}", view.pod.restarts, last_error(view));
+        Failure::message(Kind::Step, message).hint(logs)
+    })
+}
+
+fn last_error(view: &MemberView) -> String {
+    view.log.errors.back().map(|line| format!(": {line}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gates::group::tests::{desired, healthy};
+
+    const NODES: [Member; 2] = [Member::Node(1), Member::Node(2)];
+
+    fn why(change: impl FnOnce(&mut Observed)) -> Option<String> {
+        let mut observed = healthy(&NODES);
+        change(&mut observed);
+        hopeless(&observed, &desired(2), &NODES).map(|failure| failure.to_string())
+    }
+
+    fn node2(observed: &mut Observed) -> &mut MemberView {
+        observed.members.get_mut(&Member::Node(2)).unwrap()
+    }
+
+    #[test]
+    fn a_healthy_or_slow_group_has_hope() {
+        assert_eq!(why(|_| ()), None);
+        assert_eq!(why(|observed| node2(observed).sql = Some(Err(SqlSilence::Closed("port closed".to_owned())))), None);
+    }
+
+    #[test]
+    fn a_refusal_a_denial_and_an_end_have_none() {
+        let refused = why(|observed| node2(observed).log.refused = Some("no libgalera".to_owned()));
+        assert_eq!(refused.unwrap(), "node2 refuses to start: no libgalera");
+        let denied = why(|observed| node2(observed).sql = Some(Err(SqlSilence::Denied("1045".to_owned()))));
+        assert!(denied.unwrap().contains("denies access"));
+        let ended = why(|observed| {
+            node2(observed).pod.ended = true;
+            node2(observed).log.errors.push_back("[ERROR] disk is full".to_owned());
+        });
+        assert_eq!(ended.unwrap(), "the pod of node2 has ended: [ERROR] disk is full");
+    }
+
+    #[test]
+    fn repeated_restarts_quote_the_donor() {
+        let blamed = why(|observed| {
+            let view = node2(observed);
+            view.sql = None;
+            view.pod.restarts = 3;
+            view.log.donor = Some("c-galera-node1".to_owned());
+            let donor = observed.members.get_mut(&Member::Node(1)).unwrap();
+            donor.log.errors.push_back("Access denied for mysql@localhost".to_owned());
+        });
+        assert!(blamed.unwrap().ends_with("its donor node1 says: Access denied for mysql@localhost"));
+    }
+
+    #[test]
+    fn only_fatal_trouble_ends_a_wait() {
+        let trouble =
+            |fatal| Trouble { fatal, message: "image cannot be pulled".to_owned(), hint: "check it".to_owned() };
+        assert_eq!(why(|observed| node2(observed).pod.trouble = Some(trouble(false))), None);
+        assert!(
+            why(|observed| node2(observed).pod.trouble = Some(trouble(true))).unwrap().contains("cannot be pulled")
+        );
+    }
+}
