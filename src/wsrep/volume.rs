@@ -112,8 +112,10 @@ pub fn decide(volumes: &BTreeMap<Member, Evidence>) -> Decision {
     if volumes.values().all(blank) {
         return Decision::Fresh;
     }
-    let mut reasons: Vec<String> =
-        volumes.iter().filter_map(|(member, evidence)| objection(*member, evidence)).collect();
+    let nodes = volumes.iter().filter(|(member, _)| **member != Member::Seed);
+    let nodes_reach = nodes.filter_map(|(_, evidence)| evidence.position()).map(|position| position.seqno).max();
+    let objections = volumes.iter().filter_map(|(member, evidence)| objection(*member, evidence, nodes_reach));
+    let mut reasons: Vec<String> = objections.collect();
     let uuids: BTreeSet<Uuid> = volumes.values().filter_map(uuid_of).collect();
     if uuids.len() > 1 {
         let list: Vec<String> = uuids.iter().map(ToString::to_string).collect();
