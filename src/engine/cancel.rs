@@ -91,7 +91,7 @@ mod tests {
         let pid = child.id().to_string();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
         let mut said = |text: &str| lines.by_ref().find(|line| line.contains(text)).unwrap();
-        let kill = |signal| assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        let kill = |signal| assert!(Command::new("kill").args([signal, pid.as_str()]).status().unwrap().success());
         said("ready");
         kill("-TERM");
         said("stopping at the next safe point");
