@@ -1,6 +1,11 @@
 //! What a run tells the world. Terminal, plain lines, JSON lines and journal are sinks of this one stream.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::exit;
 
 /// One thing that happened in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +46,8 @@ pub enum Event {
     StepWaiting {
         /// The step's id.
         step: String,
-        /// What it waits for and the last answer.
+        /// What it waits for and the last answer, as `what: answer`; simultaneous waits are separated by `; `.
+        /// Empty as soon as the step no longer waits.
         reason: String,
         /// Since the step began.
         elapsed_ms: u64,
@@ -72,9 +78,49 @@ pub enum Event {
         exit_code: u8,
         /// What came out: the sentence of success, or the error and its causes.
         message: String,
+        /// What to type or look at next.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hints: Vec<String>,
         /// Since the run began.
         elapsed_ms: u64,
     },
+}
+
+impl Event {
+    /// The last event of a run: `result` holds the sentence of success or the failure.
+    #[must_use]
+    pub fn run_finished(result: &Result<String>, elapsed: Duration) -> Self {
+        let (ok, exit_code, message, hints) = match result {
+            Ok(sentence) => (true, exit::OK, sentence.clone(), Vec::new()),
+            Err(failure) => (false, failure.kind.exit_code(), failure.to_string(), failure.hints.clone()),
+        };
+        Self::RunFinished { ok, exit_code, message, hints, elapsed_ms: millis(elapsed) }
+    }
+
+    /// The event with the present time.
+    #[must_use]
+    pub fn now(self) -> Stamped {
+        Stamped { at: jiff::Timestamp::now(), event: self }
+    }
+}
+
+/// Whole milliseconds, as events carry them.
+#[must_use]
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Separates the reasons of simultaneous waits.
+pub(crate) const BETWEEN_WAITS: &str = "; ";
+
+/// What is waited for, without the last answer: the part of each wait that stays the same while the answer moves.
+#[must_use]
+pub fn topics(reason: &str) -> Vec<&str> {
+    reason
+        .split(BETWEEN_WAITS)
+        .map(|wait| wait.split_once(": ").map_or(wait, |(what, _)| what))
+        .filter(|topic| !topic.is_empty())
+        .collect()
 }
 
 /// What was done to an object.

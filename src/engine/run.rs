@@ -1,0 +1,243 @@
+//! Steps, what they are given, and the loop that runs them in order.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Events;
+use super::event::{BETWEEN_WAITS, Change, Event, Level, Outcome, millis, topics};
+use super::units;
+use crate::error::{Failure, Kind, Result};
+
+/// An answer that changes all the time, such as a count of bytes, is sent this often.
+const ANSWER_BEAT: Duration = Duration::from_millis(500);
+
+/// When the whole run has to be over.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    pub(super) at: Instant,
+    pub(super) limit: Duration,
+}
+
+impl Deadline {
+    /// After this time, counted from now.
+    #[must_use]
+    pub fn after(limit: Duration) -> Self {
+        Self { at: Instant::now() + limit, limit }
+    }
+}
+
+/// What a run is given, whatever its world.
+#[derive(Debug, Clone)]
+pub struct Cx {
+    /// Where everything that happens is told.
+    pub events: Events,
+    /// Asks the run to stop at the next safe point.
+    pub cancel: CancellationToken,
+    /// Time limit of the whole run.
+    pub deadline: Option<Deadline>,
+}
+
+/// One idempotent part of a plan.
+pub trait Step<W>: Send + Sync {
+    /// Short name, unique in the plan, such as `seed`.
+    fn id(&self) -> &str;
+
+    /// What it does, a short phrase.
+    fn title(&self) -> String;
+
+    /// Does it. Run again after any interruption, it has to arrive at the same end.
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, W>) -> BoxFuture<'a, Result<Finished>>;
+}
+
+/// How a step ended without failing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How.
+    pub outcome: Outcome,
+    /// What was found or done, a short phrase.
+    pub detail: String,
+}
+
+impl Finished {
+    /// It did something.
+    pub fn changed(detail: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Changed, detail: detail.into() }
+    }
+
+    /// Everything was as it should be.
+    pub fn unchanged(detail: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Unchanged, detail: detail.into() }
+    }
+
+    /// It does not apply to this run.
+    pub fn skipped(why: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Skipped, detail: why.into() }
+    }
+}
+
+/// Ids and titles of a plan, as [`Event::RunStarted`] carries them.
+#[must_use]
+pub fn outline<W>(plan: &[Box<dyn Step<W>>]) -> Vec<(String, String)> {
+    plan.iter().map(|step| (step.id().to_owned(), step.title())).collect()
+}
+
+/// Runs the steps in order and stops at the first failure. The caller sends the first and the last event of the run,
+/// since it alone knows whose run it is and what the result means.
+///
+/// # Errors
+/// The failure of a step, prefixed with the step's id; an interruption, or a time limit that was reached between steps.
+pub async fn run<W: Sync>(plan: &[Box<dyn Step<W>>], cx: &Cx, world: &W) -> Result<()> {
+    for step in plan {
+        let step_cx = StepCx::new(step.id(), cx, world);
+        step_cx.check("before")?;
+        cx.events.send(Event::StepStarted { step: step.id().to_owned(), title: step.title() });
+        let result = step.run(&step_cx).await;
+        let (outcome, detail) = match &result {
+            Ok(finished) => (finished.outcome, finished.detail.clone()),
+            Err(failure) => (Outcome::Failed, failure.to_string()),
+        };
+        let elapsed_ms = millis(step_cx.started.elapsed());
+        cx.events.send(Event::StepFinished { step: step.id().to_owned(), outcome, detail, elapsed_ms });
+        // Repeating the first line keeps it in front; `Failure::lines` drops the repetition.
+        result.map_err(|failure| {
+            let line = format!("{}: {}", step.id(), failure.error);
+            failure.context(line)
+        })?;
+    }
+    Ok(())
+}
+
+/// What a step is given.
+#[derive(Debug)]
+pub struct StepCx<'a, W> {
+    /// What the caller of [`run`] gave to all steps.
+    pub world: &'a W,
+    /// Asks the run to stop at the next safe point.
+    pub cancel: &'a CancellationToken,
+    pub(super) deadline: Option<Deadline>,
+    events: &'a Events,
+    step: &'a str,
+    started: Instant,
+    waits: Mutex<Waits>,
+}
+
+/// Reasons of the waits that go on in a step, and what was told of them.
+#[derive(Debug, Default)]
+struct Waits {
+    reasons: BTreeMap<u64, String>,
+    next: u64,
+    told: String,
+    told_at: Option<Instant>,
+}
+
+impl<'a, W> StepCx<'a, W> {
+    /// What [`run`] gives to the step with this id; also for trying a step alone.
+    #[must_use]
+    pub fn new(step: &'a str, cx: &'a Cx, world: &'a W) -> Self {
+        let (events, cancel, deadline) = (&cx.events, &cx.cancel, cx.deadline);
+        Self { world, cancel, deadline, events, step, started: Instant::now(), waits: Mutex::default() }
+    }
+
+    /// Tells what was done to an object, such as `statefulset/shop-galera-node1`.
+    pub fn object(&self, object: impl fmt::Display, change: Change) {
+        self.events.send(Event::Object { step: self.step.to_owned(), object: object.to_string(), change });
+    }
+
+    /// Tells the user something outside of any wait.
+    pub fn notice(&self, level: Level, message: impl Into<String>) {
+        self.events.notice(level, message);
+    }
+
+    /// A wait that the step does by itself: shown until the returned value is dropped.
+    #[must_use]
+    pub fn waiting(&self, reason: &str) -> Slot<'_> {
+        let slot = self.slot();
+        slot.say(reason);
+        slot
+    }
+
+    /// A safe point: stops here when the run is cancelled or its time is over.
+    ///
+    /// # Errors
+    /// An interruption or a failed step.
+    pub fn check_cancelled(&self) -> Result<()> {
+        self.check("in")
+    }
+
+    fn check(&self, place: &str) -> Result<()> {
+        let stopped = |kind, why| Err(Failure::message(kind, format!("{why} {place} step {}", self.step)));
+        match self.deadline {
+            _ if self.cancel.is_cancelled() => stopped(Kind::Interrupted, "interrupted".to_owned()),
+            Some(Deadline { at, limit }) if Instant::now() >= at => {
+                let limit = units::duration(limit);
+                stopped(Kind::Step, format!("the time limit of {limit} for the whole run was reached"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn slot(&self) -> Slot<'_> {
+        let mut waits = lock(&self.waits);
+        waits.next += 1;
+        Slot { id: waits.next, events: self.events, step: self.step, started: self.started, waits: &self.waits }
+    }
+}
+
+/// One wait among those that a step may do side by side.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    id: u64,
+    events: &'a Events,
+    step: &'a str,
+    started: Instant,
+    waits: &'a Mutex<Waits>,
+}
+
+impl Slot<'_> {
+    /// Changes the reason of this wait.
+    pub fn say(&self, reason: &str) {
+        let mut waits = lock(self.waits);
+        waits.reasons.insert(self.id, reason.replace(BETWEEN_WAITS, ", "));
+        self.tell(&mut waits);
+    }
+
+    /// Sends the reasons of all waits, unless they were told already or only an answer has moved a moment ago.
+    fn tell(&self, waits: &mut Waits) {
+        let mut reasons: Vec<&str> = waits.reasons.values().map(String::as_str).collect();
+        // Two waits for the same thing, such as one pod, are one to the reader.
+        reasons.dedup();
+        let reason = reasons.join(BETWEEN_WAITS);
+        let recent = waits.told_at.is_some_and(|at| at.elapsed() < ANSWER_BEAT);
+        if reason == waits.told || recent && topics(&reason) == topics(&waits.told) {
+            return;
+        }
+        waits.told.clone_from(&reason);
+        waits.told_at = Some(Instant::now());
+        let elapsed_ms = millis(self.started.elapsed());
+        self.events.send(Event::StepWaiting { step: self.step.to_owned(), reason, elapsed_ms });
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut waits = lock(self.waits);
+        if waits.reasons.remove(&self.id).is_some() {
+            self.tell(&mut waits);
+        }
+    }
+}
+
+fn lock(waits: &Mutex<Waits>) -> MutexGuard<'_, Waits> {
+    // A panic elsewhere leaves the reasons readable, and they are only shown.
+    waits.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,0 +1,94 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::events::tests::Recorder;
+use super::*;
+
+type Act = fn(&StepCx<'_, AtomicUsize>) -> Result<Finished>;
+
+struct Fake(&'static str, Act);
+
+impl Step<AtomicUsize> for Fake {
+    fn id(&self) -> &str {
+        self.0
+    }
+
+    fn title(&self) -> String {
+        format!("Do {}", self.0)
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, AtomicUsize>) -> BoxFuture<'a, Result<Finished>> {
+        Box::pin(async move { (self.1)(cx) })
+    }
+}
+
+fn good(cx: &StepCx<'_, AtomicUsize>) -> Result<Finished> {
+    cx.check_cancelled()?;
+    cx.world.fetch_add(1, Ordering::Relaxed);
+    cx.object("pod/a", Change::Created);
+    Ok(Finished::changed("one pod"))
+}
+
+fn bad(_: &StepCx<'_, AtomicUsize>) -> Result<Finished> {
+    Err(Failure::new(Kind::Preflight, anyhow::anyhow!("quota exceeded")).context("no pod").hint("raise the quota"))
+}
+
+fn stopping(cx: &StepCx<'_, AtomicUsize>) -> Result<Finished> {
+    cx.check_cancelled()?;
+    cx.cancel.cancel();
+    Ok(Finished::unchanged("nothing to do"))
+}
+
+async fn run_all(steps: &[(&'static str, Act)]) -> (Result<()>, usize, Vec<String>) {
+    let recorder = Recorder::default();
+    let events = Events::start(vec![Box::new(recorder.clone())]);
+    let cx = Cx { events, cancel: CancellationToken::new(), deadline: None };
+    let plan: Vec<Box<dyn Step<AtomicUsize>>> =
+        steps.iter().map(|(id, act)| Box::new(Fake(id, *act)) as Box<dyn Step<AtomicUsize>>).collect();
+    let world = Arc::new(AtomicUsize::new(0));
+    let result = run(&plan, &cx, &*world).await;
+    cx.events.finish().await;
+    let told = recorder.events().iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+    (result, world.load(Ordering::Relaxed), told)
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_run_in_order_and_stop_at_the_first_failure() {
+    let (result, done, told) = run_all(&[("seed", good), ("nodes", bad), ("haproxy", good)]).await;
+    let failure = result.unwrap_err();
+    assert_eq!((done, failure.kind), (1, Kind::Preflight));
+    assert_eq!(failure.lines(), ["nodes: no pod", "quota exceeded"]);
+    assert_eq!(failure.hints, ["raise the quota"]);
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    {"event":"step-started","step":"seed","title":"Do seed"}
+    {"event":"object","step":"seed","object":"pod/a","change":"created"}
+    {"event":"step-finished","step":"seed","outcome":"changed","detail":"one pod","elapsed_ms":0}
+    {"event":"step-started","step":"nodes","title":"Do nodes"}
+    {"event":"step-finished","step":"nodes","outcome":"failed","detail":"no pod: quota exceeded","elapsed_ms":0}
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_stops_before_the_next_step() {
+    let (result, done, told) = run_all(&[("seed", stopping), ("nodes", good)]).await;
+    let failure = result.unwrap_err();
+    assert_eq!((done, failure.kind), (0, Kind::Interrupted));
+    assert_eq!(failure.to_string(), "interrupted before step nodes");
+    assert_eq!(told.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_its_own_is_shown_until_it_is_dropped() {
+    fn waits(cx: &StepCx<'_, AtomicUsize>) -> Result<Finished> {
+        let wait = cx.waiting("the lock: held by somebody");
+        wait.say("the lock: held by somebody else; alas");
+        drop(wait);
+        cx.check_cancelled()?;
+        Ok(Finished::skipped("not today"))
+    }
+    let (_, _, told) = run_all(&[("lock", waits)]).await;
+    insta::assert_snapshot!(told[1..3].join("\n"), @r#"
+    {"event":"step-waiting","step":"lock","reason":"the lock: held by somebody","elapsed_ms":0}
+    {"event":"step-waiting","step":"lock","reason":"","elapsed_ms":0}
+    "#);
+}
