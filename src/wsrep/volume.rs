@@ -151,6 +151,10 @@ fn objection(member: Member, evidence: &Evidence, nodes_reach: Option<u64>) -> O
         Contents::Missing => Some(format!("{member} has no volume, while others hold a database")),
         Contents::Empty => Some(format!("the volume of {member} is empty, while others hold a database")),
         Contents::Other => Some(format!("the volume of {member} holds files that are no database")),
+        // A seed that left cleanly no later than the nodes has nothing that they lack.
+        Contents::Database { seqno: Some(seqno), .. } if seed && nodes_reach.is_some_and(|reach| seqno <= reach) => {
+            None
+        }
         Contents::Database { .. } if seed => Some(
             "the seed's volume holds a database: a formation was broken off before the nodes had taken over".to_owned(),
         ),
