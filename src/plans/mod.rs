@@ -1,0 +1,3 @@
+//! Plans: pure functions from what is wanted and what was found to what will be done.
+
+pub mod course;
