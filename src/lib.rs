@@ -6,4 +6,5 @@ pub mod desired;
 pub mod engine;
 pub mod error;
 pub mod exit;
+pub mod kube;
 pub mod names;
