@@ -9,7 +9,12 @@ pub mod client;
 pub mod delete;
 pub mod denial;
 pub mod errors;
+pub mod exec;
+pub mod http;
+pub mod lease;
+pub mod logs;
 pub mod object;
+pub mod tunnel;
 
 #[cfg(test)]
 pub(crate) mod fake;
