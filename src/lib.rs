@@ -8,6 +8,7 @@ pub mod engine;
 pub mod error;
 pub mod exit;
 pub mod gates;
+pub mod kube;
 pub mod manifests;
 pub mod names;
 pub mod observed;

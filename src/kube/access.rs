@@ -1,0 +1,104 @@
+//! What the user may do, asked before anything is done.
+
+use std::fmt;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::Client;
+use kube::api::{Api, PostParams};
+
+use crate::error::{Kind, Result};
+
+use super::errors::explain;
+
+/// Requests under way at once.
+const PARALLEL: usize = 16;
+
+/// One right that a verb needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Right {
+    /// Such as `create`.
+    pub verb: &'static str,
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// Plural, such as `statefulsets`.
+    pub resource: &'static str,
+    /// Such as `exec` of `pods`; empty for the resource itself.
+    pub subresource: &'static str,
+    /// Where; `None` for cluster-wide resources.
+    pub namespace: Option<String>,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        if !self.subresource.is_empty() {
+            write!(f, "/{}", self.subresource)?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace}"),
+            None => f.write_str(" in the whole cluster"),
+        }
+    }
+}
+
+/// The rights that the user does not have, in the order asked.
+///
+/// # Errors
+/// [`Kind::Preflight`] if the API server does not answer the question; [`Kind::Unreachable`].
+pub async fn denied(client: &Client, rights: &[Right]) -> Result<Vec<Right>> {
+    let answers: Vec<bool> =
+        stream::iter(rights.iter().map(|right| allowed(client, right))).buffered(PARALLEL).try_collect().await?;
+    Ok(rights.iter().zip(answers).filter(|(_, allowed)| !allowed).map(|(right, _)| right.clone()).collect())
+}
+
+async fn allowed(client: &Client, right: &Right) -> Result<bool> {
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                verb: given(right.verb),
+                group: given(right.group),
+                resource: given(right.resource),
+                subresource: given(right.subresource),
+                namespace: right.namespace.clone(),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let answer = api.create(&PostParams::default(), &review).await;
+    let answer = answer.map_err(|error| explain(Kind::Preflight, format!("ask for the right to {right}"), error))?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kube::fake;
+
+    fn right(verb: &'static str, subresource: &'static str) -> Right {
+        Right { verb, group: "", resource: "pods", subresource, namespace: Some("n".into()) }
+    }
+
+    #[tokio::test]
+    async fn the_denied_ones_are_answered_in_order() {
+        let client = fake::client(|request| {
+            let asked = &request.body["spec"]["resourceAttributes"];
+            let allowed = asked["verb"] == "get";
+            (201, json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {}, "status": {"allowed": allowed}}))
+        })
+        .await;
+        let rights = [right("create", "exec"), right("get", ""), right("delete", "")];
+        let denied = denied(&client, &rights).await.unwrap();
+        let names: Vec<String> = denied.iter().map(Right::to_string).collect();
+        assert_eq!(names, ["create pods/exec in namespace n", "delete pods in namespace n"]);
+    }
+}

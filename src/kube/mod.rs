@@ -1,0 +1,20 @@
+//! The only hands on the Kubernetes API.
+//!
+//! Everything here talks to the API server or explains what it said. What should exist and what an answer means
+//! for a cluster is decided elsewhere.
+
+pub mod access;
+pub mod apply;
+pub mod client;
+pub mod delete;
+pub mod denial;
+pub mod errors;
+pub mod exec;
+pub mod http;
+pub mod lease;
+pub mod logs;
+pub mod object;
+pub mod tunnel;
+
+#[cfg(test)]
+pub(crate) mod fake;

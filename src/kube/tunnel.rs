@@ -1,0 +1,140 @@
+//! From a local port to a port of a pod, through the API server.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, Portforwarder};
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::error::{Failure, Kind, Result};
+use crate::names::Namespace;
+
+use super::client::Streams;
+use super::errors::explain;
+
+/// A loopback port whose connections end at a port of a pod. It is closed, with all its connections, on drop.
+///
+/// The pod's port need not be open yet: each connection is forwarded on its own, and one that finds the port closed
+/// is closed, with the reason in [`Tunnel::last_error`].
+pub struct Tunnel {
+    address: SocketAddr,
+    last_error: Arc<Mutex<Option<String>>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Tunnel {
+    /// Opens a local port. Nothing is sent to the API server until somebody connects to it.
+    ///
+    /// # Errors
+    /// [`Kind::Unreachable`] if no local port can be opened.
+    pub async fn open(streams: &Streams, namespace: &Namespace, pod: &str, port: u16) -> Result<Self> {
+        let no_port = |error| Failure::new(Kind::Unreachable, error).context("cannot open a port on 127.0.0.1");
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(no_port)?;
+        let address = listener.local_addr().map_err(no_port)?;
+        let last_error = Arc::default();
+        let bridge = Bridge {
+            pods: Api::namespaced(streams.0.clone(), namespace.as_str()),
+            pod: pod.to_owned(),
+            port,
+            last_error: Arc::clone(&last_error),
+        };
+        let task = AbortOnDropHandle::new(tokio::spawn(bridge.listen(listener)));
+        Ok(Self { address, last_error, _task: task })
+    }
+
+    /// The local end.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Why the latest connection could not be forwarded; `None` if it was.
+    #[must_use]
+    pub fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[derive(Clone)]
+struct Bridge {
+    pods: Api<Pod>,
+    pod: String,
+    port: u16,
+    last_error: Arc<Mutex<Option<String>>>,
+}
+
+impl Bridge {
+    async fn listen(self, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => connections.spawn(self.clone().forward(stream)),
+                Err(error) => return self.note(Some(format!("the local port failed: {error}"))),
+            };
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    fn note(&self, error: Option<String>) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    async fn forward(self, mut local: TcpStream) {
+        // Requests and answers are small and each waits for the other.
+        let forwarded = match local.set_nodelay(true) {
+            Ok(()) => self.carry(&mut local).await,
+            Err(error) => Err(format!("the local connection failed: {error}")),
+        };
+        self.note(forwarded.err());
+    }
+
+    async fn carry(&self, local: &mut TcpStream) -> Result<(), String> {
+        let mut forwarder = self.pods.portforward(&self.pod, &[self.port]).await.map_err(|error| {
+            explain(Kind::Unreachable, format!("forward a port to pod/{}", self.pod), error).to_string()
+        })?;
+        self.note(None);
+        let Some(mut remote) = forwarder.take_stream(self.port) else { return Err("no stream was offered".to_owned()) };
+        let error = pod_error(&mut forwarder, self.port);
+        tokio::select! {
+            // The pod's side says why before it closes the stream.
+            biased;
+            Some(message) = error => Err(message),
+            copied = copy_bidirectional(local, &mut remote) => copied.map(drop).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// Resolves to what the pod's side says when it cannot serve the port; to `None` if the connection just ends.
+fn pod_error(forwarder: &mut Portforwarder, port: u16) -> impl Future<Output = Option<String>> + use<> {
+    let error = forwarder.take_error(port);
+    async move {
+        match error {
+            Some(error) => error.await,
+            None => None,
+        }
+    }
+}
+
+/// One connection to a port of a pod, without a local port in between.
+///
+/// # Errors
+/// [`Kind::Unreachable`] if the API server does not forward. A closed port shows only as an early end of the stream.
+pub async fn stream(
+    streams: &Streams,
+    namespace: &Namespace,
+    pod: &str,
+    port: u16,
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
+    let pods: Api<Pod> = Api::namespaced(streams.0.clone(), namespace.as_str());
+    let mut forwarder = pods
+        .portforward(pod, &[port])
+        .await
+        .map_err(|error| explain(Kind::Unreachable, format!("forward port {port} of pod/{pod}"), error))?;
+    forwarder
+        .take_stream(port)
+        .ok_or_else(|| Failure::message(Kind::Unreachable, format!("pod/{pod} offers no stream for port {port}")))
+}
