@@ -27,7 +27,7 @@ func runReady(args []string) error {
 	apiOnly := flags.Bool("api-only", false, "ask for the API server alone")
 	nodes := flags.String("nodes", "", "names of the nodes that must be Ready, separated by commas")
 	dns := flags.String("dns", "", "address of the name server of the cluster")
-	since := flags.Int64("since", 0, "Unix time: nodes must have reported after it")
+	since := flags.Int64("since", 0, "Unix time in milliseconds: nodes must have reported after it")
 	timeout := flags.Duration("timeout", 0, "how long to wait")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -43,7 +43,7 @@ func runReady(args []string) error {
 	}
 	checks := []check{apiServer(client)}
 	if !*apiOnly {
-		checks = append(checks, storageClass(client), nodesReady(client, strings.Split(*nodes, ","), time.Unix(*since, 0)),
+		checks = append(checks, storageClass(client), nodesReady(client, strings.Split(*nodes, ","), time.UnixMilli(*since)),
 			serviceAccount(client), nameServer(*dns))
 	}
 	deadline := time.Now().Add(*timeout)

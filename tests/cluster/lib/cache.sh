@@ -39,12 +39,12 @@ image_key() {
 # The layout of containerd's root is its own matter: another version, another key.
 store_key() {
 	with_words "$(image_key pause)" "$(image_key haproxy)" "$(image_key mariadb)" \
-		"$(dpkg-query -W -f '${Version}' containerd)" < "$HERE/lib/store.sh"
+		"$(containerd --version)" < "$HERE/lib/store.sh"
 }
 
 build_binary() {
 	local part=$1
-	cd "$HERE/kube"
+	cd "$HERE/kube" || return
 	GOFLAGS='' CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -v \
 		-ldflags "$(go_flags)" -o "$part" .
 	# A binary that does not start must not get into the cache.
@@ -54,10 +54,11 @@ build_binary() {
 # The mirror this machine installs from, whatever it is called here.
 mirror() {
 	local uri
+	# shellcheck disable=SC2016 # apt-get fills it in
 	uri=$(apt-get indextargets --format '$(REPO_URI)' \
 		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' | head -n 1)
 	[[ -n $uri ]] || die "apt knows no Debian mirror with the component main" \
-		"look at /etc/apt/sources.list and /etc/apt/sources.list.d, then run: apt-get update"
+		"on Debian, run: apt-get update" "elsewhere: $OWN_CLUSTER"
 	printf '%s\n' "$uri"
 }
 
@@ -104,6 +105,7 @@ fill_cache() {
 	cached "[4/5] image ${MARIADB_IMAGE##*/}" "$mariadb" build_image mariadb "$MARIADB_IMAGE"
 	rm -rf "$CACHE/work.part"
 	cached "[5/5] containerd root with all images" "$store" build_store "$pause" "$haproxy" "$mariadb"
+	# shellcheck disable=SC2034 # used by node.sh and verbs.sh
 	KUBE=$binary STORE=$store
 	prune_cache "$binary" "$pause" "$haproxy" "$mariadb" "$store"
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # most of it is used by the other files
 # Places, numbers and words that every part uses.
 
 KUBERNETES_VERSION=1.34.4
@@ -13,7 +13,7 @@ CGROUP=galeractl-cluster
 
 BRIDGE=galeractl0
 POD_CIDR=10.244.0.0/16
-POD_RANGE_START=10.244.1.0
+POD_RANGE_START=10.244.1.1
 GATEWAY=10.244.0.1
 SERVICE_CIDR=10.245.0.0/16
 KUBERNETES_SERVICE=10.245.0.1

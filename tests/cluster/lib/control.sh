@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153 # CONTROL is used by verbs.sh; NODES comes from the environment
 # The control plane, and what serves all nodes alike: kube-proxy, name server,
 # provisioner of volumes.
 
@@ -65,7 +65,8 @@ start_controllers() {
 		--bind-address=127.0.0.1 --secure-port="$MANAGER_PORT" --leader-elect=false \
 		--use-service-account-credentials=true \
 		--service-account-private-key-file="$PKI/sa.key" --root-ca-file="$PKI/ca.crt" \
-		--node-monitor-period=2s --node-monitor-grace-period=16s --profiling=false
+		--node-monitor-period=2s --node-monitor-grace-period=16s --profiling=false \
+		--flex-volume-plugin-dir="$STATE/volume-plugins"
 	control kube-scheduler --kubeconfig="$PKI/kube-scheduler.kubeconfig" \
 		--bind-address=127.0.0.1 --secure-port="$SCHEDULER_PORT" --leader-elect=false --profiling=false
 	proxy_config > "$STATE/kube-proxy.yaml"

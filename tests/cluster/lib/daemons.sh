@@ -33,10 +33,11 @@ daemon_alive() { daemon_pid "$1" > /dev/null; }
 # await_daemon NAME SECONDS COMMAND...: until COMMAND says yes; ends early, with
 # the log, when the daemon has died.
 await_daemon() {
-	local name=$1 seconds=$2
+	local name=$1 deadline=$((SECONDS + $2))
 	shift 2
-	answered_or_dead() { "$@" || ! daemon_alive "$name"; }
-	poll "$seconds" answered_or_dead "$@" ||
-		die_with_log "$name did not answer within $seconds s" "$STATE/log/$name.log"
-	daemon_alive "$name" || die_with_log "$name has ended" "$STATE/log/$name.log"
+	until "$@"; do
+		daemon_alive "$name" || die_with_log "$name has ended" "$STATE/log/$name.log"
+		((SECONDS < deadline)) || die_with_log "$name does not answer" "$STATE/log/$name.log"
+		sleep 0.1
+	done
 }

@@ -36,7 +36,7 @@ make_cgroup() {
 			path=$path/$part
 			[[ -d $path ]] || mkdir "$path"
 			# In version 1 an empty set of processors admits no process.
-			if [[ -e $path/cpuset.cpus && -z $(cat "$path/cpuset.cpus") && -e $path/notify_on_release ]]; then
+			if ! cgroup_v2 && [[ -e $path/cpuset.cpus && -z $(< "$path/cpuset.cpus") ]]; then
 				cat "$path/../cpuset.cpus" > "$path/cpuset.cpus"
 				cat "$path/../cpuset.mems" > "$path/cpuset.mems"
 			fi
@@ -49,6 +49,7 @@ cgroup_pids() {
 	local base
 	base=$(cgroup_process_root)/$CGROUP${1:+/$1}
 	[[ -d $base ]] || return 0
+	# A cgroup that vanishes while it is read held no process.
 	find "$base" -name cgroup.procs -exec cat {} + 2> /dev/null || true
 }
 
@@ -70,12 +71,14 @@ kill_cgroup() {
 			"they may wait for a disk; look at their state with: ps -o pid,stat,wchan,cmd -p PID"
 }
 
+# From each mounted hierarchy: where both versions are mounted, runc makes
+# cgroups in the second as well.
 remove_cgroup() {
 	local group=$1 root base
 	while read -r root; do
 		base=$root/$CGROUP${group:+/$group}
 		[[ ! -d $base ]] || find "$base" -depth -type d -exec rmdir {} +
-	done < <(cgroup_roots)
+	done < <(awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/mounts)
 }
 
 # --- kernel settings ---------------------------------------------------------

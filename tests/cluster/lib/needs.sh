@@ -2,8 +2,13 @@
 # What this machine must have and must not have.
 
 OWN_CLUSTER="use a cluster of your own instead: name it by KUBECONFIG or --context"
-PACKAGES=(containerd runc containernetworking-plugins iptables conntrack debootstrap
-	iproute2 kmod procps)
+# What is asked for is the program, not the package: another package that ships
+# it (Docker's containerd.io) is as good, and would be removed by ours.
+PROGRAMS=(
+	containerd:/usr/bin/containerd runc:/usr/sbin/runc containernetworking-plugins:/usr/lib/cni/bridge
+	iptables:/usr/sbin/iptables-restore conntrack:/usr/sbin/conntrack
+	debootstrap:/usr/sbin/debootstrap iproute2:/usr/bin/ip kmod:/usr/sbin/modprobe
+)
 
 need_root() {
 	[[ $(id -u) == 0 ]] || die "the test cluster needs root: it makes cgroups, mounts and a bridge" \
@@ -12,9 +17,11 @@ need_root() {
 
 need_machine() {
 	[[ $(uname -s) == Linux ]] || die "the test cluster needs Linux" "$OWN_CLUSTER"
-	command -v apt-get > /dev/null && command -v dpkg > /dev/null ||
+	command -v apt-get > /dev/null ||
 		die "the test cluster takes its parts from Debian packages, and this machine has no apt-get" "$OWN_CLUSTER"
-	[[ -d /sys/fs/cgroup && -w /sys/fs/cgroup ]] ||
+	cgroup_v2 || [[ -d /sys/fs/cgroup/pids ]] ||
+		die "there is neither cgroup version 2 nor the pids controller of version 1 at /sys/fs/cgroup" "$OWN_CLUSTER"
+	[[ -w $(cgroup_process_root)/cgroup.procs ]] ||
 		die "/sys/fs/cgroup cannot be written: is this a container without privileges?" "$OWN_CLUSTER"
 }
 
@@ -22,16 +29,16 @@ need_compilers() {
 	command -v go > /dev/null ||
 		die "Go is missing; the Kubernetes binary is built from Go modules" \
 			"install Go 1.24 or newer and put it on PATH"
-	# `go version` inside the module also tells when Go is too old for it.
+	# Asked inside the module, Go also tells when it is too old for it.
 	(cd "$HERE/kube" && GOTOOLCHAIN=${GOTOOLCHAIN:-local} go list -m > /dev/null) ||
 		die "this Go cannot build the module in $HERE/kube" "it needs Go 1.24 or newer"
 	command -v gcc > /dev/null || die "gcc is missing; the pause image is a C program" "apt-get install gcc libc6-dev"
 }
 
 missing_packages() {
-	local package
-	for package in "${PACKAGES[@]}"; do
-		[[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2> /dev/null) == ii* ]] || printf '%s\n' "$package"
+	local entry
+	for entry in "${PROGRAMS[@]}"; do
+		[[ -x ${entry#*:} ]] || command -v "${entry##*/}" > /dev/null || printf '%s\n' "${entry%%:*}"
 	done
 }
 
@@ -40,22 +47,18 @@ install_packages() {
 	# Half-installed packages of an interrupted run would fail the install.
 	dpkg --configure -a
 	apt-get update
-	# The package would start a containerd of its own, and use the default
-	# places. RUNLEVEL makes invoke-rc.d see a system that starts nothing.
-	RUNLEVEL=1 apt-get install --yes --no-install-recommends "$@"
+	apt-get install --yes --no-install-recommends --no-remove "$@"
+	# The package starts a containerd of its own, in the default places.
+	if [[ " $* " == *" containerd "* && -d /run/systemd/system ]]; then
+		systemctl disable --now containerd.service
+	fi
 }
 
 need_packages() {
 	local missing
 	mapfile -t missing < <(missing_packages)
 	((${#missing[@]})) || return 0
-	local had_containerd=yes
-	[[ " ${missing[*]} " == *" containerd "* ]] && had_containerd=no
-	build_step "packages ${missing[*]}" "$CACHE/log/packages.log" install_packages "${missing[@]}"
-	# Where it was started all the same. One that was here before is left alone.
-	if [[ $had_containerd == no && -d /run/systemd/system ]]; then
-		systemctl disable --now containerd.service >&2
-	fi
+	build_step "packages: ${missing[*]}" "$CACHE/log/packages.log" install_packages "${missing[@]}"
 }
 
 # Best effort: a kernel that has a feature built in has no module for it.

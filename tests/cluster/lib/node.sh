@@ -119,7 +119,7 @@ clusterDomain: cluster.local
 clusterDNS: [$GATEWAY]
 resolvConf: ""
 podLogsDir: $STATE/$node/logs
-volumePluginDir: $STATE/$node/volume-plugins
+volumePluginDir: $STATE/volume-plugins
 makeIPTablesUtilChains: false
 serializeImagePulls: false
 imageGCHighThresholdPercent: 100

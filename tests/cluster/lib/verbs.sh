@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153 # NODES comes from the environment
 # What the user can ask for.
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
@@ -31,39 +31,57 @@ up() {
 	need_machine
 	take_lock
 	if healthy; then
-		say "the cluster is running already: $NODES nodes ready"
+		say "the cluster is running already: $(node_list) ready"
+		tell_changes
 		return
 	fi
 	need_packages
 	fill_cache
-	if [[ -e $STATE/owned && $(cat "$STATE/owned") != "$(boot_id)" ]]; then
+	if [[ -e $STATE/owned ]] && ! same_boot; then
 		say "the machine was restarted since; starting a new cluster"
 		remove_all
 	elif [[ -e $STATE/owned && ! -e $STATE/up ]]; then
 		say "an earlier start did not end; starting a new cluster"
 		remove_all
 	elif [[ -e $STATE/owned ]]; then
-		say "parts of the cluster are down; starting them again"
+		say "parts of the cluster are down; starting them"
 	fi
 	[[ -e $STATE/up ]] || refuse_conflicts
 	start_all
-	say "the cluster is up: $NODES nodes ready after $((SECONDS - start)) s"
+	say "the cluster is up after $((SECONDS - start)) s: $(node_list) ready"
 	say "KUBECONFIG=$KUBECONFIG_PATH"
+}
+
+same_boot() { [[ -e $STATE/owned && $(< "$STATE/owned") == "$(boot_id)" ]]; }
+
+# A running cluster is not replaced behind the back of those who use it.
+tell_changes() {
+	local binary
+	command -v go > /dev/null || return 0
+	binary=kube-$(binary_key)
+	[[ $(< "$STATE/bin/source") == "$binary" ]] ||
+		say "it was built from other sources than those here; to get a new one: $0 down && $0 up"
+}
+
+# A copy, since the cache may be pruned while the cluster runs. What runs keeps
+# the old one; these scripts and what they start need the one they came with.
+install_binary() {
+	local source=$STATE/bin/source
+	[[ ! -e $source || $(< "$source") != "$(basename "$KUBE")" ]] || return 0
+	cp "$KUBE" "$STATE/bin/kube.part"
+	mv "$STATE/bin/kube.part" "$STATE/bin/kube"
+	basename "$KUBE" > "$source"
 }
 
 start_all() {
 	local since n name
-	since=$(date +%s)
+	since=$(date +%s%3N)
 	mkdir -p "$STATE/bin" "$RUN"
 	boot_id > "$STATE/owned"
 	load_modules
 	save_sysctls
 	set_sysctls
-	# A copy, since the cache may be pruned while the cluster runs.
-	if [[ ! -x $STATE/bin/kube ]]; then
-		cp "$KUBE" "$STATE/bin/kube.part"
-		mv "$STATE/bin/kube.part" "$STATE/bin/kube"
-	fi
+	install_binary
 	make_bridge
 	make_rules
 	make_pki
@@ -115,13 +133,14 @@ down() {
 remove_all() {
 	kill_cgroup
 	remove_cgroup ''
-	# Without the mark these may be somebody else's.
-	if [[ -e $STATE/owned ]]; then
+	# Without the mark these may be somebody else's; and after a restart of the
+	# machine they are, as it has forgotten ours.
+	if same_boot; then
 		remove_bridge
 		remove_rules
 		restore_sysctls
-		remove_private_places
 	fi
+	remove_private_places
 	rm -rf --one-file-system "$RUN" "$STATE"
 }
 
@@ -162,7 +181,7 @@ node_start() {
 	take_lock
 	need_node "${1:-}"
 	local since start=$SECONDS
-	since=$(date +%s)
+	since=$(date +%s%3N)
 	start_runtime "$1"
 	start_kubelet "$1"
 	"$STATE/bin/kube" ready --kubeconfig "$KUBECONFIG_PATH" --dns "$GATEWAY" \
