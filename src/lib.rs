@@ -11,6 +11,8 @@ pub mod gates;
 pub mod kube;
 pub mod manifests;
 pub mod names;
+pub mod observe;
 pub mod observed;
 pub mod plans;
+pub mod sql;
 pub mod wsrep;

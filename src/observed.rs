@@ -132,6 +132,8 @@ pub struct LogView {
     pub phase: Option<String>,
     /// Position found on its volume at the last start.
     pub position: Option<Position>,
+    /// A database was found at the last start, but it has no position.
+    pub undefined: bool,
     /// Bytes on its volume, while a transfer is received.
     pub received: Option<u64>,
     /// Who gives the transfer.
@@ -171,7 +173,10 @@ impl LogView {
                 self.phase = report.get("phase").map(str::to_owned);
                 self.received = None;
             }
-            "position" => self.position = report.parsed("position"),
+            "position" => {
+                self.position = report.parsed("position");
+                self.undefined = self.position.is_none();
+            }
             "transfer" => self.received = report.parsed("bytes"),
             "refused" => self.refused = report.get("reason").map(str::to_owned),
             "crash" => self.crashes = report.parsed("count").unwrap_or(self.crashes + 1),

@@ -42,7 +42,9 @@ fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, vi
     if let Some(reason) = &view.log.refused {
         return Some(Failure::message(Kind::Step, format!("{member} refuses to start: {reason}")).hint(logs));
     }
-    if let Some(Err(SqlSilence::Denied(message))) = &view.sql {
+    // Before a server has come up for the first time its users may not exist.
+    let up = view.log.phase.as_deref().is_none_or(|phase| phase == "up");
+    if let Some(Err(SqlSilence::Denied(message))) = view.sql.as_ref().filter(|_| up) {
         let secret = desired.cluster.credentials();
         return Some(
             Failure::message(Kind::Step, format!("{member} denies access: {message}"))

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use crate::engine::event::Change;
 use crate::error::{Failure, Kind, Result};
+use crate::manifests::Object;
 use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER};
 
 use super::errors::explain;
-use super::object::Object;
+use super::object::api;
 
 /// Requests under way at once.
 const PARALLEL: usize = 16;
@@ -92,7 +93,7 @@ impl Applier {
     }
 
     async fn read(&self, object: &Object) -> Result<Option<DynamicObject>> {
-        let found = object.api(&self.client).get_opt(&object.name).await;
+        let found = api(object, &self.client).get_opt(&object.name).await;
         let found = found.map_err(|error| explain(Kind::Preflight, format!("read {object}"), error))?;
         let Some(live) = found else { return Ok(None) };
         if !self.take_ownership && !is_ours(&live, &self.cluster) {
@@ -114,7 +115,7 @@ impl Applier {
             // Makes the request fail if the object that was looked at is replaced in the meantime.
             value["metadata"]["uid"] = Value::String(uid);
         }
-        let answer = object.api(&self.client).patch(&object.name, &params, &Patch::Apply(&value)).await;
+        let answer = api(object, &self.client).patch(&object.name, &params, &Patch::Apply(&value)).await;
         let after = answer.map_err(|error| self.refused(object, error))?;
         let change = match &before {
             None => Change::Created,

@@ -9,7 +9,7 @@ fn object(name: &str) -> Object {
     let map: k8s_openapi::api::core::v1::ConfigMap = serde_json::from_value(json!({"metadata": {
         "name": name, "namespace": "n", "labels": {MANAGED_BY_LABEL: MANAGER, INSTANCE_LABEL: "shop"}}}))
     .unwrap();
-    Object::of(&map).unwrap()
+    Object::of(&map)
 }
 
 fn live(version: &str, labels: Value) -> Value {

@@ -68,7 +68,6 @@ pub fn config_map(desired: &Desired) -> ConfigMap {
         ("start.sh", include_str!("scripts/start.sh")),
         ("health.sh", include_str!("scripts/health.sh")),
         ("notify.sh", include_str!("scripts/notify.sh")),
-        ("inspect.sh", include_str!("scripts/inspect.sh")),
     ];
     let mut data: BTreeMap<String, String> = data.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
     data.insert("server.cnf".to_owned(), server_options(desired));

@@ -74,25 +74,19 @@ pub fn inspector(desired: &Desired, member: Member) -> Pod {
     let mut spec = base(desired, MARIADB_UID);
     spec.restart_policy = Some("Never".to_owned());
     spec.termination_grace_period_seconds = Some(5);
-    spec.volumes = Some(vec![
-        claimed("data", desired.cluster.claim(member)),
-        config_files("scripts", desired.cluster.config(), 0o555, &[]),
-    ]);
+    spec.volumes = Some(vec![claimed("data", desired.cluster.claim(member))]);
     spec.containers = vec![Container {
         name: "inspect".to_owned(),
         image: Some(desired.mariadb_image.clone()),
         image_pull_policy: Some(desired.image_pull_policy.clone()),
-        command: Some(script("inspect.sh")),
+        // Nothing else of the cluster need exist for this.
+        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), include_str!("scripts/inspect.sh").to_owned()]),
         env: Some(vec![env("GALERA_MEMBER", member.to_string())]),
-        volume_mounts: Some(vec![mount("data", "/var/lib/mysql", true), mount("scripts", "/galeractl/scripts", true)]),
+        volume_mounts: Some(vec![mount("data", "/var/lib/mysql", true)]),
         security_context: Some(confined()),
         ..Container::default()
     }];
     Pod { metadata, spec: Some(spec), ..Pod::default() }
-}
-
-fn script(name: &str) -> Vec<String> {
-    vec!["/bin/bash".to_owned(), format!("/galeractl/scripts/{name}")]
 }
 
 fn member_pod(desired: &Desired, member: Member) -> PodSpec {
@@ -103,7 +97,7 @@ fn member_pod(desired: &Desired, member: Member) -> PodSpec {
             name: CONTAINER.to_owned(),
             image: Some(desired.mariadb_image.clone()),
             image_pull_policy: Some(desired.image_pull_policy.clone()),
-            command: Some(script("start.sh")),
+            command: Some(vec!["/bin/bash".to_owned(), "/galeractl/scripts/start.sh".to_owned()]),
             env: Some(environment(desired, member)),
             ports: Some(vec![
                 port("mysql", 3306),

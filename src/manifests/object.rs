@@ -1,52 +1,45 @@
 //! One Kubernetes object, ready to be applied: its address and its content.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::{ApiResource, Resource};
 use serde::Serialize;
+use serde_json::Value;
 
-/// An object with its address in the API. Content is plain JSON, so that all kinds travel in one list.
-#[derive(Debug, Clone, PartialEq)]
+/// An object as it should be. Content is plain JSON, so that all kinds travel in one list.
+#[derive(Debug, Clone)]
 pub struct Object {
-    /// Group, empty for the core group.
-    pub group: &'static str,
-    /// Version, such as `v1`.
-    pub version: &'static str,
-    /// Kind, such as `StatefulSet`.
-    pub kind: &'static str,
-    /// Plural resource name, such as `statefulsets`.
-    pub plural: &'static str,
-    /// Name of the object.
+    /// Group, version, kind and plural.
+    pub resource: ApiResource,
+    /// `metadata.name`.
     pub name: String,
-    /// Namespace; `None` for cluster-wide objects.
+    /// `metadata.namespace`; `None` for cluster-wide objects.
     pub namespace: Option<String>,
-    /// The whole object.
-    pub value: serde_json::Value,
+    /// The whole object, with `apiVersion` and `kind`.
+    pub value: Value,
 }
 
 impl Object {
     /// Wraps a typed object.
-    ///
-    /// # Panics
-    /// Never for types of k8s-openapi: all of them can be written as JSON.
     #[must_use]
     pub fn of<K>(object: &K) -> Self
     where
-        K: k8s_openapi::Metadata<Ty = ObjectMeta> + Serialize,
+        K: Resource<DynamicType = ()> + Serialize,
     {
-        let value = serde_json::to_value(object).unwrap_or_else(|error| unreachable!("{} as JSON: {error}", K::KIND));
-        Self {
-            group: K::GROUP,
-            version: K::VERSION,
-            kind: K::KIND,
-            plural: K::URL_PATH_SEGMENT,
-            name: object.metadata().name.clone().unwrap_or_default(),
-            namespace: object.metadata().namespace.clone(),
-            value,
-        }
+        let resource = ApiResource::erase::<K>(&());
+        let value = serde_json::to_value(object);
+        let value = value.unwrap_or_else(|error| unreachable!("a {} is always JSON: {error}", resource.kind));
+        let meta = object.meta();
+        Self { resource, name: meta.name.clone().unwrap_or_default(), namespace: meta.namespace.clone(), value }
     }
 
     /// How people write it: `statefulset/shop-galera-node1`.
     #[must_use]
     pub fn display(&self) -> String {
-        format!("{}/{}", self.kind.to_lowercase(), self.name)
+        format!("{}/{}", self.resource.kind.to_lowercase(), self.name)
+    }
+}
+
+impl std::fmt::Display for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.display())
     }
 }

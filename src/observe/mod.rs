@@ -1,0 +1,288 @@
+//! The live look at a cluster: watches, logs and SQL answers brought together in one [`Observed`].
+
+pub mod objects;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::storage::v1::StorageClass;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::desired::{Desired, Hidden};
+use crate::error::Result;
+use crate::kube::client::Connection;
+use crate::kube::live::Live;
+use crate::kube::logs::Follow;
+use crate::kube::tunnel::Tunnel;
+use crate::manifests::member::CONTAINER;
+use crate::names::Member;
+use crate::observed::{Observed, SqlSilence};
+use crate::sql::{Login, Probe, Raw, SqlError};
+use crate::wsrep::WsrepStatus;
+
+use objects::Reader;
+
+/// News that arrive together are shown together.
+const GATHER: Duration = Duration::from_millis(15);
+/// Trouble that may pass by itself is looked at again at this pace, for nothing else may change meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often each server is asked.
+const ASK_EVERY: Duration = Duration::from_millis(150);
+/// galeractl's own user, who may read status and write one table.
+pub const OWN_USER: &str = "galeractl";
+const SQL_PORT: u16 = 3306;
+
+/// What is looked at beside the objects.
+#[derive(Debug, Clone)]
+pub struct Wants {
+    /// Follow the members' logs: tells of phases and errors while SQL is closed.
+    pub logs: bool,
+    /// Storage classes, by which a pending claim is judged.
+    pub classes: Vec<StorageClass>,
+}
+
+/// A live look at one cluster, until dropped.
+pub struct Observer {
+    observed: watch::Receiver<Arc<Observed>>,
+    password: watch::Sender<Option<Hidden>>,
+    live: Arc<Live>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Observer {
+    /// Starts to look; returns when the first look at the objects is complete.
+    ///
+    /// # Errors
+    /// The API server refuses to list or watch.
+    pub async fn start(connection: &Connection, desired: &Desired, wants: Wants) -> Result<Self> {
+        let live = Arc::new(Live::start(&connection.streams, &desired.namespace, &desired.cluster));
+        live.ready().await?;
+        let (password, password_seen) = watch::channel(None);
+        let mut eye = Eye::new(connection, desired, wants, Arc::clone(&live), password_seen);
+        eye.look();
+        let (publish, observed) = watch::channel(Arc::new(eye.observed.clone()));
+        let task = AbortOnDropHandle::new(tokio::spawn(async move { eye.run(publish).await }));
+        Ok(Self { observed, password, live, _task: task })
+    }
+
+    /// The password of galeractl's own user; servers are asked from then on.
+    pub fn set_password(&self, password: Hidden) {
+        self.password.send_if_modified(|known| {
+            let new = known.as_ref() != Some(&password);
+            *known = Some(password);
+            new
+        });
+    }
+
+    /// The newest look.
+    #[must_use]
+    pub fn now(&self) -> Arc<Observed> {
+        Arc::clone(&self.observed.borrow())
+    }
+
+    /// Tells of every change.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Observed>> {
+        self.observed.clone()
+    }
+
+    /// The objects behind the look.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+}
+
+enum News {
+    Line(Member, String),
+    Sql(Member, Result<WsrepStatus, SqlSilence>),
+}
+
+/// What is attached to one incarnation of a member's pod.
+struct Attached {
+    uid: String,
+    running: watch::Sender<bool>,
+    _log: Option<AbortOnDropHandle<()>>,
+    _sql: AbortOnDropHandle<()>,
+}
+
+struct Eye {
+    connection: Connection,
+    desired: Desired,
+    wants: Wants,
+    live: Arc<Live>,
+    password: watch::Receiver<Option<Hidden>>,
+    reader: Reader,
+    begun: Instant,
+    observed: Observed,
+    attached: BTreeMap<Member, Attached>,
+    news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
+}
+
+impl Eye {
+    fn new(
+        connection: &Connection,
+        desired: &Desired,
+        wants: Wants,
+        live: Arc<Live>,
+        password: watch::Receiver<Option<Hidden>>,
+    ) -> Self {
+        Self {
+            connection: connection.clone(),
+            desired: desired.clone(),
+            wants,
+            live,
+            password,
+            reader: Reader::default(),
+            begun: Instant::now(),
+            observed: Observed::default(),
+            attached: BTreeMap::new(),
+            news: mpsc::unbounded_channel(),
+        }
+    }
+
+    async fn run(mut self, publish: watch::Sender<Arc<Observed>>) {
+        let mut objects = self.live.changed();
+        loop {
+            let mut objects_changed = false;
+            tokio::select! {
+                news = self.news.1.recv() => news.into_iter().for_each(|news| self.take(news)),
+                changed = objects.changed() => objects_changed = changed.is_ok(),
+                () = tokio::time::sleep(LOOK_AGAIN) => objects_changed = true,
+            }
+            tokio::time::sleep(GATHER).await;
+            while let Ok(news) = self.news.1.try_recv() {
+                self.take(news);
+            }
+            if objects_changed || objects.has_changed().unwrap_or(false) {
+                objects.mark_unchanged();
+                self.look();
+            }
+            if publish.send(Arc::new(self.observed.clone())).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Reads the objects, and attaches to pods that are new.
+    fn look(&mut self) {
+        let snapshot = self.live.snapshot();
+        self.reader.read(&snapshot, &self.wants.classes, &self.desired, self.begun.elapsed(), &mut self.observed);
+        let members: Vec<Member> = self.observed.members.keys().copied().collect();
+        for member in members {
+            let Some(view) = self.observed.members.get_mut(&member) else { continue };
+            let attached = self.attached.get(&member);
+            if attached.map(|attached| Some(&attached.uid)) != Some(view.pod.uid.as_ref()) {
+                // Another pod, another life: what the earlier one said no longer counts.
+                view.sql = None;
+                view.log = Default::default();
+                self.attached.remove(&member);
+                if let Some(uid) = view.pod.uid.clone() {
+                    let attached = self.attach(member, uid);
+                    self.attached.insert(member, attached);
+                }
+            }
+            let Some(view) = self.observed.members.get_mut(&member) else { continue };
+            let running = view.pod.running && !view.pod.ended;
+            if !running {
+                view.sql = None;
+            }
+            if let Some(attached) = self.attached.get(&member) {
+                attached.running.send_if_modified(|known| std::mem::replace(known, running) != running);
+            }
+            if !view.pod.exists {
+                self.observed.members.remove(&member);
+            }
+        }
+    }
+
+    fn attach(&self, member: Member, uid: String) -> Attached {
+        let pod = self.desired.cluster.pod(member);
+        let (running, is_running) = watch::channel(false);
+        Attached {
+            uid,
+            running,
+            _log: self.wants.logs.then(|| self.follow(member, &pod, is_running.clone())),
+            _sql: self.ask(member, pod, is_running),
+        }
+    }
+
+    fn follow(&self, member: Member, pod: &str, mut running: watch::Receiver<bool>) -> AbortOnDropHandle<()> {
+        let (streams, namespace, pod) =
+            (self.connection.streams.clone(), self.desired.namespace.clone(), pod.to_owned());
+        let news = self.news.0.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            if running.wait_for(|running| *running).await.is_err() {
+                return;
+            }
+            let mut follow = Follow::start(&streams, &namespace, &pod, CONTAINER);
+            while let Some(line) = follow.next().await {
+                if news.send(News::Line(member, line.text)).is_err() {
+                    return;
+                }
+            }
+        }))
+    }
+
+    fn ask(&self, member: Member, pod: String, mut running: watch::Receiver<bool>) -> AbortOnDropHandle<()> {
+        let (streams, namespace) = (self.connection.streams.clone(), self.desired.namespace.clone());
+        let (mut password, news) = (self.password.clone(), self.news.0.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let Ok(known) = password.wait_for(Option::is_some).await.map(|known| known.clone()) else { return };
+            let Some(password) = known else { return };
+            let tunnel = match Tunnel::open(&streams, &namespace, &pod, SQL_PORT).await {
+                Ok(tunnel) => tunnel,
+                Err(failure) => {
+                    return drop(news.send(News::Sql(member, Err(SqlSilence::Broken(failure.to_string())))));
+                }
+            };
+            let probe = Probe::start(tunnel, Login { user: OWN_USER.to_owned(), password }, ASK_EVERY);
+            let mut latest = probe.latest();
+            loop {
+                probe.set_running(*running.borrow_and_update());
+                tokio::select! {
+                    changed = running.changed() => if changed.is_err() { return },
+                    changed = latest.changed() => if changed.is_err() { return },
+                }
+                let answer = latest.borrow_and_update().as_ref().map(|sample| interpret(&sample.result));
+                if answer.is_some_and(|answer| news.send(News::Sql(member, answer)).is_err()) {
+                    return;
+                }
+            }
+        }))
+    }
+
+    fn take(&mut self, news: News) {
+        match news {
+            News::Line(member, line) => {
+                if let Some(view) = self.observed.members.get_mut(&member) {
+                    view.log.read(&line);
+                }
+            }
+            News::Sql(member, answer) => {
+                if let Some(view) = self.observed.members.get_mut(&member).filter(|view| view.pod.running) {
+                    view.sql = Some(answer);
+                }
+            }
+        }
+    }
+}
+
+/// A server's raw answer in our terms.
+///
+/// # Errors
+/// Why there is no status.
+pub fn interpret(answer: &Result<Arc<Raw>, SqlError>) -> Result<WsrepStatus, SqlSilence> {
+    let raw = answer.as_ref().map_err(|error| match error {
+        SqlError::Denied(_) => SqlSilence::Denied(error.to_string()),
+        error if error.may_pass() => SqlSilence::Closed(error.to_string()),
+        error => SqlSilence::Broken(error.to_string()),
+    })?;
+    // A server that is not part of a Primary component does not let its tables be read.
+    let members: BTreeSet<String> = raw.members.iter().flatten().map(|member| member.name.clone()).collect();
+    WsrepStatus::from_rows(&raw.values, members).map_err(SqlSilence::Broken)
+}

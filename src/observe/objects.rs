@@ -1,0 +1,160 @@
+//! From Kubernetes objects to what a cluster looks like. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::ResourceExt;
+
+use crate::desired::Desired;
+use crate::kube::live::Snapshot;
+use crate::kube::trouble::{self, Lasting, claim_trouble, deployment_trouble, pod_trouble, statefulset_trouble};
+use crate::names::{COMPONENT_LABEL, MEMBER_LABEL, Member, Role, UUID_ANNOTATION};
+use crate::observed::{ClaimView, Observed, PodView, ProxyView, Trouble};
+
+/// Turns snapshots into views, and remembers how long each trouble has lasted.
+#[derive(Default)]
+pub struct Reader {
+    lasting: BTreeMap<String, Lasting>,
+}
+
+impl Reader {
+    /// Pods, claims and proxy of a cluster. `now` is the time since the first look. Answers of servers and logs are
+    /// not in a snapshot; they are left as `into` has them.
+    pub fn read(
+        &mut self,
+        snapshot: &Snapshot,
+        classes: &[StorageClass],
+        desired: &Desired,
+        now: Duration,
+        into: &mut Observed,
+    ) {
+        for view in into.members.values_mut() {
+            view.pod = PodView { phrase: "no pod".to_owned(), ..PodView::default() };
+        }
+        for pod in snapshot.pods.values() {
+            let Some(member) = member_of(pod) else { continue };
+            let trouble = pod_trouble(pod, snapshot.events.values());
+            let trouble = self.judge(&format!("pod/{}", pod.name_any()), trouble, now);
+            into.members.entry(member).or_default().pod = pod_view(pod, trouble);
+        }
+        into.claims.clear();
+        for (name, claim) in &snapshot.claims {
+            let trouble = claim_trouble(claim, classes, snapshot.events.values());
+            let trouble = self.judge(&format!("claim/{name}"), trouble, now);
+            into.claims.insert(name.clone(), claim_view(claim, trouble));
+        }
+        into.trouble = None;
+        for (name, set) in &snapshot.statefulsets {
+            let trouble = statefulset_trouble(set, snapshot.events.values());
+            let trouble = self.judge(&format!("statefulset/{name}"), trouble, now);
+            into.trouble = into.trouble.take().or(trouble);
+        }
+        into.proxy = self.proxy(snapshot, desired, now);
+    }
+
+    fn proxy(&mut self, snapshot: &Snapshot, desired: &Desired, now: Duration) -> ProxyView {
+        let Some(deployment) = snapshot.deployments.get(&desired.cluster.proxy()) else { return ProxyView::default() };
+        let pods: Vec<_> = snapshot.pods.values().filter(|pod| has_role(pod, Role::Proxy)).collect();
+        let mut trouble = deployment_trouble(deployment);
+        for pod in &pods {
+            trouble = trouble.or_else(|| pod_trouble(pod, snapshot.events.values()));
+        }
+        let count = |value: Option<i32>| value.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+        let status = deployment.status.as_ref();
+        // Until its controller has seen the newest version, the numbers are those of an older one.
+        let current = status.and_then(|status| status.observed_generation) == deployment.metadata.generation;
+        ProxyView {
+            exists: true,
+            wanted: count(deployment.spec.as_ref().and_then(|spec| spec.replicas)),
+            available: if current { count(status.and_then(|status| status.available_replicas)) } else { 0 },
+            pods: pods.iter().filter(|pod| running(pod).is_some()).map(|pod| pod.name_any()).collect(),
+            trouble: self.judge("proxy", trouble, now),
+        }
+    }
+
+    fn judge(&mut self, key: &str, trouble: Option<trouble::Trouble>, now: Duration) -> Option<Trouble> {
+        let fatal = self.lasting.entry(key.to_owned()).or_default().ends_wait(trouble.as_ref(), now);
+        trouble.map(|trouble| Trouble { fatal, message: trouble.message, hint: trouble.hint })
+    }
+}
+
+fn label<'a>(pod: &'a Pod, key: &str) -> Option<&'a str> {
+    pod.metadata.labels.as_ref()?.get(key).map(String::as_str)
+}
+
+fn has_role(pod: &Pod, role: Role) -> bool {
+    label(pod, COMPONENT_LABEL) == Some(role.label())
+}
+
+fn member_of(pod: &Pod) -> Option<Member> {
+    (has_role(pod, Role::Seed) || has_role(pod, Role::Node)).then(|| label(pod, MEMBER_LABEL)?.parse().ok())?
+}
+
+fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status.as_ref()?.container_statuses.as_ref()?.first()
+}
+
+fn running(pod: &Pod) -> Option<&ContainerStatus> {
+    container(pod).filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
+}
+
+fn pod_view(pod: &Pod, trouble: Option<Trouble>) -> PodView {
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
+    let leaving = pod.metadata.deletion_timestamp.is_some();
+    PodView {
+        exists: true,
+        leaving,
+        running: running(pod).is_some(),
+        ended: matches!(phase, "Failed" | "Succeeded"),
+        ready: container(pod).is_some_and(|status| status.ready),
+        restarts: container(pod).and_then(|status| u32::try_from(status.restart_count).ok()).unwrap_or(0),
+        host: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        address: status.and_then(|status| status.pod_ip.clone()),
+        uid: pod.metadata.uid.clone(),
+        phrase: phrase(pod, phase, leaving),
+        trouble,
+    }
+}
+
+fn phrase(pod: &Pod, phase: &str, leaving: bool) -> String {
+    if leaving {
+        return "leaves".to_owned();
+    }
+    if running(pod).is_some() {
+        return "container runs".to_owned();
+    }
+    let waiting = container(pod).and_then(|status| status.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+    match (waiting, phase) {
+        (Some("ContainerCreating"), _) => "its container is created".to_owned(),
+        (Some("CrashLoopBackOff"), _) => "its container waits to be restarted".to_owned(),
+        (Some(reason), _) => reason.to_owned(),
+        (None, "Failed" | "Succeeded") => "its pod has ended".to_owned(),
+        (None, _) if pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()).is_none() => "is scheduled".to_owned(),
+        (None, _) => "its container is created".to_owned(),
+    }
+}
+
+fn claim_view(claim: &PersistentVolumeClaim, trouble: Option<Trouble>) -> ClaimView {
+    let status = claim.status.as_ref();
+    let capacity = status.and_then(|status| status.capacity.as_ref()?.get("storage").cloned());
+    ClaimView {
+        phase: status.and_then(|status| status.phase.clone()).unwrap_or_else(|| "Pending".to_owned()),
+        capacity: capacity.map(|quantity| quantity.0),
+        class: claim.spec.as_ref().and_then(|spec| spec.storage_class_name.clone()),
+        volume: claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()),
+        recorded: claim.annotations().get(UUID_ANNOTATION).and_then(|text| text.parse().ok()),
+        leaving: claim.metadata.deletion_timestamp.is_some(),
+        trouble,
+    }
+}
+
+/// Which member's data a claim of this name holds.
+#[must_use]
+pub fn claim_owner(desired: &Desired, name: &str) -> Option<Member> {
+    let member: Member =
+        name.strip_prefix(&format!("{}-galera-", desired.cluster))?.strip_suffix("-volume-claim")?.parse().ok()?;
+    (desired.cluster.claim(member) == name).then_some(member)
+}

@@ -1,0 +1,293 @@
+//! Everything that must hold before anything is changed.
+
+use futures::future::{BoxFuture, FutureExt};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::Api;
+
+use crate::desired::Desired;
+use crate::engine::event::Level;
+use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::access::{Right, denied};
+use crate::kube::errors::explain;
+use crate::manifests;
+use crate::manifests::config::{ROOT_PASSWORD, Record, USER_PASSWORD};
+use crate::names::Member;
+use crate::plans::course::{Course, Found, Refusal, course};
+use crate::wsrep::volume::Evidence;
+
+use super::world::{BEAT, World};
+use super::{inspect, record};
+
+/// The step.
+pub struct Preflight;
+
+impl Step<World> for Preflight {
+    fn id(&self) -> &'static str {
+        "preflight"
+    }
+
+    fn title(&self) -> String {
+        "look before anything is changed".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> BoxFuture<'a, Result<Finished>> {
+        run(cx).boxed()
+    }
+}
+
+async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let world = cx.world;
+    let server = world.connection.version().await?;
+    rights(world).await?;
+    let exists = namespace(world).await?;
+    world.memory().namespace_exists = exists;
+    if exists {
+        world.take_lock(cx).await?;
+    }
+    storage_class(world).await?;
+    if exists {
+        existing(cx).await?;
+    } else {
+        world.memory().course = Some(Course::Form);
+    }
+    let way = match world.course() {
+        Course::Form => "nothing stands in the way".to_owned(),
+        Course::BringBack { from, position } => format!("cleanly stopped volumes; {from} has the newest, {position}"),
+        Course::Keep => "the cluster runs".to_owned(),
+    };
+    Ok(Finished::unchanged(format!("Kubernetes {server}; {way}")))
+}
+
+/// Exactly what the steps ask of the API server.
+fn needed(desired: &Desired) -> Vec<Right> {
+    let namespace = Some(desired.namespace.to_string());
+    let right = |verb, group, resource, subresource| Right { verb, group, resource, subresource, namespace: namespace.clone() };
+    let mut rights: Vec<Right> = Vec::new();
+    for (group, resource) in [
+        ("", "configmaps"),
+        ("", "secrets"),
+        ("", "services"),
+        ("", "pods"),
+        ("", "persistentvolumeclaims"),
+        ("apps", "statefulsets"),
+        ("apps", "deployments"),
+        ("policy", "poddisruptionbudgets"),
+        ("coordination.k8s.io", "leases"),
+    ] {
+        for verb in ["get", "create", "patch"] {
+            rights.push(right(verb, group, resource, ""));
+        }
+    }
+    for (group, resource) in [("", "pods"), ("", "persistentvolumeclaims"), ("apps", "statefulsets"), ("apps", "deployments")] {
+        for verb in ["list", "watch"] {
+            rights.push(right(verb, group, resource, ""));
+        }
+    }
+    for (verb, group, resource, subresource) in [
+        ("create", "", "pods", "portforward"),
+        ("get", "", "pods", "log"),
+        ("create", "", "pods", "exec"),
+        ("delete", "", "pods", ""),
+        ("delete", "", "services", ""),
+        ("delete", "", "persistentvolumeclaims", ""),
+        ("update", "coordination.k8s.io", "leases", ""),
+    ] {
+        rights.push(right(verb, group, resource, subresource));
+    }
+    rights
+}
+
+async fn rights(world: &World) -> Result<()> {
+    let denied = denied(&world.connection.client, &needed(&world.desired)).await?;
+    if denied.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = denied.iter().map(ToString::to_string).collect();
+    Err(Failure::message(Kind::Preflight, format!("you may not: {}", list.join(", ")))
+        .hint("ask for a Role with these rights in the namespace, or use another --context or --as"))
+}
+
+async fn namespace(world: &World) -> Result<bool> {
+    let name = world.desired.namespace.as_str();
+    let all: Api<Namespace> = Api::all(world.connection.client.clone());
+    let found = match all.get_opt(name).await {
+        // Someone who may work in a namespace need not be allowed to look at it.
+        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(true),
+        other => other.map_err(|error| explain(Kind::Preflight, format!("read namespace/{name}"), error))?,
+    };
+    let Some(namespace) = found else {
+        let right = Right { verb: "create", group: "", resource: "namespaces", subresource: "", namespace: None };
+        if denied(&world.connection.client, &[right]).await?.is_empty() {
+            return Ok(false);
+        }
+        return Err(Failure::message(Kind::Preflight, format!("namespace {name} does not exist, and you may not create it"))
+            .hint("name another one with -n, or ask for it to be created"));
+    };
+    if namespace.metadata.deletion_timestamp.is_some() {
+        return Err(Failure::message(Kind::Preflight, format!("namespace {name} is being deleted"))
+            .hint("wait until it is gone, or name another one with -n"));
+    }
+    Ok(true)
+}
+
+async fn storage_class(world: &World) -> Result<()> {
+    let all: Api<StorageClass> = Api::all(world.connection.client.clone());
+    let classes = match all.list(&Default::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(()),
+        other => other.map_err(|error| explain(Kind::Preflight, "list storage classes", error))?.items,
+    };
+    let observed = world.observer.now();
+    let bound = |member: Member| {
+        observed.claims.get(&world.desired.cluster.claim(member)).is_some_and(|claim| claim.phase == "Bound")
+    };
+    if world.desired.members().all(bound) {
+        return Ok(());
+    }
+    let names: Vec<&str> = classes.iter().filter_map(|class| class.metadata.name.as_deref()).collect();
+    let known = if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
+    match &world.desired.storage_class {
+        Some(wanted) if !names.contains(&wanted.as_str()) => {
+            Err(Failure::message(Kind::Preflight, format!("storage class `{wanted}` does not exist; {known}"))
+                .hint("name another one: --set galera_cluster_storage_class=NAME"))
+        }
+        None if !classes.iter().any(is_default) => {
+            Err(Failure::message(Kind::Preflight, format!("no storage class is the default one; {known}"))
+                .hint("name one: --set galera_cluster_storage_class=NAME"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_default(class: &StorageClass) -> bool {
+    let annotations = class.metadata.annotations.as_ref();
+    annotations.is_some_and(|all| all.get("storageclass.kubernetes.io/is-default-class").is_some_and(|value| value == "true"))
+}
+
+/// What exists of the cluster, whose it is, and which way follows from it.
+async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
+    let world = cx.world;
+    let (client, desired) = (&world.connection.client, &world.desired);
+    let stored = record::stored(client, &desired.namespace, &desired.cluster).await?;
+    let objects: Vec<manifests::Object> =
+        [manifests::nodes(desired), manifests::proxy(desired), manifests::claims(desired, false)].concat();
+    world.applier.read_all(&objects).await?;
+    let secrets = record::stored_passwords(client, &desired.namespace, &desired.cluster).await?;
+    if let Some(secrets) = &secrets {
+        same_passwords(world, secrets)?;
+        if let Some(own) = secrets.get(manifests::config::OWN_PASSWORD) {
+            world.observer.set_password(crate::desired::Hidden::new(own));
+        }
+    }
+    let recorded = stored.as_ref().map(|(_, record)| record.clone());
+    if let Some((before, record)) = &stored {
+        differences(cx, before, record)?;
+    }
+    {
+        let mut memory = world.memory();
+        memory.secrets = secrets;
+        memory.recorded = recorded.is_some();
+        memory.record = recorded.clone().unwrap_or_default();
+    }
+    settle(cx).await?;
+    let volumes = inspect::volumes(cx).await?;
+    let observed = world.observer.now();
+    let found = Found { desired, record: recorded.as_ref(), observed: &observed, volumes: &volumes };
+    let way = course(&found).map_err(|refusal| refused(world, &refusal, &volumes))?;
+    if matches!(way, Course::BringBack { .. }) && world.memory().secrets.is_none() {
+        let name = desired.cluster.credentials();
+        return Err(Failure::message(Kind::Preflight, format!("the volumes hold a database, but secret/{name} is missing"))
+            .hint("restore the Secret: without its passwords nobody could use or check the database"));
+    }
+    let mut memory = world.memory();
+    memory.course = Some(way);
+    memory.volumes = volumes;
+    Ok(())
+}
+
+/// A few moments for pods that run to say where they stand: an unanswered question is not an answer.
+async fn settle(cx: &StepCx<'_, World>) -> Result<()> {
+    let world = cx.world;
+    let patience = crate::engine::Patience::new(std::time::Duration::from_secs(20));
+    let settled = cx.wait(world.observer.changes(), BEAT, patience, || async {
+        let observed = world.observer.now();
+        let silent: Vec<String> = observed
+            .members
+            .iter()
+            .filter(|(_, view)| view.pod.running && !view.pod.ended && view.sql.is_none() && view.log.phase.is_none())
+            .map(|(member, _)| member.to_string())
+            .collect();
+        if silent.is_empty() { Verdict::pass("") } else { Verdict::wait(format!("a sign of life: {}", silent.join(", "))) }
+    });
+    match settled.await {
+        Err(failure) if failure.kind == Kind::Interrupted => Err(failure),
+        // Nobody spoke: the decision is made from what is known, and refuses where that is too little.
+        _ => Ok(()),
+    }
+}
+
+fn refused(world: &World, refusal: &Refusal, volumes: &std::collections::BTreeMap<Member, Evidence>) -> Failure {
+    let mut text = refusal.reasons.join("; ");
+    if refusal.about_volumes && !volumes.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&table(world, volumes));
+    }
+    Failure::message(Kind::Preflight, text).hint(refusal.hint.clone())
+}
+
+/// What each volume holds, a line each.
+fn table(world: &World, volumes: &std::collections::BTreeMap<Member, Evidence>) -> String {
+    let observed = world.observer.now();
+    let mut rows = vec![["MEMBER", "CLAIM", "SIZE", "LAST WRITTEN", "HOLDS"].map(str::to_owned)];
+    for (member, evidence) in volumes {
+        let claim = world.desired.cluster.claim(*member);
+        let written = evidence.written.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+        rows.push([
+            member.to_string(),
+            claim.clone(),
+            evidence.bytes.map_or("-".to_owned(), |bytes| format!("{} MiB", bytes >> 20)),
+            written.map_or("-".to_owned(), |time| time.strftime("%F %T UTC").to_string()),
+            match observed.claims.get(&claim) {
+                Some(claim) if claim.leaving => format!("{} (being deleted)", evidence.describe()),
+                _ => evidence.describe(),
+            },
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..5).map(width).collect();
+    let line = |row: &[String; 5]| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("  {}", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Passwords in the settings that the database does not have would lock everybody out of what they think they set.
+fn same_passwords(world: &World, stored: &std::collections::BTreeMap<String, String>) -> Result<()> {
+    for (key, given) in [(ROOT_PASSWORD, &world.passwords.root), (USER_PASSWORD, &world.passwords.user)] {
+        let (Some(given), Some(stored)) = (given, stored.get(key)) else { continue };
+        if given.reveal() != stored {
+            let name = world.desired.cluster.credentials();
+            return Err(Failure::message(Kind::Preflight, format!("the settings give another `{key}` than secret/{name}"))
+                .hint("the database has the one in the Secret; change it in the database and the Secret, or leave it out"));
+        }
+    }
+    Ok(())
+}
+
+fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Result<()> {
+    let wanted = &cx.world.desired;
+    if before.nodes != wanted.nodes && record.formed {
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!("cluster {} has {} nodes; `up` does not change it to {}", wanted.cluster, before.nodes, wanted.nodes),
+        )
+        .hint(format!("keep the size: galeractl up --nodes {}", before.nodes))
+        .hint("a cluster is resized by `galeractl scale`, which this version does not have yet"));
+    }
+    if before.mariadb_image != wanted.mariadb_image || before.resources != wanted.resources || before.mysqld != wanted.mysqld {
+        cx.notice(Level::Warning, "the nodes' settings have changed; running nodes take them on when their pods are restarted");
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Removing things, and waiting until they are seen to be gone.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use kube::core::ApiResource;
+
+use crate::engine::event::Change;
+use crate::engine::{StepCx, Verdict};
+use crate::error::{Kind, Result};
+use crate::kube::delete::{Found, delete, owned};
+use crate::kube::errors::explain;
+
+use super::world::World;
+
+/// Between two looks whether something is gone.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Deletes the pods that a label selector finds and waits until the API server no longer knows them. `grace` in
+/// seconds; `None` leaves it to the pods.
+///
+/// # Errors
+/// The API server refuses, or a pod does not end.
+pub async fn pods(cx: &StepCx<'_, World>, selector: &str, grace: Option<u32>) -> Result<usize> {
+    let world = cx.world;
+    let api: Api<Pod> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let params = ListParams::default().labels(selector);
+    let list = |error| explain(Kind::Step, "list pods", error);
+    let found = api.list(&params).await.map_err(list)?.items;
+    for pod in &found {
+        let target = Found {
+            resource: ApiResource::erase::<Pod>(&()),
+            namespace: world.desired.namespace.clone(),
+            name: pod.name_any(),
+            uid: pod.uid().unwrap_or_default(),
+            metadata: Default::default(),
+        };
+        delete(&world.connection.client, &target, grace).await?;
+    }
+    if !found.is_empty() {
+        cx.wait(world.observer.changes(), LOOK, world.patience(), || async {
+            match api.list(&params).await {
+                Ok(left) if left.items.is_empty() => Verdict::pass(""),
+                Ok(left) => {
+                    let names: Vec<String> = left.items.iter().map(ResourceExt::name_any).collect();
+                    Verdict::wait(format!("the end of pods: {}", names.join(", ")))
+                }
+                Err(error) => Verdict::wait(format!("the end of pods: {}", list(error))),
+            }
+        })
+        .await?;
+    }
+    Ok(found.len())
+}
+
+/// Deletes those of the cluster's own objects of these kinds that `which` picks by name, and tells of each.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn objects(
+    cx: &StepCx<'_, World>,
+    kinds: &[ApiResource],
+    which: impl Fn(&str) -> bool,
+) -> Result<Vec<Found>> {
+    let world = cx.world;
+    let all = owned(&world.connection.client, &world.desired.namespace, &world.desired.cluster, kinds).await?;
+    let mut deleted = Vec::new();
+    for found in all.into_iter().filter(|found| which(&found.name)) {
+        delete(&world.connection.client, &found, None).await?;
+        world.tell(cx, &found.display(), Change::Deleted);
+        deleted.push(found);
+    }
+    Ok(deleted)
+}
+
+/// Waits until none of these kinds with such a name is left.
+///
+/// # Errors
+/// They do not go, or the API server refuses to list them.
+pub async fn gone(
+    cx: &StepCx<'_, World>,
+    kinds: &[ApiResource],
+    what: &str,
+    which: impl Fn(&str) -> bool + Send + Sync,
+) -> Result<()> {
+    let world = cx.world;
+    let (client, desired) = (&world.connection.client, &world.desired);
+    let which = &which;
+    cx.wait(world.observer.changes(), LOOK, world.patience(), || async move {
+        match owned(client, &desired.namespace, &desired.cluster, kinds).await {
+            Ok(left) => {
+                let left: Vec<String> = left.iter().filter(|found| which(&found.name)).map(Found::display).collect();
+                if left.is_empty() { Verdict::pass("") } else { Verdict::wait(format!("{what}: {}", left.join(", "))) }
+            }
+            Err(failure) => Verdict::wait(format!("{what}: {failure}")),
+        }
+    })
+    .await
+    .map(drop)
+}

@@ -1,0 +1,191 @@
+//! What the steps of a run share.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::desired::{Desired, Passwords};
+use crate::engine::event::Change;
+use crate::engine::{Patience, StepCx};
+use crate::error::Result;
+use crate::kube::apply::{Applier, Strategy};
+use crate::kube::client::Connection;
+use crate::kube::lease::{Claim, Lock};
+use crate::manifests::Object;
+use crate::manifests::config::Record;
+use crate::names::Member;
+use crate::observe::Observer;
+use crate::plans::course::Course;
+use crate::wsrep::volume::Evidence;
+
+/// A pod, a volume or a server that shows no sign of life for this long is given up.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+/// How often a question is asked again when nothing tells of a change.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// What the user chose for this run.
+#[derive(Debug, Clone)]
+pub struct Choices {
+    /// How long to wait for another run's lock.
+    pub lock_wait: Duration,
+    /// Overwrite objects that belong to others.
+    pub take_ownership: bool,
+    /// Text of the lock's holder: who, where, which verb, which run.
+    pub holder: String,
+    /// Identifier of the run.
+    pub run: String,
+    /// Cancelled when the run has to stop, by the user or by the loss of the lock.
+    pub cancel: CancellationToken,
+}
+
+/// One cluster and the ways to look at it and to act on it.
+pub struct World {
+    /// The API server.
+    pub connection: Connection,
+    /// What the cluster should be.
+    pub desired: Desired,
+    /// Passwords from the settings.
+    pub passwords: Passwords,
+    /// What the user chose.
+    pub choices: Choices,
+    /// The live look.
+    pub observer: Observer,
+    /// Writes objects.
+    pub applier: Applier,
+    memory: Mutex<Memory>,
+    lock: tokio::sync::Mutex<Option<Lock>>,
+}
+
+/// What steps find out for the steps after them.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// The way that the run goes.
+    pub course: Option<Course>,
+    /// What is recorded in the cluster.
+    pub record: Record,
+    /// Whether the spec ConfigMap exists.
+    pub recorded: bool,
+    /// What stopped volumes hold.
+    pub volumes: BTreeMap<Member, Evidence>,
+    /// Passwords by key of the Secret.
+    pub secrets: Option<BTreeMap<String, String>>,
+    /// Whether the namespace existed before this run.
+    pub namespace_exists: bool,
+    /// Objects that this run has created, changed or deleted.
+    pub changes: usize,
+}
+
+impl World {
+    /// Puts a world together. Nothing is asked or changed yet.
+    #[must_use]
+    pub fn new(connection: Connection, desired: Desired, passwords: Passwords, choices: Choices, observer: Observer) -> Self {
+        let applier = Applier::new(connection.client.clone(), desired.cluster.clone(), Strategy::Apply)
+            .take_ownership(choices.take_ownership);
+        Self {
+            connection,
+            desired,
+            passwords,
+            choices,
+            observer,
+            applier,
+            memory: Mutex::default(),
+            lock: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// What was found out so far.
+    pub fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The way that the run goes; to form a cluster before anything was looked at.
+    #[must_use]
+    pub fn course(&self) -> Course {
+        self.memory().course.clone().unwrap_or(Course::Form)
+    }
+
+    /// How long the steps wait without progress.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        Patience::new(PATIENCE)
+    }
+
+    /// Applies objects and tells of each.
+    ///
+    /// # Errors
+    /// As [`Applier::apply_all`].
+    pub async fn apply(&self, cx: &StepCx<'_, Self>, objects: &[Object]) -> Result<()> {
+        for (object, applied) in objects.iter().zip(self.applier.apply_all(objects).await?) {
+            self.tell(cx, &object.display(), applied.change);
+        }
+        Ok(())
+    }
+
+    /// Tells of a change and counts it.
+    pub fn tell(&self, cx: &StepCx<'_, Self>, object: &str, change: Change) {
+        if change != Change::Kept {
+            self.memory().changes += 1;
+        }
+        cx.object(object, change);
+    }
+
+    /// Takes the cluster's lock, unless this run has it. The namespace must exist.
+    ///
+    /// # Errors
+    /// Another run holds it.
+    pub async fn take_lock(&self, cx: &StepCx<'_, Self>) -> Result<()> {
+        let mut lock = self.lock.lock().await;
+        if lock.is_some() {
+            return Ok(());
+        }
+        let claim = Claim::new(
+            self.connection.client.clone(),
+            self.desired.namespace.clone(),
+            self.desired.cluster.clone(),
+            self.choices.holder.clone(),
+        );
+        let slot = cx.waiting("lock");
+        let mut on_wait = |reason: &str| slot.say(reason);
+        let taken = tokio::select! {
+            taken = claim.acquire(self.choices.lock_wait, &mut on_wait) => taken?,
+            () = cx.cancel.cancelled() => return cx.check_cancelled(),
+        };
+        let (lost, cancel) = (taken.lost(), self.choices.cancel.clone());
+        tokio::spawn(async move {
+            lost.cancelled().await;
+            cancel.cancel();
+        });
+        *lock = Some(taken);
+        Ok(())
+    }
+
+    /// Makes sure that the lock is still held, before something that must not happen twice.
+    ///
+    /// # Errors
+    /// The lock was lost.
+    pub async fn confirm_lock(&self) -> Result<()> {
+        match self.lock.lock().await.as_ref() {
+            Some(lock) => lock.confirm().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Why the lock was lost, if it was.
+    pub async fn why_lost(&self) -> Option<String> {
+        self.lock.lock().await.as_ref().and_then(Lock::why_lost)
+    }
+
+    /// Gives the lock back; `delete` removes its Lease as well.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn release_lock(&self, delete: bool) -> Result<()> {
+        match self.lock.lock().await.take() {
+            Some(lock) if delete => lock.release_and_delete().await,
+            Some(lock) => lock.release().await,
+            None => Ok(()),
+        }
+    }
+}
