@@ -54,7 +54,7 @@ pub(crate) fn sample_run() -> Vec<Stamped> {
         at(18_000, finished("nodes", Outcome::Changed, "2 nodes Synced", 12_900)),
         at(18_000, started("haproxy", "Start the proxy")),
         at(21_000, finished("haproxy", Outcome::Unchanged, "2 of 2 ready", 3_000)),
-        at(22_100, Event::run_finished(&Ok("shop is up: 2 nodes".into()), Duration::from_millis(22_100))),
+        at(22_100, Event::run_finished(Ok("shop is up: 2 nodes"), Duration::from_millis(22_100))),
     ]
 }
 
@@ -90,7 +90,7 @@ fn lists_show_killed_runs_as_unfinished_and_survive_torn_lines() {
     let torn = write(home.path(), "20261122-100308-bbbb", &run[..5]);
     let mut file = OpenOptions::new().append(true).open(torn).unwrap();
     file.write_all(br#"{"at":"2026-11-22T10:02:12Z","event":"step-fin"#).unwrap();
-    let failed = Event::run_finished(&Err(Failure::message(Kind::Step, "no")), Duration::from_secs(5));
+    let failed = Event::run_finished(Err::<&str, _>(&Failure::message(Kind::Step, "no")), Duration::from_secs(5));
     let failed = Stamped { at: run[0].at, event: failed };
     write(home.path(), "20261122-100409-cccc", &[run[0].clone(), failed]);
     fs::write(home.path().join("20261122-100510-dddd.jsonl"), "").unwrap();

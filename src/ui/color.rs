@@ -66,7 +66,7 @@ impl Surroundings {
     }
 
     /// Whether a stream gets colours, given whether it is a terminal.
-    pub(super) fn colors(&self, choice: Color, terminal: bool) -> bool {
+    pub(super) fn colors(self, choice: Color, terminal: bool) -> bool {
         match choice {
             Color::Always => true,
             Color::Never => false,

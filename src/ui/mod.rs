@@ -151,9 +151,9 @@ impl Ui {
     /// Tells something outside of any run.
     pub fn notice(&self, level: Level, message: &str) {
         match self.view {
-            View::Json => self.event(Event::Notice { level, message: message.to_owned() }),
+            View::Json => tell(Event::Notice { level, message: message.to_owned() }),
             View::Off if level == Level::Info => {}
-            _ => self.say(&words::notice(level, message, self.err)),
+            _ => write_err(&(words::notice(level, message, self.err) + "\n")),
         }
     }
 
@@ -163,10 +163,9 @@ impl Ui {
         match self.view {
             View::Json if self.ended.load(Ordering::Relaxed) => {}
             View::Json => {
-                let failure = Failure { hints: failure.hints.clone(), ..Failure::message(failure.kind, failure) };
-                self.event(Event::run_finished(&Err(failure), self.started.elapsed()));
+                tell(Event::run_finished(Err::<&str, _>(failure), self.started.elapsed()));
             }
-            _ => self.write(&words::failure(failure, self.err)),
+            _ => write_err(&words::failure(failure, self.err)),
         }
     }
 
@@ -206,26 +205,25 @@ impl Ui {
         self.can_ask
     }
 
-    /// Lines of a question, on stderr.
+    /// Lines before a question.
     fn say(&self, lines: &str) {
-        self.write(&format!("{}\n", lines.trim_end()));
+        write_err(&format!("{}\n", self.err.tone(color::Tone::Warn, lines.trim_end())));
     }
 
     /// The question itself; the answer is typed on the same line.
     fn ask(&self, question: &str) {
-        self.write(&self.err.tone(color::Tone::Typed, question));
+        write_err(&self.err.tone(color::Tone::Typed, question));
     }
+}
 
-    fn event(&self, event: Event) {
-        // Without stderr there is nobody left to tell.
-        let _ = json::write_line(&mut io::stderr(), &event.now());
-    }
+fn tell(event: Event) {
+    // Without stderr there is nobody left to tell.
+    let _ = json::write_line(&mut io::stderr(), &event.now());
+}
 
-    #[expect(clippy::unused_self, reason = "only through this door")]
-    fn write(&self, text: &str) {
-        // As above.
-        let _ = io::stderr().write_all(text.as_bytes());
-    }
+fn write_err(text: &str) {
+    // As above.
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 fn write_out(out: &mut impl Write, text: &str) -> Result<()> {

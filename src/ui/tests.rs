@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use indicatif::TermLike;
@@ -34,13 +34,12 @@ impl Screen {
         Self { width, state: Arc::default() }
     }
 
-    fn change(&self, act: impl FnOnce(&mut State)) -> io::Result<()> {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(())
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
     }
 
     fn text(&self) -> String {
-        let state = self.state.lock().unwrap();
+        let state = self.state();
         let rows: Vec<String> =
             state.rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned()).collect();
         rows.join("\n").trim_end().to_owned()
@@ -53,19 +52,23 @@ impl TermLike for Screen {
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.change(|state| state.row -= n)
+        self.state().row -= n;
+        Ok(())
     }
 
     fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.change(|state| state.row += n)
+        self.state().row += n;
+        Ok(())
     }
 
     fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.change(|state| state.column += n)
+        self.state().column += n;
+        Ok(())
     }
 
     fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.change(|state| state.column -= n)
+        self.state().column -= n;
+        Ok(())
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
@@ -73,36 +76,37 @@ impl TermLike for Screen {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.change(|state| {
-            for c in text.chars() {
-                if c == '\r' {
-                    state.column = 0;
-                    continue;
-                }
-                if c == '\n' || state.column >= self.width {
-                    state.row += 1;
-                    state.column = 0;
-                }
-                let rows = state.rows.len().max(state.row + 1);
-                state.rows.resize(rows, Vec::new());
-                if c != '\n' {
-                    let row = &mut state.rows[state.row];
-                    row.resize(row.len().max(state.column + 1), ' ');
-                    row[state.column] = c;
-                    state.column += 1;
-                }
+        let mut state = self.state();
+        for c in text.chars() {
+            if c == '\r' {
+                state.column = 0;
+                continue;
             }
-        })
+            if c == '\n' || state.column >= self.width {
+                state.row += 1;
+                state.column = 0;
+            }
+            let rows = state.rows.len().max(state.row + 1);
+            state.rows.resize(rows, Vec::new());
+            if c != '\n' {
+                let (row, column) = (state.row, state.column);
+                let row = &mut state.rows[row];
+                row.resize(row.len().max(column + 1), ' ');
+                row[column] = c;
+                state.column += 1;
+            }
+        }
+        Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.change(|state| {
-            let row = state.row;
-            if let Some(row) = state.rows.get_mut(row) {
-                row.clear();
-            }
-            state.column = 0;
-        })
+        let mut state = self.state();
+        let row = state.row;
+        if let Some(row) = state.rows.get_mut(row) {
+            row.clear();
+        }
+        state.column = 0;
+        Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -156,7 +160,7 @@ fn failing_run() -> Vec<Stamped> {
         elapsed_ms: 609_000,
     };
     run.push(Stamped { at: after(614_100), event: finished });
-    let end = Event::run_finished(&Err(failure), Duration::from_millis(614_200));
+    let end = Event::run_finished(Err::<&str, _>(&failure), Duration::from_millis(614_200));
     run.push(Stamped { at: after(614_200), event: end });
     run
 }
