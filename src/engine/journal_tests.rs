@@ -7,6 +7,18 @@ use super::super::event::{Change, Outcome};
 use super::super::events::tests::Recorder;
 use super::*;
 
+fn sample_start() -> Event {
+    let steps = [("seed", "Start the seed"), ("nodes", "Join the nodes"), ("haproxy", "Start the proxy")];
+    Event::RunStarted {
+        run: "20261122-100207-k3f9".into(),
+        verb: "up".into(),
+        cluster: "shop".into(),
+        namespace: "data".into(),
+        context: Some("prod-eu".into()),
+        steps: steps.iter().map(|(id, title)| ((*id).into(), (*title).into())).collect(),
+    }
+}
+
 /// A run of 22.1 s, as the engine tells it.
 pub(crate) fn sample_run() -> Vec<Stamped> {
     let start: Timestamp = "2026-11-22T10:02:07Z".parse().unwrap();
@@ -23,19 +35,8 @@ pub(crate) fn sample_run() -> Vec<Stamped> {
         detail: detail.into(),
         elapsed_ms,
     };
-    let steps = [("seed", "Start the seed"), ("nodes", "Join the nodes"), ("haproxy", "Start the proxy")];
     vec![
-        at(
-            0,
-            Event::RunStarted {
-                run: "20261122-100207-k3f9".into(),
-                verb: "up".into(),
-                cluster: "shop".into(),
-                namespace: "data".into(),
-                context: Some("prod-eu".into()),
-                steps: steps.iter().map(|(id, title)| ((*id).into(), (*title).into())).collect(),
-            },
-        ),
+        at(0, sample_start()),
         at(1_000, started("seed", "Start the seed")),
         at(
             1_050,

@@ -1,4 +1,4 @@
-//! Durations as the user types them. How they are written is common to all rooms: [`format`] and [`bytes`].
+//! Durations as the user types them. How they are written is common to all rooms: [`format()`] and [`bytes`].
 
 use std::time::Duration;
 

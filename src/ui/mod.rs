@@ -139,8 +139,7 @@ impl Ui {
         match self.view {
             View::Tty => {
                 let target = ProgressDrawTarget::stderr();
-                let size = Box::new(|| Term::stderr().size());
-                Box::new(tty::Tty::new(target, size, self.glyphs, self.err, self.verbose))
+                Box::new(tty::Tty::new(target, Box::new(Term::stderr()), self.glyphs, self.err, self.verbose))
             }
             View::Plain => Box::new(plain::Plain::new(out, self.err, TimeZone::system(), self.verbose)),
             View::Json => Box::new(json::Json::new(out, Arc::clone(&self.ended))),

@@ -13,6 +13,7 @@ use crate::engine::journal::tests::sample_run;
 #[derive(Clone)]
 struct Screen {
     width: usize,
+    height: u16,
     state: Arc<Mutex<State>>,
 }
 
@@ -31,7 +32,7 @@ impl fmt::Debug for Screen {
 
 impl Screen {
     fn new(width: usize) -> Self {
-        Self { width, state: Arc::default() }
+        Self { width, height: 24, state: Arc::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -49,6 +50,10 @@ impl Screen {
 impl TermLike for Screen {
     fn width(&self) -> u16 {
         u16::try_from(self.width).unwrap()
+    }
+
+    fn height(&self) -> u16 {
+        self.height
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
@@ -125,11 +130,10 @@ impl Write for Screen {
     }
 }
 
-fn tty(width: u16, height: u16, utf8: bool, verbose: bool) -> (tty::Tty, Screen) {
-    let screen = Screen::new(width.into());
+fn tty(width: usize, height: u16, utf8: bool, verbose: bool) -> (tty::Tty, Screen) {
+    let screen = Screen { height, ..Screen::new(width) };
     let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
-    let size = Box::new(move || (height, width));
-    (tty::Tty::new(target, size, Glyphs::new(utf8), Paint::new(false), verbose), screen)
+    (tty::Tty::new(target, Box::new(screen.clone()), Glyphs::new(utf8), Paint::new(false), verbose), screen)
 }
 
 fn plain(verbose: bool) -> (plain::Plain, Screen) {
@@ -169,6 +173,9 @@ fn failing_run() -> Vec<Stamped> {
 fn a_terminal_shows_a_run_as_it_goes() {
     let (mut sink, screen) = tty(80, 24, true, false);
     play(&mut sink, &sample_run()[..11]);
+    sink.tick(after(12_700)).unwrap();
+    // What the terminal echoes while the user presses Ctrl-C leaves no trace.
+    screen.write_str("^C").unwrap();
     sink.tick(after(12_800)).unwrap();
     insta::assert_snapshot!(screen.text(), @"
     shop in namespace data, context prod-eu

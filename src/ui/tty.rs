@@ -3,7 +3,7 @@
 use std::io;
 
 use console::{measure_text_width, truncate_str};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use jiff::Timestamp;
 
 use super::color::{Glyphs, Paint, Tone, one_line};
@@ -17,14 +17,12 @@ const WIDEST: usize = 100;
 /// A step's name longer than this would push everything else aside.
 const LONGEST_ID: usize = 24;
 
-/// Rows and columns of the terminal at this moment.
-pub(super) type Size = Box<dyn Fn() -> (u16, u16) + Send>;
-
 /// Draws a run.
 pub(super) struct Tty {
     /// Holds the part of the screen that moves, as one message of several lines.
     bar: ProgressBar,
-    size: Size,
+    /// The same terminal, for its size and its cursor.
+    term: Box<dyn TermLike>,
     glyphs: Glyphs,
     paint: Paint,
     verbose: bool,
@@ -54,16 +52,22 @@ struct Row<'a> {
 }
 
 impl Tty {
-    pub(super) fn new(target: ProgressDrawTarget, size: Size, glyphs: Glyphs, paint: Paint, verbose: bool) -> Self {
+    pub(super) fn new(
+        target: ProgressDrawTarget,
+        term: Box<dyn TermLike>,
+        glyphs: Glyphs,
+        paint: Paint,
+        verbose: bool,
+    ) -> Self {
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
-        Self { bar, size, glyphs, paint, verbose, steps: Vec::new(), running: None }
+        Self { bar, term, glyphs, paint, verbose, steps: Vec::new(), running: None }
     }
 
     fn row(&self, row: &Row<'_>) -> String {
-        let total = usize::from((self.size)().1).saturating_sub(1).min(WIDEST);
+        let total = usize::from(self.term.width()).saturating_sub(1).min(WIDEST);
         let number = self.steps.len().to_string().len();
         let width = self.steps.iter().map(|step| measure_text_width(&step.id)).max().unwrap_or(0).min(LONGEST_ID);
         let id = truncate_str(&self.steps[row.index].id, width, self.glyphs.cut);
@@ -97,7 +101,7 @@ impl Tty {
         }
         let pending: Vec<usize> = (0..self.steps.len()).filter(|index| !self.steps[*index].begun).collect();
         // What does not fit on the screen could not be cleared from it either.
-        let room = usize::from((self.size)().0).saturating_sub(lines.len() + 2);
+        let room = usize::from(self.term.height()).saturating_sub(lines.len() + 2);
         let shown = if pending.len() > room { room.saturating_sub(1) } else { pending.len() };
         for &index in &pending[..shown] {
             let (glyph, text) = (self.glyphs.pending, self.steps[index].title.as_str());
@@ -181,6 +185,9 @@ impl Sink for Tty {
     fn tick(&mut self, now: Timestamp) -> io::Result<()> {
         if !self.steps.is_empty() {
             self.bar.set_message(self.live(now));
+            // At the right margin, the `^C` that the terminal echoes would begin a line of its own and shift all others.
+            self.term.write_str("\r")?;
+            self.term.flush()?;
         }
         Ok(())
     }
