@@ -15,4 +15,5 @@ pub mod observe;
 pub mod observed;
 pub mod plans;
 pub mod sql;
+pub mod ui;
 pub mod wsrep;

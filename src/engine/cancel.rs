@@ -23,8 +23,9 @@ pub fn listen(token: CancellationToken, events: Events) -> io::Result<()> {
     tokio::spawn(async move {
         let mut any = async || tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} };
         any().await;
-        token.cancel();
+        // In this order: a run that stops at once would close its views before the notice.
         events.notice(Level::Warning, "stopping at the next safe point; press Ctrl-C again to leave at once");
+        token.cancel();
         any().await;
         leave(&events).await;
     });

@@ -1,10 +1,11 @@
 //! What a run tells the world. Terminal, plain lines, JSON lines and journal are sinks of this one stream.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::Failure;
 use crate::exit;
 
 /// One thing that happened in a run.
@@ -89,9 +90,9 @@ pub enum Event {
 impl Event {
     /// The last event of a run: `result` holds the sentence of success or the failure.
     #[must_use]
-    pub fn run_finished(result: &Result<String>, elapsed: Duration) -> Self {
+    pub fn run_finished<T: fmt::Display>(result: Result<T, &Failure>, elapsed: Duration) -> Self {
         let (ok, exit_code, message, hints) = match result {
-            Ok(sentence) => (true, exit::OK, sentence.clone(), Vec::new()),
+            Ok(sentence) => (true, exit::OK, sentence.to_string(), Vec::new()),
             Err(failure) => (false, failure.kind.exit_code(), failure.to_string(), failure.hints.clone()),
         };
         Self::RunFinished { ok, exit_code, message, hints, elapsed_ms: millis(elapsed) }

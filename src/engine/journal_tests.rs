@@ -7,6 +7,18 @@ use super::super::event::{Change, Outcome};
 use super::super::events::tests::Recorder;
 use super::*;
 
+fn sample_start() -> Event {
+    let steps = [("seed", "Start the seed"), ("nodes", "Join the nodes"), ("haproxy", "Start the proxy")];
+    Event::RunStarted {
+        run: "20261122-100207-k3f9".into(),
+        verb: "up".into(),
+        cluster: "shop".into(),
+        namespace: "data".into(),
+        context: Some("prod-eu".into()),
+        steps: steps.iter().map(|(id, title)| ((*id).into(), (*title).into())).collect(),
+    }
+}
+
 /// A run of 22.1 s, as the engine tells it.
 pub(crate) fn sample_run() -> Vec<Stamped> {
     let start: Timestamp = "2026-11-22T10:02:07Z".parse().unwrap();
@@ -23,19 +35,8 @@ pub(crate) fn sample_run() -> Vec<Stamped> {
         detail: detail.into(),
         elapsed_ms,
     };
-    let steps = [("seed", "Start the seed"), ("nodes", "Join the nodes"), ("haproxy", "Start the proxy")];
     vec![
-        at(
-            0,
-            Event::RunStarted {
-                run: "20261122-100207-k3f9".into(),
-                verb: "up".into(),
-                cluster: "shop".into(),
-                namespace: "data".into(),
-                context: Some("prod-eu".into()),
-                steps: steps.iter().map(|(id, title)| ((*id).into(), (*title).into())).collect(),
-            },
-        ),
+        at(0, sample_start()),
         at(1_000, started("seed", "Start the seed")),
         at(
             1_050,
@@ -54,7 +55,7 @@ pub(crate) fn sample_run() -> Vec<Stamped> {
         at(18_000, finished("nodes", Outcome::Changed, "2 nodes Synced", 12_900)),
         at(18_000, started("haproxy", "Start the proxy")),
         at(21_000, finished("haproxy", Outcome::Unchanged, "2 of 2 ready", 3_000)),
-        at(22_100, Event::run_finished(&Ok("shop is up: 2 nodes".into()), Duration::from_millis(22_100))),
+        at(22_100, Event::run_finished(Ok("shop is up: 2 nodes"), Duration::from_millis(22_100))),
     ]
 }
 
@@ -90,7 +91,7 @@ fn lists_show_killed_runs_as_unfinished_and_survive_torn_lines() {
     let torn = write(home.path(), "20261122-100308-bbbb", &run[..5]);
     let mut file = OpenOptions::new().append(true).open(torn).unwrap();
     file.write_all(br#"{"at":"2026-11-22T10:02:12Z","event":"step-fin"#).unwrap();
-    let failed = Event::run_finished(&Err(Failure::message(Kind::Step, "no")), Duration::from_secs(5));
+    let failed = Event::run_finished(Err::<&str, _>(&Failure::message(Kind::Step, "no")), Duration::from_secs(5));
     let failed = Stamped { at: run[0].at, event: failed };
     write(home.path(), "20261122-100409-cccc", &[run[0].clone(), failed]);
     fs::write(home.path().join("20261122-100510-dddd.jsonl"), "").unwrap();
