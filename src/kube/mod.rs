@@ -12,8 +12,10 @@ pub mod errors;
 pub mod exec;
 pub mod http;
 pub mod lease;
+pub mod live;
 pub mod logs;
 pub mod object;
+pub mod trouble;
 pub mod tunnel;
 
 #[cfg(test)]
