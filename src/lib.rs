@@ -8,3 +8,4 @@ pub mod error;
 pub mod exit;
 pub mod kube;
 pub mod names;
+pub mod sql;

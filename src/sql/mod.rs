@@ -1,0 +1,13 @@
+//! Asking `MariaDB` nodes, through a tunnel to their pods. Facts only: what they mean is decided elsewhere.
+
+mod conn;
+mod error;
+mod probe;
+mod proof;
+mod status;
+
+pub use conn::{Conn, Login, Row, connect};
+pub use error::SqlError;
+pub use probe::{Probe, Sample};
+pub use proof::{prepare_marker, read_marker, write_marker};
+pub use status::{GroupMember, Raw, wsrep_status};

@@ -1,0 +1,105 @@
+//! A node that is asked again and again over one connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::kube::tunnel::Tunnel;
+
+use super::conn::{Conn, Login, connect};
+use super::error::SqlError;
+use super::status::{Raw, wsrep_status};
+
+/// Between two logins with a password that was refused: users may not exist before the first start is over.
+const AFTER_DENIAL: Duration = Duration::from_secs(1);
+
+/// The latest answer of a node.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// When the answer came.
+    pub at: Instant,
+    /// The answer, or why there is none.
+    pub result: Result<Arc<Raw>, SqlError>,
+}
+
+/// Asks one node for its state until dropped.
+pub struct Probe {
+    latest: watch::Receiver<Option<Sample>>,
+    running: watch::Sender<bool>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Probe {
+    /// Starts to ask every `interval`, as long as the container is said to be [running](Probe::set_running), which
+    /// it is not at first.
+    #[must_use]
+    pub fn start(tunnel: Tunnel, login: Login, interval: Duration) -> Self {
+        let (running, switch) = watch::channel(false);
+        let (publish, latest) = watch::channel(None);
+        let asker = Asker { tunnel, login, interval, switch, publish, conn: None };
+        Self { latest, running, _task: AbortOnDropHandle::new(tokio::spawn(asker.run())) }
+    }
+
+    /// Tells whether the node's container runs. While it does not, nothing is asked, and the latest sample says so.
+    pub fn set_running(&self, running: bool) {
+        self.running.send_if_modified(|known| std::mem::replace(known, running) != running);
+    }
+
+    /// The latest sample, `None` before the first; changes with every answer.
+    #[must_use]
+    pub fn latest(&self) -> watch::Receiver<Option<Sample>> {
+        self.latest.clone()
+    }
+}
+
+struct Asker {
+    tunnel: Tunnel,
+    login: Login,
+    interval: Duration,
+    switch: watch::Receiver<bool>,
+    publish: watch::Sender<Option<Sample>>,
+    conn: Option<Conn>,
+}
+
+impl Asker {
+    async fn run(mut self) {
+        loop {
+            if !*self.switch.borrow_and_update() {
+                self.conn = None;
+                self.tell(Err(SqlError::Closed("the container does not run".to_owned())));
+                // The other end is dropped together with this task.
+                if self.switch.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            let begun = Instant::now();
+            let answer = self.ask().await;
+            let pause = if matches!(answer, Err(SqlError::Denied(_))) { AFTER_DENIAL } else { self.interval };
+            self.tell(answer.map(Arc::new));
+            tokio::select! {
+                () = sleep_until(begun + pause) => {}
+                changed = self.switch.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    fn tell(&self, result: Result<Arc<Raw>, SqlError>) {
+        self.publish.send_replace(Some(Sample { at: Instant::now(), result }));
+    }
+
+    async fn ask(&mut self) -> Result<Raw, SqlError> {
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => connect(&self.tunnel, &self.login).await?,
+        };
+        let answer = wsrep_status(&mut conn).await;
+        if matches!(answer, Ok(_) | Err(SqlError::Server { .. } | SqlError::NotReady(_))) {
+            self.conn = Some(conn);
+        }
+        answer
+    }
+}
