@@ -103,8 +103,8 @@ fill_cache() {
 	cached "[2/5] image pause" "$pause" build_image pause "$PAUSE_IMAGE"
 	cached "[3/5] image ${HAPROXY_IMAGE##*/}" "$haproxy" build_image haproxy "$HAPROXY_IMAGE"
 	cached "[4/5] image ${MARIADB_IMAGE##*/}" "$mariadb" build_image mariadb "$MARIADB_IMAGE"
-	rm -rf "$CACHE/work.part"
 	cached "[5/5] containerd root with all images" "$store" build_store "$pause" "$haproxy" "$mariadb"
+	rm -rf "$CACHE/work.part"
 	# shellcheck disable=SC2034 # used by node.sh and verbs.sh
 	KUBE=$binary STORE=$store
 	prune_cache "$binary" "$pause" "$haproxy" "$mariadb" "$store"

@@ -24,7 +24,7 @@ ETCD_PEER_PORT=12380
 MANAGER_PORT=20257
 SCHEDULER_PORT=20259
 PROXY_HEALTH_PORT=20256
-PROXY_METRICS_PORT=20249
+PROXY_METRICS_PORT=20258
 MAX_NODES=9
 
 PAUSE_IMAGE=galeractl.local/pause:1
@@ -107,7 +107,7 @@ build_step() {
 	wait "$BUILD_GROUP" || rc=$?
 	BUILD_GROUP=
 	((rc == 0)) || die_with_log "$label failed (exit $rc)" "$log"
-	say "$label built in $((SECONDS - start)) s"
+	say "$label done in $((SECONDS - start)) s"
 }
 
 # Called on the way out: what is being built must not outlive its builder.

@@ -141,6 +141,7 @@ remove_bridge() {
 }
 
 # --- packet filter -----------------------------------------------------------
+# Accepted first, for machines that drop what they do not know.
 make_rules() {
 	remove_own_rules
 	iptables-restore --noflush <<EOF
@@ -153,6 +154,9 @@ COMMIT
 :GALERACTL-FORWARD - [0:0]
 -A GALERACTL-FORWARD -s $POD_CIDR -j ACCEPT
 -A GALERACTL-FORWARD -d $POD_CIDR -j ACCEPT
+:GALERACTL-INPUT - [0:0]
+-A GALERACTL-INPUT -i $BRIDGE -j ACCEPT
+-I INPUT 1 -m comment --comment galeractl-cluster -j GALERACTL-INPUT
 -I FORWARD 1 -m comment --comment galeractl-cluster -j GALERACTL-FORWARD
 COMMIT
 EOF

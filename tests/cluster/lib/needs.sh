@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153 # NODES comes from the environment
 # What this machine must have and must not have.
 
 OWN_CLUSTER="use a cluster of your own instead: name it by KUBECONFIG or --context"
@@ -73,9 +73,10 @@ listeners() { ss -Hltnp "sport = :$1"; }
 
 # Only asked when nothing of ours runs.
 refuse_conflicts() {
-	local port taken route
-	for port in $API_PORT $ETCD_PORT $ETCD_PEER_PORT $MANAGER_PORT $SCHEDULER_PORT \
-		$PROXY_HEALTH_PORT $PROXY_METRICS_PORT; do
+	local port taken route n ports=("$API_PORT" "$ETCD_PORT" "$ETCD_PEER_PORT" "$MANAGER_PORT"
+		"$SCHEDULER_PORT" "$PROXY_HEALTH_PORT" "$PROXY_METRICS_PORT")
+	for ((n = 1; n <= NODES; n++)); do ports+=("$(node_health_port "$n")"); done
+	for port in "${ports[@]}"; do
 		taken=$(listeners "$port")
 		[[ -z $taken ]] || die "port $port is taken: $taken" \
 			"end that program, or $OWN_CLUSTER"
