@@ -15,5 +15,6 @@ pub mod observe;
 pub mod observed;
 pub mod plans;
 pub mod sql;
+pub mod steps;
 pub mod ui;
 pub mod wsrep;

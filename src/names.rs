@@ -220,7 +220,13 @@ impl ClusterName {
     /// Pod that looks into a member's volume while the cluster is down.
     #[must_use]
     pub fn inspector(&self, member: Member) -> String {
-        self.part(&format!("inspect-{member}"))
+        format!("{}{member}", self.inspector_prefix())
+    }
+
+    /// What the names of all inspectors of this cluster begin with.
+    #[must_use]
+    pub fn inspector_prefix(&self) -> String {
+        self.part("inspect-")
     }
 
     /// Deployment, Service, ConfigMap and disruption budget of the proxy.

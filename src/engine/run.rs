@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +52,7 @@ pub trait Step<W>: Send + Sync {
     fn title(&self) -> String;
 
     /// Does it. Run again after any interruption, it has to arrive at the same end.
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, W>) -> BoxFuture<'a, Result<Finished>>;
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, W>) -> LocalBoxFuture<'a, Result<Finished>>;
 }
 
 /// How a step ended without failing.

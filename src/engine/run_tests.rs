@@ -17,7 +17,7 @@ impl Step<AtomicUsize> for Fake {
         format!("Do {}", self.0)
     }
 
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, AtomicUsize>) -> BoxFuture<'a, Result<Finished>> {
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, AtomicUsize>) -> LocalBoxFuture<'a, Result<Finished>> {
         Box::pin(async move { (self.1)(cx) })
     }
 }

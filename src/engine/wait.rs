@@ -73,9 +73,9 @@ impl Patience {
 }
 
 /// Something that tells when the observed world has changed.
-pub trait Changes: Send {
+pub trait Changes {
     /// Returns after a change that has not been told yet; never, if there will be none.
-    fn changed(&mut self) -> impl Future<Output = ()> + Send;
+    fn changed(&mut self) -> impl Future<Output = ()>;
 }
 
 /// Nobody tells; only the interval counts.
@@ -88,7 +88,7 @@ impl Changes for Never {
     }
 }
 
-impl<T: Send + Sync> Changes for watch::Receiver<T> {
+impl<T> Changes for watch::Receiver<T> {
     async fn changed(&mut self) {
         if watch::Receiver::changed(self).await.is_err() {
             // The sender is gone: the interval has to do.
@@ -178,8 +178,8 @@ impl<W> StepCx<'_, W> {
         mut ask: A,
     ) -> Result<String>
     where
-        A: FnMut() -> F + Send,
-        F: Future<Output = V> + Send,
+        A: FnMut() -> F,
+        F: Future<Output = V>,
         V: Into<Verdict>,
     {
         let begun = Instant::now();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
+use kube::core::ApiResource;
 
 use crate::engine::{StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
@@ -13,7 +14,7 @@ use crate::kube::errors::explain;
 use crate::kube::logs::Follow;
 use crate::kube::trouble::pod_trouble;
 use crate::manifests::{Object, member};
-use crate::names::{COMPONENT_LABEL, INSTANCE_LABEL, Member, Role};
+use crate::names::Member;
 use crate::observe::objects::claim_owner;
 use crate::observed::Observed;
 use crate::wsrep::Report;
@@ -29,8 +30,7 @@ use super::world::{BEAT, World};
 pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence>> {
     let world = cx.world;
     let observed = world.observer.now();
-    let mut found: BTreeMap<Member, Evidence> =
-        world.desired.members().map(|node| (node, Evidence::MISSING)).collect();
+    let mut found: BTreeMap<Member, Evidence> = world.desired.members().map(|node| (node, Evidence::MISSING)).collect();
     let mut to_inspect = BTreeSet::new();
     for (name, claim) in &observed.claims {
         let Some(member) = claim_owner(&world.desired, name) else { continue };
@@ -61,7 +61,9 @@ async fn waiting_pods(cx: &StepCx<'_, World>, observed: &Observed) -> Result<BTr
         }
         let recorded = observed.claims.get(&world.desired.cluster.claim(*member)).and_then(|claim| claim.recorded);
         let contents = match view.log.position {
-            Some(position) => Contents::Database { uuid: Some(position.uuid), seqno: Some(position.seqno), safe: false },
+            Some(position) => {
+                Contents::Database { uuid: Some(position.uuid), seqno: Some(position.seqno), safe: false }
+            }
             None if view.log.undefined => Contents::Database { uuid: None, seqno: None, safe: false },
             None => Contents::Empty,
         };
@@ -73,7 +75,7 @@ async fn waiting_pods(cx: &StepCx<'_, World>, observed: &Observed) -> Result<BTr
 async fn inspect(cx: &StepCx<'_, World>, members: &BTreeSet<Member>) -> Result<BTreeMap<Member, Evidence>> {
     let world = cx.world;
     // One that an earlier run left would report what was there then.
-    remove::pods(cx, &inspectors(world), None).await?;
+    remove_inspectors(cx).await?;
     let pods: Vec<Object> =
         members.iter().map(|member| Object::of(&member::inspector(&world.desired, *member))).collect();
     let inspected = async {
@@ -82,12 +84,17 @@ async fn inspect(cx: &StepCx<'_, World>, members: &BTreeSet<Member>) -> Result<B
     };
     let result = inspected.await;
     // Also after a failure or an interruption: a mounted volume stands in the way of everything else.
-    remove::pods(cx, &inspectors(world), None).await?;
+    remove_inspectors(cx).await?;
     Ok(members.iter().copied().zip(result?).collect())
 }
 
-fn inspectors(world: &World) -> String {
-    format!("{INSTANCE_LABEL}={},{COMPONENT_LABEL}={}", world.desired.cluster, Role::Inspector.label())
+async fn remove_inspectors(cx: &StepCx<'_, World>) -> Result<()> {
+    let prefix = cx.world.desired.cluster.inspector_prefix();
+    let (pods, which) = ([ApiResource::erase::<Pod>(&())], |name: &str| name.starts_with(&prefix));
+    if remove::objects(cx, &pods, which).await?.is_empty() {
+        return Ok(());
+    }
+    remove::gone(cx, &pods, "the end of the inspectors", which).await
 }
 
 async fn report(cx: &StepCx<'_, World>, member: Member) -> Result<Evidence> {

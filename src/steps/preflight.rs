@@ -1,6 +1,6 @@
 //! Everything that must hold before anything is changed.
 
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::Api;
@@ -32,8 +32,8 @@ impl Step<World> for Preflight {
         "look before anything is changed".to_owned()
     }
 
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> BoxFuture<'a, Result<Finished>> {
-        run(cx).boxed()
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        run(cx).boxed_local()
     }
 }
 
@@ -63,7 +63,8 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
 /// Exactly what the steps ask of the API server.
 fn needed(desired: &Desired) -> Vec<Right> {
     let namespace = Some(desired.namespace.to_string());
-    let right = |verb, group, resource, subresource| Right { verb, group, resource, subresource, namespace: namespace.clone() };
+    let right =
+        |verb, group, resource, subresource| Right { verb, group, resource, subresource, namespace: namespace.clone() };
     let mut rights: Vec<Right> = Vec::new();
     for (group, resource) in [
         ("", "configmaps"),
@@ -80,7 +81,9 @@ fn needed(desired: &Desired) -> Vec<Right> {
             rights.push(right(verb, group, resource, ""));
         }
     }
-    for (group, resource) in [("", "pods"), ("", "persistentvolumeclaims"), ("apps", "statefulsets"), ("apps", "deployments")] {
+    for (group, resource) in
+        [("", "pods"), ("", "persistentvolumeclaims"), ("apps", "statefulsets"), ("apps", "deployments")]
+    {
         for verb in ["list", "watch"] {
             rights.push(right(verb, group, resource, ""));
         }
@@ -122,8 +125,11 @@ async fn namespace(world: &World) -> Result<bool> {
         if denied(&world.connection.client, &[right]).await?.is_empty() {
             return Ok(false);
         }
-        return Err(Failure::message(Kind::Preflight, format!("namespace {name} does not exist, and you may not create it"))
-            .hint("name another one with -n, or ask for it to be created"));
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!("namespace {name} does not exist, and you may not create it"),
+        )
+        .hint("name another one with -n, or ask for it to be created"));
     };
     if namespace.metadata.deletion_timestamp.is_some() {
         return Err(Failure::message(Kind::Preflight, format!("namespace {name} is being deleted"))
@@ -162,7 +168,8 @@ async fn storage_class(world: &World) -> Result<()> {
 
 fn is_default(class: &StorageClass) -> bool {
     let annotations = class.metadata.annotations.as_ref();
-    annotations.is_some_and(|all| all.get("storageclass.kubernetes.io/is-default-class").is_some_and(|value| value == "true"))
+    annotations
+        .is_some_and(|all| all.get("storageclass.kubernetes.io/is-default-class").is_some_and(|value| value == "true"))
 }
 
 /// What exists of the cluster, whose it is, and which way follows from it.
@@ -197,8 +204,11 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
     let way = course(&found).map_err(|refusal| refused(world, &refusal, &volumes))?;
     if matches!(way, Course::BringBack { .. }) && world.memory().secrets.is_none() {
         let name = desired.cluster.credentials();
-        return Err(Failure::message(Kind::Preflight, format!("the volumes hold a database, but secret/{name} is missing"))
-            .hint("restore the Secret: without its passwords nobody could use or check the database"));
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!("the volumes hold a database, but secret/{name} is missing"),
+        )
+        .hint("restore the Secret: without its passwords nobody could use or check the database"));
     }
     let mut memory = world.memory();
     memory.course = Some(way);
@@ -218,7 +228,11 @@ async fn settle(cx: &StepCx<'_, World>) -> Result<()> {
             .filter(|(_, view)| view.pod.running && !view.pod.ended && view.sql.is_none() && view.log.phase.is_none())
             .map(|(member, _)| member.to_string())
             .collect();
-        if silent.is_empty() { Verdict::pass("") } else { Verdict::wait(format!("a sign of life: {}", silent.join(", "))) }
+        if silent.is_empty() {
+            Verdict::pass("")
+        } else {
+            Verdict::wait(format!("a sign of life: {}", silent.join(", ")))
+        }
     });
     match settled.await {
         Err(failure) if failure.kind == Kind::Interrupted => Err(failure),
@@ -269,8 +283,13 @@ fn same_passwords(world: &World, stored: &std::collections::BTreeMap<String, Str
         let (Some(given), Some(stored)) = (given, stored.get(key)) else { continue };
         if given.reveal() != stored {
             let name = world.desired.cluster.credentials();
-            return Err(Failure::message(Kind::Preflight, format!("the settings give another `{key}` than secret/{name}"))
-                .hint("the database has the one in the Secret; change it in the database and the Secret, or leave it out"));
+            return Err(Failure::message(
+                Kind::Preflight,
+                format!("the settings give another `{key}` than secret/{name}"),
+            )
+            .hint(
+                "the database has the one in the Secret; change it in the database and the Secret, or leave it out",
+            ));
         }
     }
     Ok(())
@@ -281,13 +300,22 @@ fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Res
     if before.nodes != wanted.nodes && record.formed {
         return Err(Failure::message(
             Kind::Preflight,
-            format!("cluster {} has {} nodes; `up` does not change it to {}", wanted.cluster, before.nodes, wanted.nodes),
+            format!(
+                "cluster {} has {} nodes; `up` does not change it to {}",
+                wanted.cluster, before.nodes, wanted.nodes
+            ),
         )
         .hint(format!("keep the size: galeractl up --nodes {}", before.nodes))
         .hint("a cluster is resized by `galeractl scale`, which this version does not have yet"));
     }
-    if before.mariadb_image != wanted.mariadb_image || before.resources != wanted.resources || before.mysqld != wanted.mysqld {
-        cx.notice(Level::Warning, "the nodes' settings have changed; running nodes take them on when their pods are restarted");
+    if before.mariadb_image != wanted.mariadb_image
+        || before.resources != wanted.resources
+        || before.mysqld != wanted.mysqld
+    {
+        cx.notice(
+            Level::Warning,
+            "the nodes' settings have changed; running nodes take them on when their pods are restarted",
+        );
     }
     Ok(())
 }

@@ -29,10 +29,15 @@ const RECORDER: &str = "galeractl-record";
 ///
 /// # Errors
 /// [`Kind::Unreachable`], or [`Kind::Preflight`] where the API server refuses or the ConfigMap cannot be understood.
-pub async fn stored(client: &Client, namespace: &Namespace, cluster: &ClusterName) -> Result<Option<(Desired, Record)>> {
+pub async fn stored(
+    client: &Client,
+    namespace: &Namespace,
+    cluster: &ClusterName,
+) -> Result<Option<(Desired, Record)>> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace.as_str());
     let name = cluster.spec();
-    let found = maps.get_opt(&name).await.map_err(|error| explain(Kind::Preflight, format!("read configmap/{name}"), error))?;
+    let found =
+        maps.get_opt(&name).await.map_err(|error| explain(Kind::Preflight, format!("read configmap/{name}"), error))?;
     found.map(|map| read_spec_map(&map)).transpose().map_err(|message| Failure::message(Kind::Preflight, message))
 }
 
@@ -47,7 +52,8 @@ pub async fn stored_passwords(
 ) -> Result<Option<BTreeMap<String, String>>> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace.as_str());
     let name = cluster.credentials();
-    let found = secrets.get_opt(&name).await.map_err(|error| explain(Kind::Preflight, format!("read secret/{name}"), error))?;
+    let found =
+        secrets.get_opt(&name).await.map_err(|error| explain(Kind::Preflight, format!("read secret/{name}"), error))?;
     let text = |(key, value): (String, k8s_openapi::ByteString)| Some((key, String::from_utf8(value.0).ok()?));
     Ok(found.map(|secret| secret.data.unwrap_or_default().into_iter().filter_map(text).collect()))
 }
@@ -59,8 +65,11 @@ pub async fn stored_passwords(
 pub async fn own_password(client: &Client, namespace: &Namespace, cluster: &ClusterName) -> Result<Hidden> {
     let missing = || {
         let name = cluster.credentials();
-        Failure::message(Kind::Preflight, format!("secret/{name} in namespace {namespace} is missing or has no `{OWN_PASSWORD}`"))
-            .hint("without it the servers cannot be asked; was the Secret deleted or changed by hand?")
+        Failure::message(
+            Kind::Preflight,
+            format!("secret/{name} in namespace {namespace} is missing or has no `{OWN_PASSWORD}`"),
+        )
+        .hint("without it the servers cannot be asked; was the Secret deleted or changed by hand?")
     };
     let passwords = stored_passwords(client, namespace, cluster).await?.ok_or_else(missing)?;
     passwords.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(missing)
@@ -69,7 +78,8 @@ pub async fn own_password(client: &Client, namespace: &Namespace, cluster: &Clus
 /// Passwords that a cluster is formed with: those that are given, and random ones for the rest.
 #[must_use]
 pub fn choose_passwords(desired: &Desired, given: &Passwords) -> BTreeMap<&'static str, String> {
-    let or_random = |password: &Option<Hidden>| password.as_ref().map_or_else(random_password, |known| known.reveal().to_owned());
+    let or_random =
+        |password: &Option<Hidden>| password.as_ref().map_or_else(random_password, |known| known.reveal().to_owned());
     let mut chosen = BTreeMap::from([
         (ROOT_PASSWORD, or_random(&given.root)),
         (OWN_PASSWORD, random_password()),

@@ -2,58 +2,17 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 use kube::core::ApiResource;
 
 use crate::engine::event::Change;
 use crate::engine::{StepCx, Verdict};
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::kube::delete::{Found, delete, owned};
-use crate::kube::errors::explain;
 
 use super::world::World;
 
 /// Between two looks whether something is gone.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Deletes the pods that a label selector finds and waits until the API server no longer knows them. `grace` in
-/// seconds; `None` leaves it to the pods.
-///
-/// # Errors
-/// The API server refuses, or a pod does not end.
-pub async fn pods(cx: &StepCx<'_, World>, selector: &str, grace: Option<u32>) -> Result<usize> {
-    let world = cx.world;
-    let api: Api<Pod> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
-    let params = ListParams::default().labels(selector);
-    let list = |error| explain(Kind::Step, "list pods", error);
-    let found = api.list(&params).await.map_err(list)?.items;
-    for pod in &found {
-        let target = Found {
-            resource: ApiResource::erase::<Pod>(&()),
-            namespace: world.desired.namespace.clone(),
-            name: pod.name_any(),
-            uid: pod.uid().unwrap_or_default(),
-            metadata: Default::default(),
-        };
-        delete(&world.connection.client, &target, grace).await?;
-    }
-    if !found.is_empty() {
-        cx.wait(world.observer.changes(), LOOK, world.patience(), || async {
-            match api.list(&params).await {
-                Ok(left) if left.items.is_empty() => Verdict::pass(""),
-                Ok(left) => {
-                    let names: Vec<String> = left.items.iter().map(ResourceExt::name_any).collect();
-                    Verdict::wait(format!("the end of pods: {}", names.join(", ")))
-                }
-                Err(error) => Verdict::wait(format!("the end of pods: {}", list(error))),
-            }
-        })
-        .await?;
-    }
-    Ok(found.len())
-}
 
 /// Deletes those of the cluster's own objects of these kinds that `which` picks by name, and tells of each.
 ///

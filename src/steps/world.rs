@@ -80,7 +80,13 @@ pub struct Memory {
 impl World {
     /// Puts a world together. Nothing is asked or changed yet.
     #[must_use]
-    pub fn new(connection: Connection, desired: Desired, passwords: Passwords, choices: Choices, observer: Observer) -> Self {
+    pub fn new(
+        connection: Connection,
+        desired: Desired,
+        passwords: Passwords,
+        choices: Choices,
+        observer: Observer,
+    ) -> Self {
         let applier = Applier::new(connection.client.clone(), desired.cluster.clone(), Strategy::Apply)
             .take_ownership(choices.take_ownership);
         Self {

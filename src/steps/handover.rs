@@ -1,0 +1,74 @@
+//! Step 5: the seed leaves, the nodes go on without it.
+
+use futures::future::{FutureExt, LocalBoxFuture};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use kube::core::ApiResource;
+
+use crate::engine::{Finished, Step, StepCx};
+use crate::error::Result;
+use crate::names::{Member, UUID_ANNOTATION};
+
+use super::nodes::common_view;
+use super::remove;
+use super::world::World;
+
+/// The step.
+pub struct Handover;
+
+impl Step<World> for Handover {
+    fn id(&self) -> &'static str {
+        "handover"
+    }
+
+    fn title(&self) -> String {
+        "remove the seed".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        run(cx).boxed_local()
+    }
+}
+
+async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let world = cx.world;
+    let cluster = &world.desired.cluster;
+    let nodes: Vec<Member> = world.desired.members().collect();
+    let (pod, service, claim) = (cluster.pod(Member::Seed), cluster.member(Member::Seed), cluster.claim(Member::Seed));
+    let observed = world.observer.now();
+    let there = observed.members.get(&Member::Seed).is_some_and(|view| view.pod.exists);
+    if there {
+        // Everything that the seed has is on every node, and all of them say so, or it stays.
+        let mut all = nodes.clone();
+        if observed.members.get(&Member::Seed).is_some_and(|view| view.is_synced()) {
+            all.insert(0, Member::Seed);
+        }
+        common_view(cx, &all, None).await?;
+        world.confirm_lock().await?;
+    }
+    let pods = [ApiResource::erase::<Pod>(&())];
+    remove::objects(cx, &pods, |name| name == pod).await?;
+    remove::gone(cx, &pods, "the seed to leave", |name| name == pod).await?;
+    let view = common_view(cx, &nodes, None).await?;
+    let mut removed = remove::objects(cx, &[ApiResource::erase::<Service>(&())], |name| name == service).await?.len();
+    removed += release_volume(cx, &claim).await?;
+    let detail = format!("size {} in view {} on every node", view.size, view.conf_id);
+    Ok(if there || removed > 0 { Finished::changed(detail) } else { Finished::unchanged("no seed is left") })
+}
+
+/// Deletes the seed's claim: all that was on it is on the nodes. Only a volume that carries this cluster's uuid, or
+/// none because it was never used, is given up.
+async fn release_volume(cx: &StepCx<'_, World>, claim: &str) -> Result<usize> {
+    let world = cx.world;
+    let uuid = world.memory().record.uuid;
+    let found = world.observer.now().claims.get(claim).cloned();
+    let Some(found) = found else { return Ok(0) };
+    if found.recorded.is_some() && found.recorded != uuid {
+        cx.notice(
+            crate::engine::event::Level::Warning,
+            format!("persistentvolumeclaim/{claim} is kept: its annotation {UUID_ANNOTATION} names another cluster"),
+        );
+        return Ok(0);
+    }
+    let kinds = [ApiResource::erase::<PersistentVolumeClaim>(&())];
+    Ok(remove::objects(cx, &kinds, |name| name == claim).await?.len())
+}

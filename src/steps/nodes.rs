@@ -1,0 +1,213 @@
+//! Step 3: the permanent nodes join, or come back from their volumes.
+
+use std::time::Duration;
+
+use futures::future::{FutureExt, LocalBoxFuture};
+
+use crate::engine::event::Change;
+use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::error::{Failure, Kind, Result};
+use crate::gates::group::{Disagreement, View, agreement};
+use crate::gates::hopeless::hopeless;
+use crate::kube::exec::{Place, exec};
+use crate::manifests::member::CONTAINER;
+use crate::manifests::{self, Object, config};
+use crate::names::Member;
+use crate::observed::Observed;
+use crate::plans::course::Course;
+use crate::wsrep::Position;
+
+use super::record::{keep_secret, mark_claims, write_spec};
+use super::world::{BEAT, World};
+
+/// The step.
+pub struct Nodes;
+
+impl Step<World> for Nodes {
+    fn id(&self) -> &'static str {
+        "nodes"
+    }
+
+    fn title(&self) -> String {
+        "let the nodes join until all are Synced".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        run(cx).boxed_local()
+    }
+}
+
+async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let world = cx.world;
+    let before = world.memory().changes;
+    let nodes: Vec<Member> = world.desired.members().collect();
+    let mut expected = nodes.clone();
+    match world.course() {
+        Course::Form => {
+            let seed = world
+                .observer
+                .now()
+                .members
+                .get(&Member::Seed)
+                .is_some_and(|view| view.pod.exists && !view.pod.leaving);
+            if seed {
+                expected.insert(0, Member::Seed);
+            }
+        }
+        Course::BringBack { from, position } => bring_back(cx, from, position).await?,
+        Course::Keep => keep(cx, &mut expected).await?,
+    }
+    let reach = seed_position(&world.observer.now());
+    let view = common_view(cx, &expected, reach).await?;
+    if !world.memory().record.formed || world.memory().record.uuid != Some(view.uuid) {
+        write_spec(cx, |record| {
+            record.uuid = Some(view.uuid);
+            record.formed = true;
+        })
+        .await?;
+    }
+    mark_claims(cx, &nodes, view.uuid).await?;
+    let detail = format!("{} members Synced in view {}, uuid {}", view.size, view.conf_id, view.uuid);
+    Ok(if world.memory().changes > before || world.course() != Course::Keep {
+        Finished::changed(detail)
+    } else {
+        Finished::unchanged(detail)
+    })
+}
+
+/// A running cluster gets back what is missing around it.
+async fn keep(cx: &StepCx<'_, World>, expected: &mut Vec<Member>) -> Result<()> {
+    let world = cx.world;
+    keep_secret(cx).await?;
+    write_spec(cx, |_| ()).await?;
+    let objects = [vec![Object::of(&config::config_map(&world.desired))], manifests::nodes(&world.desired)].concat();
+    world.apply(cx, &objects).await?;
+    // A seed that was not removed yet is a member as well.
+    let seed =
+        world.observer.now().members.get(&Member::Seed).is_some_and(|view| view.is_synced() && !view.pod.leaving);
+    if seed {
+        expected.insert(0, Member::Seed);
+    }
+    Ok(())
+}
+
+/// What the seed had committed when the nodes were asked to follow.
+fn seed_position(observed: &Observed) -> Option<u64> {
+    observed.members.get(&Member::Seed)?.status()?.last_committed
+}
+
+/// Waits until these members form one group and each has what the seed had.
+pub(super) async fn common_view(cx: &StepCx<'_, World>, expected: &[Member], reach: Option<u64>) -> Result<View> {
+    let world = cx.world;
+    let mut found = None;
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || {
+        let verdict = judge(world, expected, reach);
+        let verdict = match verdict {
+            Ok(view) => {
+                found = Some(view);
+                Verdict::pass("")
+            }
+            Err(verdict) => verdict,
+        };
+        async { verdict }
+    })
+    .await?;
+    found.ok_or_else(|| Failure::message(Kind::Bug, "a wait passed without a view"))
+}
+
+fn judge(world: &World, expected: &[Member], reach: Option<u64>) -> Result<View, Verdict> {
+    let observed = world.observer.now();
+    if let Some(failure) = hopeless(&observed, &world.desired, expected) {
+        return Err(Verdict::Fail(failure));
+    }
+    let view = agreement(&observed, &world.desired, expected).map_err(|disagreement| match disagreement {
+        Disagreement::Pending(why) => Verdict::moving(format!("nodes: {why}"), signs_of_life(&observed)),
+        Disagreement::Diverged(why) => Verdict::fail(why),
+    })?;
+    for member in expected {
+        let has = observed.members.get(member).and_then(|view| view.status()?.last_committed);
+        if has < reach {
+            return Err(Verdict::wait(format!("nodes: {member} has applied {has:?} of {reach:?}")));
+        }
+    }
+    Ok(view)
+}
+
+/// Grows while anything happens: lines in logs, and through them the bytes of transfers.
+fn signs_of_life(observed: &Observed) -> u64 {
+    observed.members.values().map(|view| view.log.lines).sum()
+}
+
+/// Starts a cleanly stopped cluster: all pods wait and print where they stand; the one with the newest position
+/// bootstraps, the others follow it by themselves.
+async fn bring_back(cx: &StepCx<'_, World>, from: Member, position: Position) -> Result<()> {
+    let world = cx.world;
+    let desired = &world.desired;
+    keep_secret(cx).await?;
+    // As long as this says that the group is not formed, every pod waits before it starts its server.
+    write_spec(cx, |record| {
+        record.formed = false;
+        record.uuid = Some(position.uuid);
+    })
+    .await?;
+    let objects =
+        [vec![Object::of(&config::config_map(desired))], manifests::nodes(desired), manifests::proxy(desired)].concat();
+    world.apply(cx, &objects).await?;
+    let members: Vec<Member> = desired.members().collect();
+    let uid = cx
+        .wait(world.observer.changes(), BEAT, world.patience(), || async {
+            let observed = world.observer.now();
+            hopeless(&observed, desired, &members)
+                .map_or_else(|| waits_to_start(&observed, desired, from, position), Verdict::Fail)
+        })
+        .await?;
+    if uid.is_empty() {
+        return Ok(());
+    }
+    world.confirm_lock().await?;
+    let pod = desired.cluster.pod(from);
+    let place = Place { namespace: &desired.namespace, pod: &pod, container: CONTAINER };
+    // Written under another name first: a token that is read half would be refused and stay.
+    let script = "cat >/run/galeractl/bootstrap.new && mv /run/galeractl/bootstrap.new /run/galeractl/bootstrap";
+    let output =
+        exec(&world.connection.streams, place, &["/bin/bash", "-c", script], Some(&uid), Duration::from_secs(20))
+            .await?;
+    if output.exit_code != 0 {
+        return Err(Failure::message(
+            Kind::Step,
+            format!("{from} cannot be told to start first: {}", output.stderr.trim()),
+        ));
+    }
+    world.tell(cx, &format!("pod/{pod} starts first"), Change::Changed);
+    Ok(())
+}
+
+/// Passes with the uid of the pod that is to start first once every node waits on the volume it was judged by; with
+/// nothing when the group is up already.
+fn waits_to_start(observed: &Observed, desired: &crate::desired::Desired, from: Member, position: Position) -> Verdict {
+    if observed.members.values().any(|view| view.status().is_some_and(|status| status.cluster_status == "Primary")) {
+        return Verdict::pass("");
+    }
+    for member in desired.members() {
+        let Some(view) = observed.members.get(&member).filter(|view| view.pod.running) else {
+            let phrase = observed.members.get(&member).map_or("has no pod".to_owned(), |view| view.phrase());
+            return Verdict::wait(format!("all nodes to wait on their volumes: {member} {phrase}"));
+        };
+        if view.log.phase.as_deref() != Some("waiting") {
+            return Verdict::wait(format!("all nodes to wait on their volumes: {member} {}", view.phrase()));
+        }
+        let Some(found) = view.log.position else {
+            return Verdict::fail(format!("{member} finds no position on its volume, although it was stopped cleanly"));
+        };
+        if found.uuid != position.uuid || found.seqno > position.seqno {
+            return Verdict::fail(format!(
+                "{member} finds {found} on its volume, but {from} was to be the newest with {position}"
+            ));
+        }
+    }
+    let first = observed.members.get(&from);
+    if first.and_then(|view| view.log.position) != Some(position) {
+        return Verdict::fail(format!("{from} no longer stands at {position}"));
+    }
+    first.and_then(|view| view.pod.uid.clone()).map_or_else(|| Verdict::wait(format!("{from}: its pod")), Verdict::pass)
+}

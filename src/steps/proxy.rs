@@ -1,0 +1,84 @@
+//! Step 4: the proxy, and the proof that a row written through it is on every node.
+
+use futures::future::{FutureExt, LocalBoxFuture};
+
+use crate::desired::Hidden;
+use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::error::{Failure, Kind, Result};
+use crate::manifests;
+use crate::manifests::config::OWN_PASSWORD;
+use crate::names::Member;
+
+use super::proof::prove;
+use super::world::{BEAT, World};
+
+/// The step.
+pub struct Proxy;
+
+impl Step<World> for Proxy {
+    fn id(&self) -> &'static str {
+        "haproxy"
+    }
+
+    fn title(&self) -> String {
+        "start the proxy and prove a write through it".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        run(cx).boxed_local()
+    }
+}
+
+async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let world = cx.world;
+    let before = world.memory().changes;
+    world.apply(cx, &manifests::proxy(&world.desired)).await?;
+    let available = available(cx).await?;
+    if world.memory().changes == 0 && before == 0 {
+        return Ok(Finished::unchanged(available));
+    }
+    let slowest = proven(cx).await?;
+    Ok(Finished::changed(format!("{available}; {slowest}")))
+}
+
+async fn available(cx: &StepCx<'_, World>) -> Result<String> {
+    let world = cx.world;
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        let proxy = world.observer.now().proxy.clone();
+        if let Some(trouble) = proxy.trouble.filter(|trouble| trouble.fatal) {
+            return Verdict::Fail(Failure::message(Kind::Step, trouble.message).hint(trouble.hint));
+        }
+        let state = format!("{} of {} pods available", proxy.available, proxy.wanted);
+        if proxy.exists && proxy.available >= proxy.wanted {
+            Verdict::pass(state)
+        } else {
+            Verdict::wait(format!("proxy: {state}"))
+        }
+    })
+    .await
+}
+
+async fn proven(cx: &StepCx<'_, World>) -> Result<String> {
+    let world = cx.world;
+    let own = world.memory().secrets.as_ref().and_then(|secrets| secrets.get(OWN_PASSWORD).cloned());
+    let own =
+        Hidden::new(own.ok_or_else(|| Failure::message(Kind::Bug, "the passwords are not known in step haproxy"))?);
+    let nodes: Vec<Member> = world.desired.members().collect();
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        let observed = world.observer.now();
+        let Some(pod) = observed.proxy.pods.first() else {
+            return Verdict::wait("a write through the proxy: no pod runs");
+        };
+        let proof = prove(&world.connection, &world.desired, &own, Some(pod), &nodes).await;
+        if let Some(Err(error)) = &proof.through_proxy {
+            return Verdict::wait(format!("a write through the proxy: {error}"));
+        }
+        for (node, read) in &proof.read {
+            if let Err(error) = read {
+                return Verdict::wait(format!("the row on every node: {node} {error}"));
+            }
+        }
+        Verdict::pass(format!("a row written through it is on all {} nodes", nodes.len()))
+    })
+    .await
+}

@@ -1,0 +1,117 @@
+//! Steps 0 and 1: the namespace, and a claim for every member.
+
+use futures::future::{FutureExt, LocalBoxFuture};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::Api;
+
+use crate::engine::event::Change;
+use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::error::{Kind, Result};
+use crate::gates::hopeless::hopeless;
+use crate::kube::errors::explain;
+use crate::manifests::{self, Object, volumes};
+use crate::names::Member;
+use crate::plans::course::Course;
+
+use super::world::{BEAT, World};
+
+/// Step 0: the namespace.
+pub struct MakeNamespace;
+
+impl Step<World> for MakeNamespace {
+    fn id(&self) -> &'static str {
+        "namespace"
+    }
+
+    fn title(&self) -> String {
+        "create the namespace where it is missing".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        namespace(cx).boxed_local()
+    }
+}
+
+async fn namespace(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let world = cx.world;
+    let name = world.desired.namespace.to_string();
+    if world.memory().namespace_exists {
+        return Ok(Finished::unchanged(format!("{name} is there")));
+    }
+    let all: Api<Namespace> = Api::all(world.connection.client.clone());
+    let created = all.create(&Default::default(), &volumes::namespace(&world.desired)).await;
+    match created {
+        // Somebody was faster: the lock decides who goes on.
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        other => {
+            other.map_err(|error| explain(Kind::Step, format!("create namespace/{name}"), error))?;
+            world.tell(cx, &format!("namespace/{name}"), Change::Created);
+        }
+    }
+    cx.wait(crate::engine::Never, BEAT / 10, world.patience(), || async {
+        match all.get(&name).await {
+            Ok(namespace) if namespace.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Active") => {
+                Verdict::pass("")
+            }
+            Ok(_) => Verdict::wait(format!("namespace {name}: not Active")),
+            Err(error) => Verdict::wait(format!("namespace {name}: {error}")),
+        }
+    })
+    .await?;
+    world.take_lock(cx).await?;
+    Ok(Finished::changed(format!("{name} is Active")))
+}
+
+/// Step 1: claims.
+pub struct Volumes;
+
+impl Step<World> for Volumes {
+    fn id(&self) -> &'static str {
+        "volumes"
+    }
+
+    fn title(&self) -> String {
+        "claim a volume for every member".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        claims(cx).boxed_local()
+    }
+}
+
+async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let world = cx.world;
+    let with_seed = world.course() == Course::Form;
+    let observed = world.observer.now();
+    let members: Vec<Member> = with_seed.then_some(Member::Seed).into_iter().chain(world.desired.members()).collect();
+    let (there, missing): (Vec<Object>, Vec<Object>) = manifests::claims(&world.desired, with_seed)
+        .into_iter()
+        .partition(|claim| observed.claims.contains_key(&claim.name));
+    // An existing claim is left as it is: its class and size were decided when it was made.
+    for claim in &there {
+        world.tell(cx, &claim.display(), Change::Kept);
+    }
+    world.apply(cx, &missing).await?;
+    let detail = cx
+        .wait(world.observer.changes(), BEAT, world.patience(), || async {
+            let observed = world.observer.now();
+            if let Some(failure) = hopeless(&observed, &world.desired, &members) {
+                return Verdict::Fail(failure);
+            }
+            let claim = |member: &Member| observed.claims.get(&world.desired.cluster.claim(*member));
+            let unseen: Vec<String> =
+                members.iter().filter(|member| claim(member).is_none()).map(|member| member.to_string()).collect();
+            if !unseen.is_empty() {
+                return Verdict::wait(format!("claims: those of {} are created", unseen.join(", ")));
+            }
+            let bound =
+                members.iter().filter(|member| claim(member).is_some_and(|claim| claim.phase == "Bound")).count();
+            // What waits for its first pod is bound as soon as that pod is placed, which the next steps wait for.
+            Verdict::pass(match members.len() - bound {
+                0 => format!("{bound} bound"),
+                waiting => format!("{bound} bound, {waiting} to be bound when their pods are placed"),
+            })
+        })
+        .await?;
+    Ok(if missing.is_empty() { Finished::unchanged(detail) } else { Finished::changed(detail) })
+}
