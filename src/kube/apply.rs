@@ -119,18 +119,10 @@ impl Applier {
         let after = answer.map_err(|error| self.refused(object, error))?;
         let change = match &before {
             None => Change::Created,
-            Some(before) if self.same(before, &after) => Change::Kept,
+            Some(before) if same(before, &after) => Change::Kept,
             Some(_) => Change::Changed,
         };
         Ok(Applied { change, before, after })
-    }
-
-    fn same(&self, before: &DynamicObject, after: &DynamicObject) -> bool {
-        match self.strategy {
-            Strategy::Apply => before.resource_version() == after.resource_version(),
-            // A dry run answers with the old version whatever it would do.
-            Strategy::ServerDryRun => content(before) == content(after),
-        }
     }
 
     fn refused(&self, object: &Object, error: kube::Error) -> Failure {
@@ -154,13 +146,20 @@ pub fn is_ours(object: &DynamicObject, cluster: &ClusterName) -> bool {
     label(MANAGED_BY_LABEL) == Some(MANAGER) && label(INSTANCE_LABEL) == Some(cluster.as_str())
 }
 
-/// What a user wrote or sees of an object: without what the API server keeps for itself.
-fn content(object: &DynamicObject) -> DynamicObject {
-    let mut content = object.clone();
-    content.metadata.managed_fields = None;
-    content.metadata.resource_version = None;
-    content.metadata.generation = None;
-    content
+/// Whether an apply changed nothing. The version alone does not tell: a controller may write the status in between, and
+/// a dry run answers with the old one whatever it would do.
+fn same(before: &DynamicObject, after: &DynamicObject) -> bool {
+    let content = |object: &DynamicObject| {
+        let mut content = object.clone();
+        content.metadata.managed_fields = None;
+        content.metadata.resource_version = None;
+        content.metadata.generation = None;
+        if let Some(fields) = content.data.as_object_mut() {
+            fields.shift_remove("status");
+        }
+        content
+    };
+    content(before) == content(after)
 }
 
 fn foreign(object: &Object, live: &DynamicObject, cluster: &ClusterName) -> Failure {

@@ -41,7 +41,7 @@ async fn run(before: (u16, Value), after: (u16, Value), take: bool) -> (Result<C
 }
 
 #[tokio::test]
-async fn the_version_tells_what_was_done() {
+async fn the_content_tells_what_was_done() {
     let absent = || fake::status(404, "NotFound", "not found");
     let (created, patches) = run(absent(), (201, live("1", ours())), false).await;
     assert_eq!(created.unwrap(), Change::Created);
@@ -50,7 +50,13 @@ async fn the_version_tells_what_was_done() {
     assert_eq!(kept.unwrap(), Change::Kept);
     assert_eq!(patches[0].1["metadata"]["uid"], "u1");
     assert!(!patches[0].0.contains("force=true"), "{}", patches[0].0);
-    let (changed, _) = run((200, live("1", ours())), (200, live("2", ours())), false).await;
+    let mut status = live("2", ours());
+    status["status"] = json!({"replicas": 1});
+    let (kept, _) = run((200, live("1", ours())), (200, status), false).await;
+    assert_eq!(kept.unwrap(), Change::Kept, "a controller wrote the status in between");
+    let mut after = live("2", ours());
+    after["data"] = json!({"k": "v"});
+    let (changed, _) = run((200, live("1", ours())), (200, after), false).await;
     assert_eq!(changed.unwrap(), Change::Changed);
 }
 

@@ -1,0 +1,10 @@
+//! `kube/` and `sql/` against a real cluster, the one of `GALERACTL_E2E_KUBECONFIG` or `KUBECONFIG`.
+
+#[path = "kube/cluster.rs"]
+mod cluster;
+#[path = "kube/objects.rs"]
+mod objects;
+#[path = "kube/pods.rs"]
+mod pods;
+#[path = "kube/sql.rs"]
+mod sql;
