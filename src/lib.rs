@@ -14,6 +14,7 @@ pub mod names;
 pub mod observe;
 pub mod observed;
 pub mod plans;
+pub mod settings;
 pub mod sql;
 pub mod steps;
 pub mod ui;

@@ -1,0 +1,126 @@
+//! The command line: options that all verbs share, and the list of verbs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+use crate::kube::client;
+use crate::ui::color::Color;
+use crate::ui::{self, Progress, duration};
+
+/// Form, prove and remove MariaDB Galera clusters on Kubernetes
+///
+/// A Galera cluster is a group of MariaDB servers that all hold the same data: what one of them acknowledges is on
+/// all of them. galeractl needs a kubeconfig and nothing else; it leaves nothing running but MariaDB and HAProxy.
+#[derive(Debug, Parser)]
+#[command(name = "galeractl", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Options that all verbs share.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    everything went as asked
+  1    the answer is no: verify failed
+  2    wrong command line or settings; nothing was changed
+  3    a precondition does not hold; nothing was changed
+  4    a step failed or timed out; the same command continues from there
+  5    another run holds the cluster's lock
+  6    declined, or no terminal to ask on
+  7    the API server or the database cannot be reached
+  70   a defect in galeractl
+  130  interrupted
+
+First cluster, on the cluster of your kubeconfig:
+  galeractl up
+  galeractl verify";
+
+/// Options that all verbs share.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Globals {
+    /// Name of the cluster
+    #[arg(long, global = true, value_name = "CLUSTER", help_heading = "Which cluster")]
+    pub name: Option<String>,
+    /// Namespace of the cluster
+    #[arg(short, long, global = true, value_name = "NAMESPACE", help_heading = "Which cluster")]
+    pub namespace: Option<String>,
+    /// Kubeconfig file
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Which cluster")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Which cluster")]
+    pub context: Option<String>,
+    /// User to act as
+    #[arg(long = "as", global = true, value_name = "USER", help_heading = "Which cluster")]
+    pub impersonate: Option<String>,
+    /// Group to act as; can be repeated
+    #[arg(long = "as-group", global = true, value_name = "GROUP", help_heading = "Which cluster")]
+    pub impersonate_groups: Vec<String>,
+    /// How progress is shown: auto, tty, plain, json or off
+    #[arg(long, global = true, value_name = "MODE", default_value = "auto", help_heading = "Output")]
+    pub progress: Progress,
+    /// When to use colours: auto, always or never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    pub color: Color,
+    /// Only warnings and errors
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub quiet: bool,
+    /// Also every object that is created, changed or kept
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub verbose: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Form a cluster, bring a stopped one back, or complete one
+    Up(commands::up::Args),
+    /// Judge whether a cluster is healthy; exit code 1 if it is not
+    Verify(commands::verify::Args),
+    /// Show a cluster as it is; never fails because it is ill
+    Status(commands::status::Args),
+    /// Stop a cluster; its volumes and passwords stay unless told otherwise
+    Teardown(commands::teardown::Args),
+    /// Show where the passwords are and how to connect
+    Credentials(commands::credentials::Args),
+    /// Show the merged settings and where each comes from, or an example file
+    Config(commands::config::Args),
+    /// List past runs, or show where the time of one went
+    Runs(commands::runs::Args),
+}
+
+/// Reads `90s`, `5m` or `1h30m`.
+///
+/// # Errors
+/// What would be right.
+pub fn span(text: &str) -> Result<Duration, String> {
+    duration::parse(text).map_err(|error| error.to_string())
+}
+
+impl Globals {
+    /// How to reach the API server.
+    #[must_use]
+    pub fn connection(&self) -> client::Options {
+        client::Options {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            namespace: self.namespace.clone(),
+            impersonate: self.impersonate.clone(),
+            impersonate_groups: self.impersonate_groups.clone(),
+            ..client::Options::default()
+        }
+    }
+
+    /// How to show things.
+    #[must_use]
+    pub fn ui(&self) -> ui::Options {
+        ui::Options { progress: self.progress, color: self.color, quiet: self.quiet, verbose: self.verbose }
+    }
+}

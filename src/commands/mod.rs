@@ -1,0 +1,48 @@
+//! Verbs: each reads its arguments, gathers what it needs and says what came out.
+
+pub mod config;
+pub mod credentials;
+mod frame;
+mod gather;
+mod plan;
+pub mod runs;
+pub mod status;
+mod target;
+pub mod teardown;
+pub mod up;
+pub mod verify;
+
+use crate::cli::{Cli, Verb};
+use crate::error::{Failure, Kind, Result};
+use crate::exit;
+use crate::ui::Ui;
+
+/// Runs a verb to its end and answers with the exit code.
+#[must_use]
+pub fn run(cli: &Cli) -> u8 {
+    let ui = Ui::new(cli.globals.ui());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = runtime
+        .map_err(|error| Failure::new(Kind::Bug, error).context("cannot start the runtime"))
+        .and_then(|runtime| runtime.block_on(dispatch(cli, &ui)));
+    match result {
+        Ok(()) => exit::OK,
+        Err(failure) => {
+            ui.fail(&failure);
+            failure.kind.exit_code()
+        }
+    }
+}
+
+async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
+    let globals = &cli.globals;
+    match &cli.verb {
+        Verb::Up(args) => up::run(args, globals, ui).await,
+        Verb::Verify(args) => verify::run(args, globals, ui).await,
+        Verb::Status(args) => status::run(args, globals, ui).await,
+        Verb::Teardown(args) => teardown::run(args, globals, ui).await,
+        Verb::Credentials(args) => credentials::run(args, globals, ui).await,
+        Verb::Config(args) => config::run(args, globals, ui),
+        Verb::Runs(args) => runs::run(args, ui),
+    }
+}

@@ -1,0 +1,159 @@
+//! `galeractl up`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::{Globals, span};
+use crate::desired::Desired;
+use crate::engine::Step;
+use crate::engine::event::Level;
+use crate::error::{Failure, Kind, Result};
+use crate::kube::client::Connection;
+use crate::observe::{Observer, Wants};
+use crate::settings::{self, Flag, Origin, Settings};
+use crate::steps::handover::Handover;
+use crate::steps::nodes::Nodes;
+use crate::steps::preflight::Preflight;
+use crate::steps::proxy::Proxy;
+use crate::steps::record;
+use crate::steps::seed::Seed;
+use crate::steps::volumes::{MakeNamespace, Volumes};
+use crate::steps::world::{Choices, World};
+use crate::ui::Ui;
+
+use super::frame::Frame;
+use super::{plan, target};
+
+/// Form a cluster, bring a stopped one back, or complete one
+///
+/// Runs Steps 0 to 5: namespace, volumes, a temporary seed that bootstraps the cluster, the nodes, the proxy, and the
+/// removal of the seed. Each step ends on evidence from every node. Killed at any moment and run again, it goes on
+/// where it was; on a healthy cluster it changes nothing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Number of nodes: 3 or 5 are best; even numbers and fewer than 3 cost safety
+    #[arg(long, value_name = "N")]
+    nodes: Option<String>,
+    /// Settings file; ./galera.conf is used if it exists
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Built-in settings to start from: local, pks, coreos or targetd
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Set one setting, as KEY=VALUE; can be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Print every step and object, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Limit for the whole run, such as 10m; without it only a standstill ends a wait
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    timeout: Option<Duration>,
+    /// How long to wait for another run that holds the cluster's lock, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "0s")]
+    lock_wait: Duration,
+    /// Overwrite objects of the same names that belong to somebody else
+    #[arg(long)]
+    take_ownership: bool,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = Connection::open(&globals.connection()).await?;
+    let mut settings = settings(args, globals, &connection)?;
+    connection.version().await?;
+    if let Some(stored) = stored_wish(&settings, &connection).await? {
+        settings.desired = stored;
+    }
+    if !settings.desired.iscsi.is_empty() {
+        return Err(Failure::message(Kind::Usage, "volumes on iSCSI targets cannot be formed by this version")
+            .hint("use a storage class: --profile local --set galera_cluster_storage_class=NAME"));
+    }
+    if args.dry_run {
+        for notice in &settings.notices {
+            ui.notice(Level::Warning, notice);
+        }
+        return plan::print(&connection, &settings.desired, ui).await;
+    }
+    let frame = Frame::begin(ui, "up")?;
+    let result = form(args, &connection, settings, &frame).await;
+    frame.end(result).await
+}
+
+fn settings(args: &Args, globals: &Globals, connection: &Connection) -> Result<Settings> {
+    let mut input = target::input(globals, Some(connection.default_namespace.clone()));
+    input.file.clone_from(&args.file);
+    input.profile.clone_from(&args.profile);
+    input.sets.clone_from(&args.set);
+    input.flags.extend(args.nodes.iter().map(|nodes| Flag::nodes("--nodes", nodes)));
+    settings::load(&input)
+}
+
+/// Where nobody has said what the cluster should be, it should be what it was formed as.
+async fn stored_wish(settings: &Settings, connection: &Connection) -> Result<Option<Desired>> {
+    let unsaid = |(key, value): (&String, &settings::Value)| {
+        let names_only = key == settings::keys::NAME || key == settings::keys::NAMESPACE;
+        names_only || matches!(value.origin, Origin::Default | Origin::Profile(_) | Origin::Context)
+    };
+    if !settings.values.iter().all(unsaid) {
+        return Ok(None);
+    }
+    let Desired { cluster, namespace, .. } = &settings.desired;
+    Ok(record::stored(&connection.client, namespace, cluster).await?.map(|(desired, _)| desired))
+}
+
+fn steps() -> Vec<Box<dyn Step<World>>> {
+    vec![
+        Box::new(Preflight),
+        Box::new(MakeNamespace),
+        Box::new(Volumes),
+        Box::new(Seed),
+        Box::new(Nodes),
+        Box::new(Proxy),
+        Box::new(Handover),
+    ]
+}
+
+async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &Frame) -> Result<String> {
+    let Settings { desired, passwords, notices, .. } = settings;
+    let plan = steps();
+    frame.announce(connection, &desired, &plan);
+    for notice in notices {
+        frame.notice(Level::Warning, notice);
+    }
+    let classes = super::gather::storage_classes(connection).await?;
+    let observer = Observer::start(connection, &desired, Wants { logs: true, classes }).await?;
+    let choices = Choices {
+        lock_wait: args.lock_wait,
+        take_ownership: args.take_ownership,
+        holder: frame.holder(),
+        run: frame.id().to_owned(),
+        cancel: frame.cancel(),
+    };
+    let world = World::new(connection.clone(), desired, passwords, choices, observer);
+    let result = frame.run(&plan, args.timeout, &world).await;
+    let released = world.release_lock(false).await;
+    let changes = world.memory().changes;
+    result.map_err(|failure| continue_with(failure, &world))?;
+    released?;
+    Ok(summary(&world.desired, changes))
+}
+
+fn continue_with(failure: Failure, world: &World) -> Failure {
+    let Desired { cluster, namespace, .. } = &world.desired;
+    match failure.kind {
+        Kind::Step | Kind::Interrupted | Kind::Unreachable if world.memory().changes > 0 => failure
+            .hint("what was created stays; the same command goes on from there")
+            .hint(format!("look at it: galeractl status --name {cluster} -n {namespace}")),
+        _ => failure,
+    }
+}
+
+fn summary(desired: &Desired, changes: usize) -> String {
+    let Desired { cluster, namespace, nodes, .. } = desired;
+    let address = format!("{}.{namespace}.svc:3306", cluster.proxy());
+    if changes == 0 {
+        format!("cluster {cluster} is up and as it should be: {nodes} nodes behind {address}; nothing was changed")
+    } else {
+        format!("cluster {cluster} is up: {nodes} nodes behind {address}; how to connect: galeractl credentials --name {cluster} -n {namespace}")
+    }
+}
