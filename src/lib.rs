@@ -11,4 +11,5 @@ pub mod gates;
 pub mod manifests;
 pub mod names;
 pub mod observed;
+pub mod settings;
 pub mod wsrep;
