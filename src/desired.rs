@@ -41,8 +41,62 @@ pub struct Desired {
     pub resources: Resources,
     /// Node labels that the pods' hosts must have.
     pub node_selector: BTreeMap<String, String>,
-    /// Options for `[mysqld]`, beside those that galeractl owns.
+    /// Options for `[mysqld]`, beside those that galeractl owns: names spelt with `_`, values verbatim as in an
+    /// option file, empty for a bare flag.
     pub mysqld: BTreeMap<String, String>,
+    /// Existing iSCSI targets of the data volumes, the seed's included; empty where a storage class makes volumes.
+    #[serde(default)]
+    pub iscsi: BTreeMap<Member, IscsiTarget>,
+    /// What exposing the cluster creates.
+    #[serde(default)]
+    pub external_access: ExternalAccess,
+    /// Port on every host when exposed by [`ExternalAccess::NodePort`]; `None` lets Kubernetes choose.
+    #[serde(default)]
+    pub node_port: Option<u16>,
+    /// Where backups go; `None` without backups.
+    #[serde(default)]
+    pub backup: Option<Backup>,
+}
+
+/// A volume on an iSCSI target that exists already.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct IscsiTarget {
+    /// `host:port` of the target's portal.
+    pub portal: String,
+    /// The target's name.
+    pub iqn: String,
+    /// Number of the volume in the target.
+    pub lun: u32,
+}
+
+/// The way into the cluster from outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExternalAccess {
+    /// A Service of type `LoadBalancer`.
+    #[default]
+    LoadBalancer,
+    /// A Service of type `NodePort`.
+    NodePort,
+}
+
+/// Backups on an NFS share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Image of the agent.
+    pub image: String,
+    /// Name or address of the NFS server.
+    pub nfs_server: String,
+    /// Exported path on that server.
+    pub path: String,
+    /// Size of the backup volume, a Kubernetes quantity.
+    pub volume_size: String,
+    /// Days for which backups are kept, at least 1.
+    pub retention_days: u32,
+    /// Seconds between incremental backups, at least 1.
+    pub incremental_interval_seconds: u64,
+    /// Database user that takes the backups.
+    pub user: String,
 }
 
 /// Requests and limits of the mariadbd container.
@@ -130,6 +184,10 @@ pub(crate) mod tests {
             resources: Resources::default(),
             node_selector: BTreeMap::new(),
             mysqld: BTreeMap::new(),
+            iscsi: BTreeMap::new(),
+            external_access: ExternalAccess::default(),
+            node_port: None,
+            backup: None,
         }
     }
 }

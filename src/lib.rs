@@ -3,6 +3,8 @@
 //! Data flows one way: settings → desired → plan → steps → events → what the user sees.
 
 pub mod checks;
+pub mod cli;
+pub mod commands;
 pub mod desired;
 pub mod engine;
 pub mod error;

@@ -1,0 +1,35 @@
+//! Keys that the code reads by name.
+
+pub(super) const NAME: &str = "galera_cluster_name";
+pub(super) const NAMESPACE: &str = "galera_cluster_namespace";
+pub(super) const NODES: &str = "galera_cluster_nodes";
+pub(super) const IMAGE: &str = "galera_cluster_docker_image";
+pub(super) const HAPROXY_IMAGE: &str = "galera_cluster_haproxy_docker_image";
+pub(super) const BACKUP_IMAGE: &str = "galera_cluster_backup_agent_image";
+pub(super) const PULL_POLICY: &str = "galera_cluster_image_pull_policy";
+pub(super) const PULL_SECRETS: &str = "galera_cluster_image_pull_secrets";
+pub(super) const STORAGE_CLASS: &str = "galera_cluster_storage_class";
+pub(super) const VSPHERE_CLASS: &str = "galera_vsphere_storage_class";
+pub(super) const ISCSI_CLASS: &str = "galera_iscsi_storage_class";
+pub(super) const VOLUME_SIZE: &str = "galera_cluster_volume_size";
+pub(super) const GCACHE: &str = "galera_cluster_gcache_size";
+pub(super) const DATABASE: &str = "galera_mysql_database";
+pub(super) const USER: &str = "galera_mysql_user";
+pub(super) const PASSWORD: &str = "galera_mysql_password";
+pub(super) const ROOT_PASSWORD: &str = "galera_mysql_root_password";
+pub(super) const BACKUP_PASSWORD: &str = "galera_xtrabackup_password";
+pub(super) const PROXY_MODE: &str = "galera_cluster_haproxy_mode";
+pub(super) const PROXY_REPLICAS: &str = "galera_cluster_haproxy_replicas";
+pub(super) const ACCESS: &str = "galera_cluster_external_access";
+pub(super) const NODE_PORT: &str = "galera_cluster_nodeport";
+pub(super) const CPU_REQUEST: &str = "galera_cluster_cpu_request";
+pub(super) const CPU_LIMIT: &str = "galera_cluster_cpu_limit";
+pub(super) const MEMORY_REQUEST: &str = "galera_cluster_memory_request";
+pub(super) const MEMORY_LIMIT: &str = "galera_cluster_memory_limit";
+pub(super) const NODE_SELECTOR: &str = "galera_cluster_node_selector";
+pub(super) const NFS_SERVER: &str = "galera_cluster_backup_nfs_server";
+pub(super) const NFS_PATH: &str = "galera_cluster_backup_path";
+pub(super) const BACKUP_SIZE: &str = "galera_cluster_backup_volume_size";
+pub(super) const RETENTION: &str = "galera_cluster_backup_retention_days";
+pub(super) const INTERVAL: &str = "galera_cluster_backup_incremental_interval";
+pub(super) const BACKUP_USER: &str = "galera_cluster_backup_user";

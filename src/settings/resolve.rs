@@ -1,0 +1,257 @@
+//! From merged values to the desired cluster, with the rules that span several settings.
+
+use std::collections::BTreeMap;
+
+use crate::desired::{Backup, Desired, ExternalAccess, Hidden, Passwords, ProxyMode, Resources};
+
+use super::keys;
+use super::origin::{Origin, Problems, Value};
+use super::variant::Variant;
+use super::{iscsi, kind, units};
+
+/// Merged values under examination.
+pub(super) struct Resolver<'a> {
+    pub(super) variant: Variant,
+    pub(super) values: &'a mut BTreeMap<String, Value>,
+    /// Where something that is missing belongs.
+    pub(super) source: Origin,
+    pub(super) problems: &'a mut Problems,
+    pub(super) notices: &'a mut Vec<String>,
+}
+
+impl Resolver<'_> {
+    fn text(&self, key: &str) -> Option<String> {
+        self.values.get(key).map(|value| value.reveal().to_owned())
+    }
+
+    /// A text that the table gives a default.
+    fn required(&self, key: &str) -> String {
+        self.text(key).unwrap_or_default()
+    }
+
+    fn number(&self, key: &str) -> Option<u32> {
+        self.values.get(key)?.reveal().parse().ok()
+    }
+
+    /// Whether anything but the table or a profile set the key.
+    fn given(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(|value| !matches!(value.origin, Origin::Default | Origin::Profile(_)))
+    }
+
+    /// A problem at the line that set a key.
+    fn problem(&mut self, key: &str, problem: &str) {
+        let origin = self.values.get(key).map_or(&self.source, |value| &value.origin);
+        self.problems.add(origin, format!("{key}: {problem}"));
+    }
+
+    fn set_default(&mut self, key: &str, text: &str) {
+        self.values.insert(key.to_owned(), Value::new(text, false, Origin::Default));
+    }
+
+    /// The desired cluster, or nothing if a name is wrong; other problems are only noted.
+    pub(super) fn desired(&mut self, mysqld: BTreeMap<String, String>) -> Option<Desired> {
+        let nodes = self.nodes();
+        let iscsi = match self.variant {
+            Variant::Coreos => iscsi::targets(self.values, nodes, &self.source, self.problems),
+            _ => BTreeMap::new(),
+        };
+        let storage_class = self.storage_class();
+        self.sizes();
+        self.accounts();
+        let (external_access, node_port) = self.access();
+        Some(Desired {
+            cluster: self.required(keys::NAME).parse().ok()?,
+            namespace: self.required(keys::NAMESPACE).parse().ok()?,
+            nodes,
+            mariadb_image: self.required(keys::IMAGE),
+            haproxy_image: self.required(keys::HAPROXY_IMAGE),
+            image_pull_policy: self.required(keys::PULL_POLICY),
+            image_pull_secrets: self.list(keys::PULL_SECRETS),
+            storage_class,
+            volume_size: self.required(keys::VOLUME_SIZE),
+            database: self.text(keys::DATABASE),
+            user: self.text(keys::USER),
+            proxy_mode: match self.required(keys::PROXY_MODE).as_str() {
+                "multi-writer" => ProxyMode::MultiWriter,
+                _ => ProxyMode::SingleWriter,
+            },
+            proxy_replicas: self.number(keys::PROXY_REPLICAS).unwrap_or_default(),
+            gcache_size: self.required(keys::GCACHE),
+            resources: self.resources(),
+            node_selector: self.labels(keys::NODE_SELECTOR),
+            mysqld,
+            iscsi,
+            external_access,
+            node_port,
+            backup: self.backup(),
+        })
+    }
+
+    pub(super) fn passwords(&self) -> Passwords {
+        let secret = |key: &str| self.values.get(key).map(|value| Hidden::new(value.reveal()));
+        Passwords {
+            root: secret(keys::ROOT_PASSWORD),
+            user: secret(keys::PASSWORD),
+            backup: secret(keys::BACKUP_PASSWORD),
+        }
+    }
+
+    fn list(&self, key: &str) -> Vec<String> {
+        self.text(key).map(|text| kind::items(&text).map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    fn labels(&self, key: &str) -> BTreeMap<String, String> {
+        let pair = |item: String| {
+            item.split_once('=').map(|(label, value)| (label.trim().to_owned(), value.trim().to_owned()))
+        };
+        self.list(key).into_iter().filter_map(pair).collect()
+    }
+
+    fn nodes(&mut self) -> u32 {
+        let listed = iscsi::nodes(self.values);
+        if self.variant == Variant::Coreos && !self.given(keys::NODES) && listed > 3 {
+            self.set_default(keys::NODES, &listed.to_string());
+        }
+        let nodes = self.number(keys::NODES).unwrap_or_default();
+        match nodes {
+            1 => self.notices.push("1 node has no redundancy: when it is down, the database is down".to_owned()),
+            2 => self.notices.push(
+                "2 nodes have no failure tolerance: the crash of either one stops writes on the other; 3 survive one"
+                    .to_owned(),
+            ),
+            nodes if nodes % 2 == 0 => self.notices.push(format!(
+                "{nodes} nodes tolerate the failure of {}, as {} do, and a network split into halves stops both halves",
+                nodes / 2 - 1,
+                nodes - 1
+            )),
+            _ => {}
+        }
+        nodes
+    }
+
+    fn storage_class(&mut self) -> Option<String> {
+        let own = match self.variant {
+            Variant::Coreos => return None,
+            Variant::Local => None,
+            Variant::Pks => Some(keys::VSPHERE_CLASS),
+            Variant::Targetd => Some(keys::ISCSI_CLASS),
+        };
+        let class = self.text(keys::STORAGE_CLASS).or_else(|| self.text(own?));
+        if let (None, Some(own)) = (&class, own) {
+            let variant = self.variant;
+            self.problem(own, &format!("is missing; the variant `{variant}` needs it"));
+        }
+        class
+    }
+
+    fn sizes(&mut self) {
+        let size = |text: Option<String>| text.and_then(|text| units::bytes(&text).ok());
+        let gcache = self.text(keys::GCACHE).and_then(|text| units::server_bytes(&text).ok());
+        let volume = size(self.text(keys::VOLUME_SIZE));
+        if let (Some(gcache), Some(volume)) = (gcache, volume)
+            && gcache.saturating_mul(2) > volume
+        {
+            let key = if self.given(keys::VOLUME_SIZE) { keys::VOLUME_SIZE } else { keys::GCACHE };
+            let sizes = format!("{} of {}", self.required(keys::GCACHE), self.required(keys::VOLUME_SIZE));
+            self.problem(key, &format!("{} would take more than half of the volume: {sizes}", keys::GCACHE));
+        }
+        let cpu = |text: String| units::cpu(&text).ok();
+        let memory = |text: String| units::bytes(&text).ok();
+        self.at_most(keys::CPU_REQUEST, keys::CPU_LIMIT, cpu);
+        self.at_most(keys::MEMORY_REQUEST, keys::MEMORY_LIMIT, memory);
+    }
+
+    /// A request above its limit: a default gives way, a given one is a mistake.
+    fn at_most(&mut self, request: &str, limit: &str, amount: fn(String) -> Option<u128>) {
+        let (Some(wanted), Some(most)) = (self.text(request), self.text(limit)) else { return };
+        if amount(wanted.clone()) <= amount(most.clone()) {
+            return;
+        }
+        if self.given(request) {
+            self.problem(request, &format!("{wanted} is more than {limit} allows ({most})"));
+        } else {
+            self.set_default(request, &most);
+        }
+    }
+
+    fn resources(&self) -> Resources {
+        let pairs = |cpu: &str, memory: &str| {
+            let pair = |name: &str, key: &str| self.text(key).map(|text| (name.to_owned(), text));
+            [pair("cpu", cpu), pair("memory", memory)].into_iter().flatten().collect()
+        };
+        Resources {
+            requests: pairs(keys::CPU_REQUEST, keys::MEMORY_REQUEST),
+            limits: pairs(keys::CPU_LIMIT, keys::MEMORY_LIMIT),
+        }
+    }
+
+    fn accounts(&mut self) {
+        match self.text(keys::USER).as_deref() {
+            Some("root") => self.problem(
+                keys::USER,
+                &format!("`root` exists already, with {} as its password; choose another name", keys::ROOT_PASSWORD),
+            ),
+            Some(name @ ("mysql" | "mariadb.sys" | "PUBLIC")) => {
+                let problem = format!("`{name}` is an account of the server itself; choose another name");
+                self.problem(keys::USER, &problem);
+            }
+            Some(_) if self.text(keys::DATABASE).is_none() => self.notices.push(format!(
+                "{} is given without {}: the user will have no rights",
+                keys::USER,
+                keys::DATABASE
+            )),
+            None if self.given(keys::PASSWORD) => {
+                self.notices.push(format!("{} has no effect without {}", keys::PASSWORD, keys::USER));
+            }
+            _ => {}
+        }
+        let database = self.text(keys::DATABASE).map(|name| name.to_ascii_lowercase());
+        if let Some("mysql" | "sys" | "information_schema" | "performance_schema") = database.as_deref() {
+            self.problem(keys::DATABASE, "is a database of the server itself; choose another name");
+        }
+        let (root, backup) = (self.text(keys::ROOT_PASSWORD), self.text(keys::BACKUP_PASSWORD));
+        if self.required(keys::BACKUP_USER) == "root" && root.is_some() && backup.is_some() && root != backup {
+            let problem = format!("differs from {}, but {} is `root`", keys::ROOT_PASSWORD, keys::BACKUP_USER);
+            self.problem(keys::BACKUP_PASSWORD, &problem);
+        }
+    }
+
+    fn access(&mut self) -> (ExternalAccess, Option<u16>) {
+        let port = self.number(keys::NODE_PORT).and_then(|port| u16::try_from(port).ok());
+        if port.is_some() && !self.given(keys::ACCESS) && self.variant == Variant::Local {
+            self.set_default(keys::ACCESS, "node-port");
+        }
+        if self.required(keys::ACCESS) == "node-port" {
+            return (ExternalAccess::NodePort, port);
+        }
+        if port.is_some() {
+            let way = self.required(keys::ACCESS);
+            self.notices.push(format!("{} has no effect: {} is `{way}`", keys::NODE_PORT, keys::ACCESS));
+        }
+        (ExternalAccess::LoadBalancer, None)
+    }
+
+    fn backup(&mut self) -> Option<Backup> {
+        let (server, path) = match (self.text(keys::NFS_SERVER), self.text(keys::NFS_PATH)) {
+            (Some(server), Some(path)) => (server, path),
+            (None, None) => return None,
+            (server, _) => {
+                let (has, lacks) = match server {
+                    Some(_) => (keys::NFS_SERVER, keys::NFS_PATH),
+                    None => (keys::NFS_PATH, keys::NFS_SERVER),
+                };
+                self.problem(has, &format!("needs {lacks} beside it; backups go to a path on an NFS server"));
+                return None;
+            }
+        };
+        Some(Backup {
+            image: self.text(keys::BACKUP_IMAGE).unwrap_or_else(|| self.required(keys::IMAGE)),
+            nfs_server: server,
+            path,
+            volume_size: self.required(keys::BACKUP_SIZE),
+            retention_days: self.number(keys::RETENTION).unwrap_or_default(),
+            incremental_interval_seconds: units::seconds(&self.required(keys::INTERVAL)).unwrap_or_default(),
+            user: self.required(keys::BACKUP_USER),
+        })
+    }
+}

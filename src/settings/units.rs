@@ -1,0 +1,124 @@
+//! Numbers with units: sizes, processor time and time spans.
+
+/// Bytes that a Kubernetes quantity such as `10Gi` stands for.
+pub(super) fn bytes(text: &str) -> Result<u128, String> {
+    let (number, unit) = split(text);
+    let factor = match unit {
+        "" => Some(1),
+        "k" => Some(1000),
+        "Ki" => Some(1 << 10),
+        _ => "MGTPE".find(|c| unit.starts_with(c)).and_then(|power| {
+            let power = u32::try_from(power).ok()? + 2;
+            match &unit[1..] {
+                "" => Some(1000_u128.pow(power)),
+                "i" => Some(1024_u128.pow(power)),
+                _ => None,
+            }
+        }),
+    };
+    let Some(factor) = factor else {
+        let hint = match unit {
+            "KB" | "MB" | "GB" | "TB" | "PB" => format!("; expected `{number}{}i`", &unit[..1]),
+            "KiB" | "MiB" | "GiB" | "TiB" | "PiB" => format!("; expected `{number}{}`", &unit[..2]),
+            "K" | "b" | "B" | "kb" | "m" | "g" | "t" | "mi" | "gi" | "ti" | "mb" | "gb" | "tb" => {
+                let unit = unit.trim_end_matches(['b', 'i']).to_uppercase();
+                if unit.is_empty() || unit == "B" {
+                    format!("; expected `{number}`")
+                } else {
+                    format!("; expected `{number}{unit}i`")
+                }
+            }
+            _ => "; expected a size such as `10Gi`".to_owned(),
+        };
+        let unit = unit.escape_debug();
+        return Err(if number.is_empty() {
+            format!("`{}` is not a size; expected one such as `10Gi`", text.escape_debug())
+        } else {
+            format!("`{}` has the unknown unit `{unit}`{hint}", text.escape_debug())
+        });
+    };
+    scaled(number, factor)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| format!("`{}` is not a size; expected one such as `10Gi`", text.escape_debug()))
+}
+
+/// Thousandths of a processor: `500m` and `0.5` are 500.
+pub(super) fn cpu(text: &str) -> Result<u128, String> {
+    let (number, unit) = split(text);
+    let millis = match unit {
+        "" => scaled(number, 1000),
+        "m" if !number.contains('.') => scaled(number, 1),
+        _ => None,
+    };
+    millis.filter(|millis| *millis > 0).ok_or_else(|| {
+        format!("`{}` is not an amount of processors; expected `500m`, `2` or `0.5`", text.escape_debug())
+    })
+}
+
+/// Bytes in the server's notation: a whole number with `K`, `M` or `G`, each a power of 1024.
+pub(super) fn server_bytes(text: &str) -> Result<u128, String> {
+    let (number, unit) = split(text);
+    let factor = match unit {
+        "" => Some(1),
+        "K" | "k" => Some(1 << 10),
+        "M" | "m" => Some(1 << 20),
+        "G" | "g" => Some(1 << 30),
+        "T" | "t" => Some(1 << 40),
+        _ => None,
+    };
+    factor
+        .filter(|_| !number.contains('.'))
+        .and_then(|factor| scaled(number, factor))
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| {
+            format!("`{}` is not a size in the server's notation; expected `256M` or `1G`", text.escape_debug())
+        })
+}
+
+/// Seconds of a time span: one or more of `d`, `h`, `m` and `s`, such as `1h30m`.
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
+    let wrong = || {
+        let text = text.escape_debug();
+        format!("`{text}` is not a time span; expected a number with `s`, `m`, `h` or `d`, such as `15m`")
+    };
+    let mut rest = text;
+    let mut total = 0_u64;
+    let mut last = u64::MAX;
+    while !rest.is_empty() {
+        let (number, after) = split(rest);
+        let seconds = match after.chars().next() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some('d') => 86400,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = number.parse().ok().filter(|_| seconds < last).ok_or_else(wrong)?;
+        total = number.checked_mul(seconds).and_then(|span| total.checked_add(span)).ok_or_else(wrong)?;
+        last = seconds;
+        rest = &after[1..];
+    }
+    match (text.is_empty(), total) {
+        (true, _) => Err(wrong()),
+        (false, 0) => Err(format!("`{text}` is zero; expected at least `1s`")),
+        (false, total) if total > 366 * 86400 => Err(format!("`{text}` is longer than a year")),
+        (false, total) => Ok(total),
+    }
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// A decimal number times a factor, rounded up as Kubernetes does.
+fn scaled(number: &str, factor: u128) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{whole}{fraction}");
+    // More digits than any disk has bytes; keeps the product below within 128 bits.
+    if digits.is_empty() || digits.len() > 18 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let divisor = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    Some((digits.parse::<u128>().ok()? * factor).div_ceil(divisor))
+}

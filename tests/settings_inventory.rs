@@ -1,0 +1,93 @@
+//! The inventory reader against Ansible's own, and against nonsense.
+
+use std::collections::BTreeMap;
+
+use galeractl::settings::inventory::{Literal, parse, read, render, write};
+use proptest::prelude::*;
+use serde_json::Value;
+
+const CASES: &str = include_str!("corpus/inventory/cases.json");
+
+fn as_json(literal: &Literal) -> Value {
+    match literal {
+        Literal::Text(text) => serde_json::json!({ "text": text }),
+        Literal::Number(text) => serde_json::json!({ "number": text }),
+        Literal::Bool(value) => serde_json::json!({ "bool": value }),
+        Literal::Nothing => "nothing".into(),
+        Literal::List => "list".into(),
+        Literal::Dict => "dict".into(),
+    }
+}
+
+/// `tests/corpus/inventory/generate.py` asks Ansible and writes the cases.
+#[test]
+fn files_mean_what_they_mean_to_ansible() {
+    let document: Value = serde_json::from_str(CASES).unwrap();
+    let cases = document["cases"].as_array().unwrap();
+    assert!(cases.len() > 400, "the corpus has shrunk to {} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in cases {
+        let text = case["text"].as_str().unwrap();
+        let ours = match parse(text.as_bytes()) {
+            Ok(inventory) => {
+                let vars = inventory.vars.iter().map(|(key, assigned)| (key.clone(), as_json(&assigned.value)));
+                Value::Object(vars.collect())
+            }
+            Err(broken) => {
+                assert!(!broken.faults.is_empty());
+                Value::Null
+            }
+        };
+        if ours != case["vars"] && !same(&ours, &case["vars"]) {
+            wrong.push(format!("--- {text}\nAnsible: {}\nours:    {ours}\n{:?}", case["vars"], parse(text.as_bytes())));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// Equal apart from the order of keys.
+fn same(a: &Value, b: &Value) -> bool {
+    let sorted = |value: &Value| Some(value.as_object()?.clone().into_iter().collect::<BTreeMap<_, _>>());
+    match (sorted(a), sorted(b)) {
+        (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.0 == b.0 && a.1 == b.1),
+        _ => false,
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+        let _ = parse(&bytes);
+    }
+
+    #[test]
+    fn random_lines_never_panic(text in "(\\[?[a-z:]{0,6}\\]?[ =#'\"\\\\\\[\\]:]{0,3}[a-zé0-9.{}()]{0,5}\n){0,20}") {
+        let _ = parse(text.as_bytes());
+    }
+
+    #[test]
+    fn random_values_never_panic(text in "[-+0-9a-fejxobrun_.'\"\\\\(){}\\[\\],: #\\PC]{0,40}") {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn every_text_can_be_written(text in any::<String>()) {
+        let literal = read(&write(&text)).unwrap();
+        prop_assert_eq!(literal.text(), Some(text.as_str()));
+    }
+
+    #[test]
+    fn written_files_read_back(
+        vars in proptest::collection::btree_map("[a-z_]{1,12}", any::<String>(), 0..8),
+        options in proptest::collection::btree_map("[a-z_]{1,12}", "[a-z0-9]{0,8}", 0..4),
+    ) {
+        let text = render(&vars, &options);
+        let inventory = parse(text.as_bytes()).unwrap();
+        let read: BTreeMap<String, String> =
+            inventory.vars.iter().map(|(key, value)| (key.clone(), value.value.text().unwrap().to_owned())).collect();
+        prop_assert_eq!(read, vars.into_iter().filter(|(key, _)| key != "ansible_group_priority").collect());
+        let read: BTreeMap<String, String> =
+            inventory.options.into_iter().map(|option| (option.name, option.value)).collect();
+        prop_assert_eq!(read, options);
+    }
+}
