@@ -66,7 +66,12 @@ impl Frame {
     }
 
     /// Runs the plan.
-    pub(super) async fn run(&self, plan: &[Box<dyn Step<World>>], limit: Option<Duration>, world: &World) -> Result<()> {
+    pub(super) async fn run(
+        &self,
+        plan: &[Box<dyn Step<World>>],
+        limit: Option<Duration>,
+        world: &World,
+    ) -> Result<()> {
         let cx = Cx { events: self.events.clone(), cancel: self.cancel(), deadline: limit.map(Deadline::after) };
         let result = run(plan, &cx, world).await;
         match world.why_lost().await {

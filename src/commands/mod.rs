@@ -46,3 +46,22 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Runs(args) => runs::run(args, ui),
     }
 }
+
+/// How a reading verb writes its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Table,
+    Short,
+    Json,
+}
+
+impl Format {
+    /// The format of this name; the command line lets nothing else through.
+    fn of(name: &str) -> Self {
+        match name {
+            "json" => Self::Json,
+            "short" => Self::Short,
+            _ => Self::Table,
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::kube::apply::{Applier, Strategy};
 use crate::kube::client::Connection;
 use crate::kube::errors::explain;
 use crate::manifests::config::{Record, config_map, credentials, spec_map};
-use crate::manifests::{self, Object, volumes};
+use crate::manifests::{self, Object};
 use crate::names::Member;
 use crate::steps::record;
 use crate::ui::Ui;
@@ -21,7 +21,8 @@ use crate::ui::table::{Cell, Table};
 pub(super) async fn print(connection: &Connection, desired: &Desired, ui: &Ui) -> Result<()> {
     let all: Api<Namespace> = Api::all(connection.client.clone());
     let name = desired.namespace.as_str();
-    let exists = all.get_opt(name).await.map_err(|error| explain(Kind::Preflight, format!("read namespace/{name}"), error))?;
+    let exists =
+        all.get_opt(name).await.map_err(|error| explain(Kind::Preflight, format!("read namespace/{name}"), error))?;
     let stored = record::stored(&connection.client, &desired.namespace, &desired.cluster).await?;
     let record = stored.map(|(_, record)| record).unwrap_or_default();
     let mut table = Table::new(["STEP", "OBJECT", "CHANGE"]);
@@ -34,7 +35,12 @@ pub(super) async fn print(connection: &Connection, desired: &Desired, ui: &Ui) -
     }
     if !record.formed {
         for object in ["pod", "service"] {
-            row(&mut table, "5 handover", &format!("{object}/{}", desired.cluster.member(Member::Seed)), Change::Deleted);
+            row(
+                &mut table,
+                "5 handover",
+                &format!("{object}/{}", desired.cluster.member(Member::Seed)),
+                Change::Deleted,
+            );
         }
         let claim = format!("persistentvolumeclaim/{}", desired.cluster.claim(Member::Seed));
         row(&mut table, "5 handover", &claim, Change::Deleted);
@@ -104,6 +110,5 @@ mod tests {
         assert!(fresh.contains(&"statefulset/c-galera-node3".to_owned()));
         let formed = names(&Record { formed: true, uuid: None });
         assert!(!formed.iter().any(|name| name.contains("seed")));
-        assert_eq!(Object::of(&volumes::namespace(&desired)).display(), "namespace/data");
     }
 }

@@ -62,8 +62,11 @@ pub(super) async fn find(globals: &Globals, connection: &Connection) -> Result<T
             .hint("name another namespace with -n, or form a cluster: galeractl up")),
         _ => {
             let names: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
-            Err(Failure::message(Kind::Usage, format!("namespace {namespace} has several clusters: {}", names.join(", ")))
-                .hint(format!("choose one: --name {}", names[0])))
+            Err(Failure::message(
+                Kind::Usage,
+                format!("namespace {namespace} has several clusters: {}", names.join(", ")),
+            )
+            .hint(format!("choose one: --name {}", names[0])))
         }
     }
 }

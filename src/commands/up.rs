@@ -10,7 +10,7 @@ use crate::engine::event::Level;
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
 use crate::observe::{Observer, Wants};
-use crate::settings::{self, Flag, Origin, Settings};
+use crate::settings::{self, Flag, Settings};
 use crate::steps::handover::Handover;
 use crate::steps::nodes::Nodes;
 use crate::steps::preflight::Preflight;
@@ -90,11 +90,7 @@ fn settings(args: &Args, globals: &Globals, connection: &Connection) -> Result<S
 
 /// Where nobody has said what the cluster should be, it should be what it was formed as.
 async fn stored_wish(settings: &Settings, connection: &Connection) -> Result<Option<Desired>> {
-    let unsaid = |(key, value): (&String, &settings::Value)| {
-        let names_only = key == settings::keys::NAME || key == settings::keys::NAMESPACE;
-        names_only || matches!(value.origin, Origin::Default | Origin::Profile(_) | Origin::Context)
-    };
-    if !settings.values.iter().all(unsaid) {
+    if !settings.only_names() {
         return Ok(None);
     }
     let Desired { cluster, namespace, .. } = &settings.desired;
@@ -154,6 +150,8 @@ fn summary(desired: &Desired, changes: usize) -> String {
     if changes == 0 {
         format!("cluster {cluster} is up and as it should be: {nodes} nodes behind {address}; nothing was changed")
     } else {
-        format!("cluster {cluster} is up: {nodes} nodes behind {address}; how to connect: galeractl credentials --name {cluster} -n {namespace}")
+        format!(
+            "cluster {cluster} is up: {nodes} nodes behind {address}; how to connect: galeractl credentials --name {cluster} -n {namespace}"
+        )
     }
 }

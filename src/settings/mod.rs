@@ -12,6 +12,7 @@ mod merge;
 mod mysqld;
 mod origin;
 mod resolve;
+mod said;
 mod show;
 mod table;
 mod topic;

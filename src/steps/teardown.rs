@@ -1,1 +1,190 @@
-//! tmp
+//! Taking a cluster down: the proxy, then the nodes one at a time, then the rest.
+
+use futures::future::{FutureExt, LocalBoxFuture};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::core::{ApiResource, Resource};
+
+use crate::engine::{Finished, Step, StepCx};
+use crate::error::{Failure, Kind, Result};
+use crate::gates::group::{Disagreement, agreement, list};
+use crate::names::Member;
+use crate::observed::Observed;
+
+use super::nodes::common_view;
+use super::remove;
+use super::world::World;
+
+fn kind<K: Resource<DynamicType = ()>>() -> [ApiResource; 1] {
+    [ApiResource::erase::<K>(&())]
+}
+
+/// Looks whether the nodes can be stopped without doubt about their positions.
+pub struct Look {
+    /// Stop even a group that is not in order.
+    pub force: bool,
+}
+
+impl Step<World> for Look {
+    fn id(&self) -> &'static str {
+        "preflight"
+    }
+
+    fn title(&self) -> String {
+        "look before anything is stopped".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        look(cx, self.force).boxed_local()
+    }
+}
+
+async fn look(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
+    let world = cx.world;
+    world.take_lock(cx).await?;
+    let observed = world.observer.now();
+    let members = present(&observed);
+    if members.is_empty() {
+        return Ok(Finished::unchanged("no node runs"));
+    }
+    match agreement(&observed, &world.desired, &members) {
+        Ok(view) => Ok(Finished::unchanged(format!("{} members agree on view {}", view.size, view.conf_id))),
+        Err(_) if force => Ok(Finished::unchanged("the nodes do not agree; they are stopped all the same")),
+        Err(Disagreement::Pending(why) | Disagreement::Diverged(why)) => {
+            Err(Failure::message(Kind::Preflight, format!("the nodes are not in order: {why}"))
+                .hint("mend the cluster first, so that every node stops at a known position: galeractl verify")
+                .hint("to stop the nodes as they are: add --force; bringing them back may then need your decision"))
+        }
+    }
+}
+
+/// Members whose pods are there to stay.
+fn present(observed: &Observed) -> Vec<Member> {
+    observed
+        .members
+        .iter()
+        .filter(|(_, view)| view.pod.exists && !view.pod.leaving)
+        .map(|(member, _)| *member)
+        .collect()
+}
+
+/// The proxy goes first, so that no client is connected when the nodes go.
+pub struct StopProxy;
+
+impl Step<World> for StopProxy {
+    fn id(&self) -> &'static str {
+        "haproxy"
+    }
+
+    fn title(&self) -> String {
+        "remove the proxy".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        stop_proxy(cx).boxed_local()
+    }
+}
+
+async fn stop_proxy(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let name = cx.world.desired.cluster.proxy();
+    let kinds = [kind::<Service>(), kind::<Deployment>(), kind::<ConfigMap>(), kind::<PodDisruptionBudget>()].concat();
+    let removed = remove::objects(cx, &kinds, |found| found == name).await?;
+    remove::gone(cx, &kind::<Pod>(), "the proxy's pods to end", |found| found.starts_with(&name)).await?;
+    Ok(if removed.is_empty() { Finished::unchanged("there is none") } else { Finished::changed("removed") })
+}
+
+/// One node after the other; each leaves with a known position, and the rest confirm that it has left.
+pub struct StopNodes {
+    /// Do not wait for the others to agree.
+    pub force: bool,
+}
+
+impl Step<World> for StopNodes {
+    fn id(&self) -> &'static str {
+        "nodes"
+    }
+
+    fn title(&self) -> String {
+        "stop the nodes one at a time".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        stop_nodes(cx, self.force).boxed_local()
+    }
+}
+
+async fn stop_nodes(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
+    let world = cx.world;
+    let cluster = &world.desired.cluster;
+    let budget = cluster.nodes_budget();
+    remove::objects(cx, &kind::<PodDisruptionBudget>(), |name| name == budget).await?;
+    let mut members = present(&world.observer.now());
+    // The seed first, while there is somebody to take over; then the highest number first.
+    let order: Vec<Member> = {
+        let seed = members.iter().copied().filter(|member| *member == Member::Seed);
+        seed.chain(members.iter().rev().copied().filter(|member| *member != Member::Seed)).collect()
+    };
+    for leaving in &order {
+        cx.check_cancelled()?;
+        world.confirm_lock().await?;
+        let (set, pod) = (cluster.member(*leaving), cluster.pod(*leaving));
+        remove::objects(cx, &kind::<StatefulSet>(), |name| name == set).await?;
+        remove::objects(cx, &kind::<Pod>(), |name| name == pod).await?;
+        remove::gone(cx, &kind::<Pod>(), &format!("{leaving} to leave"), |name| name == pod).await?;
+        members.retain(|member| member != leaving);
+        if !members.is_empty() && !force {
+            common_view(cx, &members, None).await?;
+        }
+    }
+    // StatefulSets whose pods were gone already, and pods that had begun to leave.
+    let nodes = |name: &str| name.starts_with(&format!("{cluster}-galera-node")) || name == cluster.pod(Member::Seed);
+    remove::objects(cx, &kind::<StatefulSet>(), nodes).await?;
+    remove::gone(cx, &[kind::<StatefulSet>(), kind::<Pod>()].concat(), "the nodes to end", nodes).await?;
+    Ok(match order.len() {
+        0 => Finished::unchanged("none ran"),
+        _ => Finished::changed(format!("{} stopped, one after the other", list(&order))),
+    })
+}
+
+/// Everything else; volumes and passwords only on explicit wish.
+pub struct RemoveRest {
+    /// Also delete the volumes, and with them the data.
+    pub volumes: bool,
+}
+
+impl Step<World> for RemoveRest {
+    fn id(&self) -> &'static str {
+        "rest"
+    }
+
+    fn title(&self) -> String {
+        if self.volumes { "remove the rest, volumes and passwords included" } else { "remove the rest" }.to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        remove_rest(cx, self.volumes).boxed_local()
+    }
+}
+
+async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> {
+    let world = cx.world;
+    world.confirm_lock().await?;
+    let spec = world.desired.cluster.spec();
+    let mut count =
+        remove::objects(cx, &[kind::<Service>(), kind::<PodDisruptionBudget>()].concat(), |_| true).await?.len();
+    if volumes {
+        let claims = kind::<PersistentVolumeClaim>();
+        count += remove::objects(cx, &claims, |_| true).await?.len();
+        remove::gone(cx, &claims, "the volumes to be released", |_| true).await?;
+        count += remove::objects(cx, &kind::<Secret>(), |_| true).await?.len();
+    }
+    count += remove::objects(cx, &kind::<ConfigMap>(), |name| name != spec).await?.len();
+    // Last, because a run that is cut off before this knows from it what the cluster was.
+    count += remove::objects(cx, &kind::<ConfigMap>(), |name| name == spec).await?.len();
+    Ok(if count == 0 {
+        Finished::unchanged("nothing was left")
+    } else {
+        Finished::changed(format!("{count} objects removed"))
+    })
+}

@@ -37,7 +37,7 @@ fi
 [ "${s[wsrep_reject_queries]:-NONE}" = NONE ] || ready=no
 [ -z "$expected" ] || [ "$uuid" = "$expected" ] || ready=no
 [ ! -e "$RUN/draining" ] || ready=no
-summary="phase=${phase:-none} synced=$synced primary=$primary ready=$ready state=${s[wsrep_local_state_comment]:-closed} uuid=${uuid:-none}"
+summary="phase=${phase:-none} synced=$synced primary=$primary ready=$ready state=${s[wsrep_local_state_comment]:-closed} uuid=${uuid:-none} crashes=$(cat "$RUN/crashes" 2>/dev/null || echo 0)"
 
 case $path in
     /state) answer '200 OK' "$summary" ;;

@@ -314,6 +314,7 @@ while :; do
     CRASHES=$((CRASHES + 1))
     LIVED=$((SECONDS - STARTED))
     SERVER=''
+    printf '%s\n' "$CRASHES" >"$RUN/crashes"
     say "event=crash code=$CODE lived=$LIVED count=$CRASHES"
     # The seed bootstraps once and never again; a server that dies young is left to Kubernetes and its back-off.
     if [ "$GALERA_MEMBER" = seed ] || ((LIVED < 10)); then exit 1; fi

@@ -1,0 +1,66 @@
+//! `galeractl config`.
+
+use std::path::PathBuf;
+
+use crate::cli::Globals;
+use crate::error::{Failure, Kind, Result};
+use crate::settings::{self, Flag};
+use crate::ui::Ui;
+use crate::ui::table::{Cell, Table};
+
+use super::{Format, target};
+
+/// Show the merged settings and where each comes from, or an example file
+///
+/// Settings come from a built-in profile, then the file, then environment variables (the key in capitals, such as
+/// GALERA_CLUSTER_NAME), then flags. Needs no cluster.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Settings file; ./galera.conf is used if it exists
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Built-in settings to start from: local, pks, coreos or targetd
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Set one setting, as KEY=VALUE; can be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Number of nodes
+    #[arg(long, value_name = "N")]
+    nodes: Option<String>,
+    /// table or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
+    output: String,
+    /// Show passwords instead of stars
+    #[arg(long)]
+    show_secrets: bool,
+    /// Write a commented starting file for a profile: local, pks, coreos or targetd
+    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["file", "profile", "set", "nodes"])]
+    example: Option<String>,
+}
+
+pub(super) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    if let Some(profile) = &args.example {
+        return ui.out(&settings::example(profile.parse().map_err(|why| Failure::message(Kind::Usage, why))?));
+    }
+    let mut input = target::input(globals, None);
+    input.file.clone_from(&args.file);
+    input.profile.clone_from(&args.profile);
+    input.sets.clone_from(&args.set);
+    input.flags.extend(args.nodes.iter().map(|nodes| Flag::nodes("--nodes", nodes)));
+    let merged = settings::load(&input)?;
+    for notice in &merged.notices {
+        ui.notice(crate::engine::event::Level::Warning, notice);
+    }
+    if Format::of(&args.output) == Format::Json {
+        return ui.json(&merged.json(args.show_secrets));
+    }
+    let mut table = Table::new(["KEY", "VALUE", "FROM"]);
+    for row in merged.rows(args.show_secrets) {
+        table.row([Cell::from(row.key), Cell::from(row.value), Cell::from(row.origin)]);
+    }
+    if table.is_empty() {
+        return Err(Failure::message(Kind::Bug, "there are no settings"));
+    }
+    ui.table(&table)
+}

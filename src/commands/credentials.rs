@@ -1,0 +1,73 @@
+//! `galeractl credentials`.
+
+use serde_json::json;
+
+use crate::cli::Globals;
+use crate::desired::Desired;
+use crate::error::Result;
+use crate::manifests::config::{ROOT_PASSWORD, USER_PASSWORD};
+use crate::manifests::services::{READ_PORT, SQL_PORT};
+use crate::ui::Ui;
+
+use super::Format;
+use super::target::{connect, find, running};
+
+/// Show where the passwords are and how to connect
+///
+/// Prints the address, the users and the commands that read their passwords from the Secret. The passwords themselves
+/// are never printed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// table or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
+    output: String,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = connect(globals).await?;
+    let target = find(globals, &connection).await?;
+    let stored = running(&connection, &target).await?;
+    match Format::of(&args.output) {
+        Format::Json => ui.json(&as_json(&stored.desired)),
+        _ => ui.out(&text(&stored.desired)),
+    }
+}
+
+fn users(desired: &Desired) -> Vec<(String, &'static str, String)> {
+    let mut users = vec![("root".to_owned(), ROOT_PASSWORD, "everything".to_owned())];
+    if let Some(user) = &desired.user {
+        let rights = desired.database.as_ref().map_or("nothing yet".to_owned(), |name| format!("database {name}"));
+        users.push((user.clone(), USER_PASSWORD, rights));
+    }
+    users
+}
+
+fn read_command(desired: &Desired, key: &str) -> String {
+    let Desired { cluster, namespace, .. } = desired;
+    format!("kubectl get secret -n {namespace} {} -o jsonpath='{{.data.{key}}}' | base64 -d", cluster.credentials())
+}
+
+fn text(desired: &Desired) -> String {
+    let host = format!("{}.{}.svc", desired.cluster.proxy(), desired.namespace);
+    let mut text = format!(
+        "Address inside Kubernetes:\n  {host}:{SQL_PORT}  reading and writing\n  {host}:{READ_PORT}  reading, spread over all nodes\n"
+    );
+    for (user, key, rights) in users(desired) {
+        text.push_str(&format!("\nUser {user} ({rights}); read the password:\n  {}\n", read_command(desired, key)));
+    }
+    text.push_str(&format!(
+        "\nFrom this machine:\n  kubectl port-forward -n {} service/{} {SQL_PORT}\n  mariadb -h 127.0.0.1 -P {SQL_PORT} -u root -p\n",
+        desired.namespace,
+        desired.cluster.proxy()
+    ));
+    text
+}
+
+fn as_json(desired: &Desired) -> serde_json::Value {
+    let user = |(user, key, rights): (String, &str, String)| json!({"user": user, "secretKey": key, "rights": rights});
+    json!({
+        "host": format!("{}.{}.svc", desired.cluster.proxy(), desired.namespace),
+        "port": SQL_PORT, "readPort": READ_PORT, "namespace": desired.namespace,
+        "secret": desired.cluster.credentials(), "users": users(desired).into_iter().map(user).collect::<Vec<_>>(),
+    })
+}

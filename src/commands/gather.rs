@@ -1,0 +1,115 @@
+//! Gathers what `verify` and `status` show: one look with everything around it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::future::join_all;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::Api;
+use kube::core::ApiResource;
+use tokio::time::Instant;
+
+use crate::checks::{Backend, haproxy};
+use crate::desired::{Desired, Hidden};
+use crate::error::{Kind, Result};
+use crate::kube::client::Connection;
+use crate::kube::delete::{Found, owned};
+use crate::kube::errors::explain;
+use crate::kube::http;
+use crate::manifests::member::HEALTH_PORT;
+use crate::manifests::proxy::STATS_PORT;
+use crate::names::Member;
+use crate::observe::{Observer, Wants};
+use crate::observed::Observed;
+
+/// A server that has not answered by then is shown as silent.
+const ANSWER_LIMIT: Duration = Duration::from_secs(4);
+
+/// Storage classes; none where one may not look at them.
+pub(super) async fn storage_classes(connection: &Connection) -> Result<Vec<StorageClass>> {
+    let all: Api<StorageClass> = Api::all(connection.client.clone());
+    match all.list(&kube::api::ListParams::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Vec::new()),
+        other => {
+            other.map(|list| list.items).map_err(|error| explain(Kind::Unreachable, "list storage classes", error))
+        }
+    }
+}
+
+/// Starts to look and waits until every running server has answered, or has had time to.
+pub(super) async fn look(connection: &Connection, desired: &Desired, password: Option<Hidden>) -> Result<Observer> {
+    let observer =
+        Observer::start(connection, desired, Wants { logs: false, classes: storage_classes(connection).await? })
+            .await?;
+    let Some(password) = password else { return Ok(observer) };
+    observer.set_password(password);
+    let mut changes = observer.changes();
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    let answered = |observed: &Observed| {
+        observed.members.values().all(|view| !view.pod.running || matches!(view.sql, Some(Ok(_))))
+    };
+    while !answered(&observer.now()) {
+        // A sender that is gone would have been dropped with the observer.
+        if !matches!(tokio::time::timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+            break;
+        }
+    }
+    Ok(observer)
+}
+
+/// The present look, with the crashes that each member's own health endpoint counts.
+pub(super) async fn with_crashes(connection: &Connection, desired: &Desired, observer: &Observer) -> Observed {
+    let mut observed = Observed::clone(&observer.now());
+    let running: Vec<Member> =
+        observed.members.iter().filter(|(_, view)| view.pod.running).map(|(member, _)| *member).collect();
+    let states = join_all(running.iter().map(|member| state(connection, desired, *member))).await;
+    for (member, state) in running.iter().zip(states) {
+        let (Some(view), Some(state)) = (observed.members.get_mut(member), state) else { continue };
+        view.log.phase = state.get("phase").cloned();
+        view.log.crashes = state.get("crashes").and_then(|count| count.parse().ok()).unwrap_or(0);
+    }
+    observed
+}
+
+/// What a member's health endpoint says; nothing where it does not answer, which other checks report.
+async fn state(connection: &Connection, desired: &Desired, member: Member) -> Option<BTreeMap<String, String>> {
+    let pod = desired.cluster.pod(member);
+    let answer = http::get(&connection.streams, &desired.namespace, &pod, HEALTH_PORT, "/state", ANSWER_LIMIT).await;
+    let (_, body) = answer.ok()?;
+    let pair = |word: &str| word.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Some(body.split_whitespace().filter_map(pair).collect())
+}
+
+/// Each proxy pod's list of backends.
+pub(super) async fn proxies(
+    connection: &Connection,
+    desired: &Desired,
+    observed: &Observed,
+) -> BTreeMap<String, Result<Vec<Backend>, String>> {
+    let pods = &observed.proxy.pods;
+    let answers = join_all(pods.iter().map(|pod| async move {
+        let answer = http::get(&connection.streams, &desired.namespace, pod, STATS_PORT, "/;csv", ANSWER_LIMIT).await;
+        let (status, body) = answer.map_err(|failure| failure.to_string())?;
+        if status == 200 { haproxy::parse(&body) } else { Err(format!("HTTP status {status}")) }
+    }));
+    pods.iter().cloned().zip(answers.await).collect()
+}
+
+/// Objects that should be gone once a cluster is formed.
+pub(super) async fn leftovers(connection: &Connection, desired: &Desired) -> Result<Vec<String>> {
+    let kinds = [
+        ApiResource::erase::<Pod>(&()),
+        ApiResource::erase::<Service>(&()),
+        ApiResource::erase::<PersistentVolumeClaim>(&()),
+        ApiResource::erase::<StatefulSet>(&()),
+    ];
+    let cluster = &desired.cluster;
+    let inspectors = cluster.inspector_prefix();
+    let seed: BTreeSet<String> =
+        [cluster.pod(Member::Seed), cluster.member(Member::Seed), cluster.claim(Member::Seed)].into();
+    let found = owned(&connection.client, &desired.namespace, cluster, &kinds).await?;
+    let left = found.iter().filter(|found| seed.contains(&found.name) || found.name.starts_with(&inspectors));
+    Ok(left.map(Found::display).collect())
+}

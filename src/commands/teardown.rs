@@ -1,0 +1,132 @@
+//! `galeractl teardown`.
+
+use std::time::Duration;
+
+use crate::cli::{Globals, span};
+use crate::desired::{Desired, Passwords};
+use crate::engine::Step;
+use crate::error::{Kind, Result};
+use crate::kube::client::Connection;
+use crate::observe::Observer;
+use crate::observe::objects::claim_owner;
+use crate::observed::Observed;
+use crate::settings;
+use crate::steps::record::own_password;
+use crate::steps::teardown::{Look, RemoveRest, StopNodes, StopProxy};
+use crate::steps::world::{Choices, World};
+use crate::ui::Ui;
+use crate::ui::plural::plural;
+
+use super::frame::Frame;
+use super::gather;
+use super::target::{Target, connect, find, stored};
+
+/// Stop a cluster; its volumes and passwords stay unless told otherwise
+///
+/// Removes the proxy, then the nodes one at a time, each only after the others have confirmed that the one before it
+/// has left, then the rest. `galeractl up` brings the cluster back with every row.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Also delete the volumes with all data, and the passwords; asks for the cluster's name
+    #[arg(long)]
+    delete_volumes: bool,
+    /// The cluster's name, to confirm in scripts that its data may go
+    #[arg(long, value_name = "CLUSTER", requires = "delete_volumes")]
+    confirm: Option<String>,
+    /// Stop the nodes even if they do not agree with each other
+    #[arg(long)]
+    force: bool,
+    /// Limit for the whole run, such as 10m
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    timeout: Option<Duration>,
+    /// How long to wait for another run that holds the cluster's lock, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "0s")]
+    lock_wait: Duration,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = connect(globals).await?;
+    let target = find(globals, &connection).await?;
+    let desired = desired(&connection, &target).await?;
+    let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
+        Ok(password) => Some(password),
+        // Without the Secret the nodes cannot be asked, which `--force` is for.
+        Err(failure) if failure.kind == Kind::Preflight => None,
+        Err(failure) => return Err(failure),
+    };
+    let observer = gather::look(&connection, &desired, password).await?;
+    let frame = Frame::begin(ui, "teardown")?;
+    let confirmed = if args.delete_volumes {
+        let what = losses(&desired, &observer.now());
+        ui.confirm_name(desired.cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await
+    } else {
+        Ok(())
+    };
+    let result = match confirmed {
+        Ok(()) => take_down(args, &connection, desired, observer, &frame).await,
+        Err(failure) => Err(failure),
+    };
+    frame.end(result).await
+}
+
+/// What the cluster was; where nothing is recorded any more, only its name and its volumes matter.
+async fn desired(connection: &Connection, target: &Target) -> Result<Desired> {
+    if let Some(stored) = stored(connection, target).await? {
+        return Ok(stored.desired);
+    }
+    let defaults = settings::load_from(&settings::Input::default(), None)?.desired;
+    Ok(Desired { cluster: target.cluster.clone(), namespace: target.namespace.clone(), ..defaults })
+}
+
+fn losses(desired: &Desired, observed: &Observed) -> String {
+    let mut text = format!("This deletes cluster {} with all its data, and its passwords:\n", desired.cluster);
+    for (name, claim) in &observed.claims {
+        let owner = claim_owner(desired, name).map_or("?".to_owned(), |member| member.to_string());
+        let size = claim.capacity.as_deref().unwrap_or("not bound");
+        let class = claim.class.as_deref().unwrap_or("-");
+        text.push_str(&format!("  {owner:6} persistentvolumeclaim/{name}  {size}  class {class}\n"));
+    }
+    text.push_str(&format!("  secret/{}", desired.cluster.credentials()));
+    text
+}
+
+async fn take_down(
+    args: &Args,
+    connection: &Connection,
+    desired: Desired,
+    observer: Observer,
+    frame: &Frame,
+) -> Result<String> {
+    let plan: Vec<Box<dyn Step<World>>> = vec![
+        Box::new(Look { force: args.force }),
+        Box::new(StopProxy),
+        Box::new(StopNodes { force: args.force }),
+        Box::new(RemoveRest { volumes: args.delete_volumes }),
+    ];
+    frame.announce(connection, &desired, &plan);
+    let choices = Choices {
+        lock_wait: args.lock_wait,
+        take_ownership: false,
+        holder: frame.holder(),
+        run: frame.id().to_owned(),
+        cancel: frame.cancel(),
+    };
+    let world = World::new(connection.clone(), desired, Passwords::default(), choices, observer);
+    let result = frame.run(&plan, args.timeout, &world).await;
+    let released = world.release_lock(result.is_ok()).await;
+    result.map_err(|failure| match failure.kind {
+        Kind::Step | Kind::Interrupted => failure.hint("what is left still runs; the same command goes on from there"),
+        _ => failure,
+    })?;
+    released?;
+    let Desired { cluster, namespace, .. } = &world.desired;
+    let volumes = plural(world.observer.now().claims.len(), "volume");
+    Ok(if args.delete_volumes {
+        format!("cluster {cluster} is gone with all its data; namespace {namespace} stays")
+    } else {
+        format!(
+            "cluster {cluster} is stopped; {volumes} and secret/{} stay. To bring it back: galeractl up --name {cluster} -n {namespace}",
+            world.desired.cluster.credentials()
+        )
+    })
+}

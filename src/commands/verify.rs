@@ -1,0 +1,106 @@
+//! `galeractl verify`.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::checks::{Case, Check, Mark, passed, run as judge};
+use crate::cli::{Globals, span};
+use crate::error::{Failure, Kind, Result};
+use crate::names::Member;
+use crate::steps::proof::prove;
+use crate::steps::record::own_password;
+use crate::ui::Ui;
+use crate::ui::color::Tone;
+use crate::ui::plural::plural;
+
+use super::target::{Stored, connect, find, running};
+use super::{Format, gather};
+
+/// Judge whether a cluster is healthy; exit code 1 if it is not
+///
+/// Asks every node, compares their answers, writes a row and reads it on every node, and compares what the proxy
+/// believes with what the nodes say. A failing check comes with its evidence and a hint.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// table for people, json for machines, short for only what is not right
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "short", "json"])]
+    output: String,
+    /// Judge again until all is well, for at most this long, such as 2m
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    wait: Option<Duration>,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = connect(globals).await?;
+    let target = find(globals, &connection).await?;
+    let stored = running(&connection, &target).await?;
+    let password = own_password(&connection.client, &target.namespace, &target.cluster).await?;
+    let observer = gather::look(&connection, &stored.desired, Some(password.clone())).await?;
+    let deadline = args.wait.map(|wait| tokio::time::Instant::now() + wait);
+    let nodes: Vec<Member> = stored.desired.members().collect();
+    let checks = loop {
+        let observed = gather::with_crashes(&connection, &stored.desired, &observer).await;
+        let (proxies, leftovers, proof) = tokio::join!(
+            gather::proxies(&connection, &stored.desired, &observed),
+            gather::leftovers(&connection, &stored.desired),
+            prove(&connection, &stored.desired, &password, observed.proxy.pods.first().map(String::as_str), &nodes),
+        );
+        let leftovers = leftovers?;
+        let Stored { desired, record } = &stored;
+        let case =
+            Case { desired, record, observed: &observed, proof: &proof, proxies: &proxies, leftovers: &leftovers };
+        let checks = judge(&case);
+        let over = deadline.is_none_or(|deadline| tokio::time::Instant::now() >= deadline);
+        if passed(&checks) || over {
+            break checks;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    show(ui, Format::of(&args.output), &stored, &checks)?;
+    verdict(&stored, &checks)
+}
+
+fn show(ui: &Ui, format: Format, stored: &Stored, checks: &[Check]) -> Result<()> {
+    let desired = &stored.desired;
+    if format == Format::Json {
+        return ui.json(&json!({
+            "cluster": desired.cluster, "namespace": desired.namespace, "healthy": passed(checks), "checks": checks,
+        }));
+    }
+    ui.out(&render(ui, checks, format == Format::Short))
+}
+
+/// Groups of checks with their marks; in short form only what is not right.
+fn render(ui: &Ui, checks: &[Check], short: bool) -> String {
+    let paint = ui.paint();
+    let mut text = String::new();
+    let mut group = "";
+    let width = checks.iter().map(|check| check.title.len()).max().unwrap_or(0);
+    for check in checks.iter().filter(|check| !short || check.mark != Mark::Pass) {
+        if check.group != group {
+            group = check.group;
+            text.push_str(&format!("{}{}\n", if text.is_empty() { "" } else { "\n" }, paint.tone(Tone::Head, group)));
+        }
+        let (tone, word) = match check.mark {
+            Mark::Pass => (Tone::Ok, "ok  "),
+            Mark::Warning => (Tone::Warn, "warn"),
+            Mark::Fail => (Tone::Fail, "FAIL"),
+        };
+        text.push_str(&format!("  {}  {:width$}  {}\n", paint.tone(tone, word), check.title, check.evidence));
+        if let Some(hint) = &check.hint {
+            text.push_str(&format!("        {} {}\n", paint.tone(Tone::Dim, "hint:"), paint.tone(Tone::Typed, hint)));
+        }
+    }
+    text
+}
+
+fn verdict(stored: &Stored, checks: &[Check]) -> Result<()> {
+    let failed: Vec<&str> = checks.iter().filter(|check| check.mark == Mark::Fail).map(|check| check.id).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let name = &stored.desired.cluster;
+    let count = plural(failed.len(), "check");
+    Err(Failure::message(Kind::No, format!("cluster {name} is not healthy: {count} failed ({})", failed.join(", "))))
+}
