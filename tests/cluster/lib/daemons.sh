@@ -11,7 +11,7 @@ start_daemon() {
 		# The lock belongs to this command, not to what it starts.
 		exec 9>&-
 		printf '%d' "$BASHPID" > "$(cgroup_process_root)/$CGROUP/$group/cgroup.procs"
-		# Out of the caller's session, so that closing a terminal does not end it.
+		# Detached, so that closing the caller's terminal does not end it.
 		exec setsid "$@"
 	) > "$log" 2>&1 < /dev/null &
 	printf '%d\n' $! > "$RUN/pids/$name"
