@@ -12,10 +12,13 @@ use super::member::HEALTH_PORT;
 use super::pod::{HAPROXY_UID, apart, base, config_files, confined, http_probe, mount, port, scratch};
 use super::services::{READ_PORT, SQL_PORT};
 use crate::desired::{Desired, ProxyMode};
-use crate::names::Role;
+use crate::names::{Role, fingerprint};
 
 /// Port of statistics, metrics and the proxy's own health.
 pub const STATS_PORT: u16 = 8404;
+
+/// HAProxy reads its configuration once; a change of this annotation lets the pods be replaced one by one.
+const CONFIG_ANNOTATION: &str = "galeractl.dev/config";
 
 const HEAD: &str = r#"global
   log stdout format raw local0
@@ -79,7 +82,7 @@ pub fn configuration(desired: &Desired) -> String {
          http-request return status 503 if {{ path /readyz }} {{ nbsrv(write) lt 1 }}\n  \
          http-request return status 200 if {{ path /readyz }}\n  \
          http-request return status 200 if {{ path /healthz }}\n  \
-         stats enable\n  stats uri /\n"
+         stats enable\n  stats show-legends\n  stats uri /\n"
     );
     text
 }
@@ -114,7 +117,11 @@ pub fn deployment(desired: &Desired) -> Deployment {
                 }),
             }),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(desired, Role::Proxy)), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels(desired, Role::Proxy)),
+                    annotations: Some([(CONFIG_ANNOTATION.to_owned(), fingerprint(&configuration(desired)))].into()),
+                    ..ObjectMeta::default()
+                }),
                 spec: Some(pod(desired)),
             },
             ..DeploymentSpec::default()
