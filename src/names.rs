@@ -273,11 +273,15 @@ impl ClusterName {
         if full.len() <= MAX_GROUP_NAME {
             return full;
         }
-        let hash = full
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        format!("{}-{:08x}", &full[..MAX_GROUP_NAME - 9], hash & 0xffff_ffff)
+        format!("{}-{}", &full[..MAX_GROUP_NAME - 9], fingerprint(&full))
     }
+}
+
+/// Eight hexadecimal digits that differ for different texts, the same on every machine and in every version (FNV-1a).
+#[must_use]
+pub fn fingerprint(text: &str) -> String {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:08x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step) & 0xffff_ffff)
 }
 
 #[cfg(test)]

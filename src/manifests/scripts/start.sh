@@ -285,6 +285,14 @@ stop() {
     exit 0
 }
 
+# For people: with this file the container stays up without a server, to look at the volume or to repair it.
+hold_if_wanted() {
+    [ -e "$VOLUME/HOLD" ] || [ -e "$RUN/HOLD" ] || return 0
+    phase held
+    sleep infinity &
+    wait $!
+}
+
 mkdir -p "$RUN"
 rm -f "$RUN/draining" "$RUN/up"
 SERVER=''
@@ -293,13 +301,9 @@ DOMAIN=$(domain)
 [ -n "$DOMAIN" ] || fail "/etc/resolv.conf has no search list, so the names of the peers are unknown"
 derive_sst_method
 serve_health &
-if [ -e "$VOLUME/HOLD" ] || [ -e "$RUN/HOLD" ]; then
-    phase held
-    sleep infinity &
-    wait $!
-fi
 CRASHES=0
 while :; do
+    hold_if_wanted
     write_config
     if [ "$GALERA_MEMBER" = seed ]; then prepare_seed; else prepare_node; fi
     phase starting
