@@ -1,5 +1,7 @@
 //! `kube/` and `sql/` against a real cluster, the one of `GALERACTL_E2E_KUBECONFIG` or `KUBECONFIG`.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
+
 #[path = "kube/cluster.rs"]
 mod cluster;
 #[path = "kube/objects.rs"]

@@ -1,14 +1,15 @@
 //! Running a command in a container.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use futures::future;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::{Api, AttachParams, AttachedProcess};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::error::{Failure, Kind, OrFail, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::names::Namespace;
 
 use super::client::Streams;
@@ -70,22 +71,26 @@ async fn run(streams: &Streams, place: Place<'_>, argv: &[&str], stdin: Option<&
     let mut process =
         pods.exec(place.pod, argv.iter().copied(), &params).await.map_err(|error| explain(Kind::Step, what, error))?;
     let status = process.take_status();
-    let ((), stdout, stderr) =
-        future::try_join3(feed(process.stdin(), stdin), collect(process.stdout()), collect(process.stderr()))
-            .await
-            .or_fail(Kind::Unreachable)
-            .map_err(|failure| failure.context(format!("cannot {what}")))?;
-    let status = match status {
-        Some(status) => status.await,
-        None => None,
+    let ended = async {
+        let status = match status {
+            Some(status) => status.await,
+            None => None,
+        };
+        status.ok_or(ErrorKind::UnexpectedEof.into())
     };
-    let exit_code = match status {
-        Some(status) => {
-            exit_code(&status).map_err(|why| Failure::message(Kind::Step, format!("cannot {what}: {why}")))?
-        }
-        None => return Err(broken(process, what).await),
+    let feeding = feed(process.stdin(), stdin);
+    let collecting = future::try_join3(collect(process.stdout()), collect(process.stderr()), ended);
+    // A command need not read all that it is given, and nothing tells the feeder when it has ended.
+    let collected = tokio::select! {
+        biased;
+        collected = collecting => collected,
+        Err(error) = feeding => Err(error),
     };
-    Ok(Output { stdout, stderr, exit_code })
+    let Ok((stdout, stderr, status)) = collected else { return Err(broken(process, what).await) };
+    match exit_code(&status) {
+        Ok(exit_code) => Ok(Output { stdout, stderr, exit_code }),
+        Err(why) => Err(Failure::message(Kind::Step, format!("cannot {what}: {why}"))),
+    }
 }
 
 /// Why a command ended without telling its exit code.
@@ -97,14 +102,10 @@ async fn broken(process: AttachedProcess, what: &str) -> Failure {
     .context(format!("cannot {what}"))
 }
 
-async fn feed(writer: Option<impl tokio::io::AsyncWrite + Unpin>, text: Option<&str>) -> std::io::Result<()> {
+async fn feed(writer: Option<impl AsyncWrite + Unpin>, text: Option<&str>) -> std::io::Result<()> {
     let (Some(mut writer), Some(text)) = (writer, text) else { return Ok(()) };
-    match writer.write_all(text.as_bytes()).await {
-        Ok(()) => writer.shutdown().await,
-        // A command need not read what it is given; its exit code tells whether that was right.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(error),
-    }
+    writer.write_all(text.as_bytes()).await?;
+    writer.shutdown().await
 }
 
 async fn collect(reader: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {

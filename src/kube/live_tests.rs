@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "JSON literals read better without `&`")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
@@ -48,9 +50,8 @@ async fn the_first_view_is_complete_when_ready() {
 async fn an_error_is_never_an_empty_view() {
     let down = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&down);
-    let live = live(move |_| match switch.load(Ordering::SeqCst) {
-        true => fake::status(500, "InternalError", "etcd is down"),
-        false => list(json!([])),
+    let live = live(move |_| {
+        if switch.load(Ordering::SeqCst) { fake::status(500, "InternalError", "etcd is down") } else { list(json!([])) }
     })
     .await;
     let mut changed = live.changed();

@@ -102,7 +102,7 @@ impl Bridge {
         tokio::select! {
             // The pod's side says why before it closes the stream.
             biased;
-            Some(message) = error => Err(message),
+            Some(message) = error => Err(plain(&message, self.port)),
             copied = copy_bidirectional(local, &mut remote) => copied.map(drop).map_err(|error| error.to_string()),
         }
     }
@@ -117,6 +117,14 @@ fn pod_error(forwarder: &mut Portforwarder, port: u16) -> impl Future<Output = O
             None => None,
         }
     }
+}
+
+/// The node wraps the reason into the names of its own parts; the common one is put simply.
+fn plain(message: &str, port: u16) -> String {
+    if message.contains("connection refused") {
+        return format!("nothing listens on port {port} (connection refused)");
+    }
+    message.trim().to_owned()
 }
 
 /// One connection to a port of a pod, without a local port in between.

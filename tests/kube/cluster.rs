@@ -29,7 +29,8 @@ pub(crate) struct Place {
 /// # Panics
 /// If no cluster is named: a test without its cluster has not passed.
 pub(crate) fn options() -> Options {
-    let named = std::env::var_os("GALERACTL_E2E_KUBECONFIG").or_else(|| std::env::var_os("KUBECONFIG"));
+    let variable = |name| std::env::var_os(name).filter(|path| !path.is_empty());
+    let named = variable("GALERACTL_E2E_KUBECONFIG").or_else(|| variable("KUBECONFIG"));
     let path = named.expect(
         "no cluster: set GALERACTL_E2E_KUBECONFIG to the kubeconfig of a cluster for tests, such as one made by \
          `kind create cluster --kubeconfig PATH`",

@@ -5,7 +5,7 @@ use galeractl::error::Kind;
 use galeractl::kube::access::{Right, denied};
 use galeractl::kube::apply::{Applied, Strategy};
 use galeractl::kube::client::{Connection, Options};
-use galeractl::kube::delete::{Deletion, delete, owned};
+use galeractl::kube::delete::{Deletion, Found, delete, owned};
 use galeractl::kube::lease::{self, Claim, Pace};
 use galeractl::kube::object::Object;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -140,7 +140,7 @@ async fn only_what_was_seen_is_deleted() {
         place.apply(&map(&place, "a", "1")).await;
         let kinds = [ApiResource::erase::<ConfigMap>(&()), ApiResource::erase::<Service>(&())];
         let found = owned(client, &place.namespace, &place.cluster, &kinds).await.unwrap();
-        assert_eq!(found.iter().map(|one| one.display()).collect::<Vec<_>>(), ["configmap/a"]);
+        assert_eq!(found.iter().map(Found::display).collect::<Vec<_>>(), ["configmap/a"]);
         let mut another = found[0].clone();
         another.uid = "00000000-0000-0000-0000-000000000000".to_owned();
         let refused = delete(client, &another, None).await.unwrap_err();

@@ -107,7 +107,7 @@ async fn probed(place: &Place, tunnel: Tunnel) {
     probe.set_running(true);
     latest.wait_for(|sample| sample.as_ref().is_some_and(|sample| sample.result.is_ok())).await.unwrap();
     let at = galeractl::kube::exec::Place { namespace: &place.namespace, pod: POD, container: "main" };
-    let kill = ["bash", "-c", "kill -9 1 || kill $(cat /data/pid)"];
+    let kill = ["bash", "-c", "kill $(cat /data/pid)"];
     galeractl::kube::exec::exec(&place.connection.streams, at, &kill, None, Duration::from_secs(5)).await.unwrap();
     let closed = |sample: &Option<galeractl::sql::Sample>| {
         sample.as_ref().is_some_and(|sample| matches!(sample.result, Err(SqlError::Closed(_))))

@@ -73,8 +73,8 @@ fn duration(spec: &LeaseSpec) -> Duration {
     seconds.map_or(USUAL_DURATION, Duration::from_secs)
 }
 
-fn now() -> Option<MicroTime> {
-    Some(MicroTime(Timestamp::now()))
+fn now() -> MicroTime {
+    MicroTime(Timestamp::now())
 }
 
 impl Owner {
@@ -130,14 +130,14 @@ impl Owner {
         spec.lease_transitions = Some(spec.lease_transitions.map_or(0, |count| count.saturating_add(1)));
         spec.holder_identity = Some(self.text.clone());
         spec.lease_duration_seconds = Some(i32::try_from(duration.as_secs()).unwrap_or(i32::MAX));
-        spec.acquire_time = now();
-        spec.renew_time = now();
+        spec.acquire_time = Some(now());
+        spec.renew_time = Some(now());
     }
 }
 
 /// Moves the time of the last renewal to now, which also makes a new version.
 pub(super) fn renew(lease: &mut Lease) {
-    lease.spec.get_or_insert_default().renew_time = now();
+    lease.spec.get_or_insert_default().renew_time = Some(now());
 }
 
 /// Takes the holder's name out.

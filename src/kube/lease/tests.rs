@@ -135,9 +135,12 @@ async fn a_lock_that_cannot_be_renewed_is_lost_before_others_may_take_it() {
     let (client, server) = server().await;
     let down = Arc::new(Mutex::new(false));
     let (shared, switch) = (Arc::clone(&server), Arc::clone(&down));
-    let failing = fake::client(move |request| match *switch.lock().unwrap() {
-        true => fake::status(500, "InternalError", "etcd is down"),
-        false => shared.lock().unwrap().answer(request),
+    let failing = fake::client(move |request| {
+        if *switch.lock().unwrap() {
+            fake::status(500, "InternalError", "etcd is down")
+        } else {
+            shared.lock().unwrap().answer(request)
+        }
     })
     .await;
     drop(client);

@@ -19,7 +19,7 @@ pub fn statefulset_trouble<'a>(set: &StatefulSet, events: impl IntoIterator<Item
     if reason(latest) == "SuccessfulCreate" || status.is_some_and(|status| status.replicas > 0) {
         return None;
     }
-    Some(refused(format!("statefulset/{}", set.name_any()), &text(latest.message.as_deref())))
+    Some(refused(&format!("statefulset/{}", set.name_any()), &text(latest.message.as_deref())))
 }
 
 /// What keeps a Deployment from making its pods.
@@ -27,10 +27,10 @@ pub fn statefulset_trouble<'a>(set: &StatefulSet, events: impl IntoIterator<Item
 pub fn deployment_trouble(deployment: &Deployment) -> Option<Trouble> {
     let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
     let failure = conditions.iter().find(|one| one.type_ == "ReplicaFailure" && one.status == "True")?;
-    Some(refused(format!("deployment/{}", deployment.name_any()), &text(failure.message.as_deref())))
+    Some(refused(&format!("deployment/{}", deployment.name_any()), &text(failure.message.as_deref())))
 }
 
-fn refused(name: String, why: &str) -> Trouble {
+fn refused(name: &str, why: &str) -> Trouble {
     let denial = Denial::recognise(why);
     let patience = match denial {
         // A pod that is just ending may give back what it used; an unknown reason may pass.
