@@ -4,6 +4,8 @@
 //! the number 5.1. Two rarities are read differently: integers in another base beyond 128 bits stay text, and
 //! `\N{…}` is refused, as it needs the names of all characters.
 
+use std::fmt::Write as _;
+
 use super::number::{self, Number, complex, float};
 use super::text::quoted;
 
@@ -48,7 +50,7 @@ pub fn read(text: &str) -> Result<Literal, String> {
     let chars: Vec<char> = text.chars().collect();
     let mut parser = Parser { chars: &chars, at: 0, nesting: 0 };
     match parser.whole() {
-        Ok(node) => node.into_literal(),
+        Ok(node) => Ok(node.into()),
         Err(Stop::NoLiteral) => Ok(Literal::Text(text.to_owned())),
         Err(Stop::Refused(why)) => Err(why),
     }
@@ -66,7 +68,9 @@ pub fn write(text: &str) -> String {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             c if plain(c) => quoted.push(c),
-            c => quoted.push_str(&format!("\\U{:08x}", u32::from(c))),
+            c => {
+                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
+            }
         }
     }
     quoted.push('"');
@@ -94,20 +98,22 @@ enum Node {
     Dict,
 }
 
-impl Node {
-    fn into_literal(self) -> Result<Literal, String> {
-        Ok(match self {
-            Self::Int(digits) => Literal::Number(digits),
-            Self::Float(number) => Literal::Number(float(number, true)),
-            Self::Complex(re, im) => Literal::Text(complex(re, im)),
-            Self::Text(text) => Literal::Text(text),
-            Self::Bool(value) => Literal::Bool(value),
-            Self::Nothing => Literal::Nothing,
-            Self::List { .. } => Literal::List,
-            Self::Dict => Literal::Dict,
-        })
+impl From<Node> for Literal {
+    fn from(node: Node) -> Self {
+        match node {
+            Node::Int(digits) => Self::Number(digits),
+            Node::Float(number) => Self::Number(float(number, true)),
+            Node::Complex(re, im) => Self::Text(complex(re, im)),
+            Node::Text(text) => Self::Text(text),
+            Node::Bool(value) => Self::Bool(value),
+            Node::Nothing => Self::Nothing,
+            Node::List { .. } => Self::List,
+            Node::Dict => Self::Dict,
+        }
     }
+}
 
+impl Node {
     fn hashable(&self) -> bool {
         !matches!(self, Self::List { hashable: false } | Self::Dict)
     }
