@@ -207,7 +207,8 @@ fn nothing_at_all_gives_a_cluster_for_any_kubernetes() {
 #[test]
 fn secrets_are_shown_only_on_request() {
     let settings = from_text("[all:vars]\ngalera_mysql_root_password=Fender2000\n").unwrap();
-    let masked = [format!("{settings:?}"), settings.json(false).to_string(), settings.file(false)];
+    let inventory = galeractl::settings::inventory::parse(b"[all:vars]\ngalera_mysql_root_password=Fender2000\n");
+    let masked = [format!("{settings:?} {inventory:?}"), settings.json(false).to_string(), settings.file(false)];
     assert!(masked.iter().all(|text| !text.contains("Fender2000")), "{masked:?}");
     assert_eq!(settings.json(true)["galera_mysql_root_password"]["value"], "Fender2000");
     assert_eq!(settings.json(false)["galera_mysql_root_password"]["value"], "***");

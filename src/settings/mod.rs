@@ -42,8 +42,8 @@ pub const DEFAULT_FILE: &str = "galera.conf";
 /// What precedes a server option among [`Settings::values`].
 const OPTION_PREFIX: &str = "mysqld.";
 
-/// Everything that settings can come from.
-#[derive(Debug, Clone, Default)]
+/// Everything that settings can come from; `Debug` keeps back what may be passwords.
+#[derive(Clone, Default)]
 pub struct Input {
     /// File that the user named.
     pub file: Option<PathBuf>,
@@ -59,6 +59,14 @@ pub struct Input {
     pub flags: Vec<Flag>,
     /// Namespace of the kubeconfig context, for want of any other.
     pub fallback_namespace: Option<String>,
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Input");
+        shown.field("file", &self.file).field("profile", &self.profile).field("flags", &self.flags);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// A flag that stands for one key.

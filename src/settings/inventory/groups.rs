@@ -86,14 +86,14 @@ impl Groups {
     /// The variables that this machine sees, and the keys that it does not see.
     pub(super) fn seen_here(mut self) -> (BTreeMap<String, Assigned>, Vec<(String, usize)>) {
         let here = LOCAL.iter().find_map(|name| self.hosts.remove(*name)).unwrap_or_default();
-        let mut direct = here.groups;
-        let others = self.ancestors(direct.iter().map(String::as_str));
-        if others.iter().any(|group| group != ALL && group != UNGROUPED) {
-            direct.remove(UNGROUPED);
-        } else if !direct.is_empty() {
-            direct.insert(UNGROUPED.to_owned());
+        let mut groups = self.ancestors(here.groups.iter().map(String::as_str));
+        if groups.iter().any(|group| group != ALL && group != UNGROUPED) {
+            if here.groups.contains(UNGROUPED) {
+                self.leave(&mut groups, UNGROUPED);
+            }
+        } else if !groups.is_empty() {
+            groups.extend(self.ancestors([UNGROUPED]));
         }
-        let mut groups = self.ancestors(direct.iter().map(String::as_str));
         groups.insert(ALL.to_owned());
         let depths = self.depths();
         let mut ordered: Vec<(usize, i64, String, BTreeMap<String, Assigned>)> = Vec::new();
@@ -126,6 +126,18 @@ impl Groups {
             found.insert(name);
         }
         found
+    }
+
+    /// Takes a group from a host, and what is above it unless another group is below that too. As in Ansible, a
+    /// group above goes even if the host is in it by itself.
+    fn leave(&self, groups: &mut BTreeSet<String>, group: &str) {
+        groups.remove(group);
+        for above in self.ancestors([group]).iter().filter(|above| *above != group && *above != ALL) {
+            let kept = groups.iter().any(|other| other != above && self.ancestors([other.as_str()]).contains(above));
+            if !kept && groups.contains(above) {
+                self.leave(groups, above);
+            }
+        }
     }
 
     /// Longest way from `all` down to each group: deeper groups win.

@@ -48,8 +48,9 @@ impl Literal {
 /// A value that Ansible refuses, or that is no Unicode text.
 pub fn read(text: &str) -> Result<Literal, String> {
     let chars: Vec<char> = text.chars().collect();
-    let mut parser = Parser { chars: &chars, at: 0, nesting: 0 };
+    let mut parser = Parser { chars: &chars, at: 0, nesting: 0, unhashable: false };
     match parser.whole() {
+        Ok(_) if parser.unhashable => Err("has a list or dictionary as a key".to_owned()),
         Ok(node) => Ok(node.into()),
         Err(Stop::NoLiteral) => Ok(Literal::Text(text.to_owned())),
         Err(Stop::Refused(why)) => Err(why),
@@ -141,6 +142,8 @@ struct Parser<'a> {
     chars: &'a [char],
     at: usize,
     nesting: usize,
+    /// A set or dictionary has a key that Python cannot take: Ansible fails on it if the rest is a literal.
+    unhashable: bool,
 }
 
 impl Parser<'_> {
@@ -303,7 +306,8 @@ impl Parser<'_> {
             self.expression()?;
             while self.take(',') {
                 if self.take('}') {
-                    return keyed(hashable, Node::Dict);
+                    self.unhashable |= !hashable;
+                    return Ok(Node::Dict);
                 }
                 hashable &= self.expression()?.hashable();
                 if !self.take(':') {
@@ -323,7 +327,8 @@ impl Parser<'_> {
             }
             Node::List { hashable: false }
         };
-        keyed(hashable, node)
+        self.unhashable |= !hashable;
+        Ok(node)
     }
 
     fn number(&mut self) -> Parsed<Node> {
@@ -346,8 +351,4 @@ impl Parser<'_> {
             Number::Imaginary(im) => Ok(Node::Complex(0.0, im)),
         }
     }
-}
-
-fn keyed(hashable: bool, node: Node) -> Parsed<Node> {
-    if hashable { Ok(node) } else { Err(Stop::Refused("has a list or dictionary as a key".to_owned())) }
 }

@@ -29,8 +29,8 @@ const NOT_MYSQLD: [&str; 5] = ["mariadb", "mariadbd", "server", "mysql", "galera
 const NO_HEADER: &str =
     "is no section header; expected `[group]`, `[group:vars]` or `[group:children]`, alone on its line";
 
-/// A value and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value and where it stands; `Debug` keeps the value back, as it may be a password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Assigned {
     /// The value.
     pub value: Literal,
@@ -38,6 +38,12 @@ pub struct Assigned {
     pub line: usize,
     /// How the value may differ from what its author meant.
     pub doubt: Option<Doubt>,
+}
+
+impl std::fmt::Debug for Assigned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "*** (line {})", self.line)
+    }
 }
 
 /// A difference between what a value says and what its author may have meant.
