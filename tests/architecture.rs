@@ -55,7 +55,7 @@ fn pure_rooms_do_no_input_or_output() {
         "kube::Api",
         "crate::kube::",
         "crate::sql::",
-        "std::net",
+        "std::net::Tcp",
         "crate::steps",
         "crate::observe::",
     ];
