@@ -45,7 +45,12 @@ pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence
     }
     found.extend(waiting_pods(cx, &observed).await?);
     // A server that runs speaks for its group; looking into the others' volumes would add nothing.
-    if !to_inspect.is_empty() && !observed.members.values().any(|view| view.status().is_some_and(|s| s.is_primary())) {
+    if !to_inspect.is_empty()
+        && !observed
+            .members
+            .values()
+            .any(|view| view.status().is_some_and(super::super::wsrep::status::WsrepStatus::is_primary))
+    {
         found.extend(inspect(cx, &to_inspect).await?);
     }
     Ok(found)

@@ -100,7 +100,7 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
             }
             let claim = |member: &Member| observed.claims.get(&world.desired.cluster.claim(*member));
             let unseen: Vec<String> =
-                members.iter().filter(|member| claim(member).is_none()).map(|member| member.to_string()).collect();
+                members.iter().filter(|member| claim(member).is_none()).map(std::string::ToString::to_string).collect();
             if !unseen.is_empty() {
                 return Verdict::wait(format!("claims: those of {} are created", unseen.join(", ")));
             }
