@@ -1,0 +1,97 @@
+//! A cluster is formed once, by one run, and not touched again.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::ListParams;
+
+use crate::place::{Place, in_namespace};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_runs_forms_the_cluster() {
+    in_namespace("formation", async |place| {
+        let plan = place.run(&["up", "--nodes", "3", "--dry-run"]).await.ended(0);
+        assert!(plan.stdout.contains(&place.cluster.proxy()), "{plan:?}");
+        assert_eq!(place.leftovers().await, Vec::<String>::new());
+
+        let args = ["up", "--progress", "json", "--nodes", "3"];
+        let (first, second) = (place.start(&args), place.start(&args));
+        let (first, second) = tokio::join!(first.end(), second.end());
+        let (winner, loser) = if first.code == Some(0) { (first, second) } else { (second, first) };
+        let (winner, loser) = (winner.ended(0), loser.ended(5));
+        let (message, hints) = loser.last_word();
+        assert!(message.contains(&winner.id()), "the holder is not named: {message}");
+        assert!(message.contains("tester@") && !hints.is_empty(), "{message} {hints:?}");
+        assert_eq!(loser.changes(), Vec::<String>::new());
+
+        place.healthy().await;
+        formed_and_handed_over(place).await;
+        nothing_is_changed_again(place).await;
+        no_password_is_told(place).await;
+    })
+    .await;
+}
+
+async fn formed_and_handed_over(place: &Place) {
+    assert!(place.seed_is_gone().await, "{:?}", place.objects().await);
+    let uuid = place.uuid().await;
+    let recorded = place.recorded().await;
+    assert_eq!(recorded.len(), 3, "{recorded:?}");
+    let status = place.run(&["status", "-o", "json"]).await.ended(0).json();
+    assert_eq!(status["formed"], true);
+    assert_eq!(status["members"].as_array().unwrap().len(), 3);
+    for member in status["members"].as_array().unwrap() {
+        assert_eq!(member["status"]["uuid"], uuid.as_str(), "{member}");
+        assert_eq!(member["crashes"], 0, "{member}");
+    }
+}
+
+async fn nothing_is_changed_again(place: &Place) {
+    let before = place.objects().await;
+    let again = place.up(&[]).await.ended(0);
+    assert!(again.last_word().0.ends_with("nothing was changed"), "{again:?}");
+    assert_eq!(again.changes(), Vec::<String>::new());
+
+    let same = place.up(&["--nodes", "3"]).await.ended(0);
+    assert_eq!(same.changes(), Vec::<String>::new());
+
+    let five = place.up(&["--nodes", "5"]).await.ended(3);
+    let (message, hints) = five.last_word();
+    assert!(message.contains("has 3 nodes"), "{message}");
+    assert!(hints.iter().any(|hint| hint.contains("--nodes 3")), "{hints:?}");
+
+    let plan = place.run(&["up", "--dry-run"]).await.ended(0);
+    assert!(!plan.stdout.is_empty(), "{plan:?}");
+    assert_eq!(place.objects().await, before);
+}
+
+async fn no_password_is_told(place: &Place) {
+    let credentials = place.run(&["credentials", "-o", "json"]).await.ended(0).json();
+    assert_eq!(credentials["secret"], place.cluster.credentials());
+    place.run(&["credentials"]).await.ended(0);
+    place.run(&["config"]).await.ended(0);
+    place.run(&["status"]).await.ended(0);
+    place.run(&["verify"]).await.ended(0);
+    let runs = place.run(&["runs", "list", "-o", "json"]).await.ended(0).json();
+    assert!(runs.as_array().unwrap().len() >= 5, "{runs}");
+    let shown = place.run(&["runs", "show"]).await.ended(0);
+    assert!(shown.stdout.contains("preflight"), "{shown:?}");
+    for run in runs.as_array().unwrap() {
+        place.run(&["runs", "show", run["id"].as_str().unwrap(), "-o", "json"]).await.ended(0);
+    }
+
+    let mut texts = BTreeMap::from([("output", place.said.lock().unwrap().clone())]);
+    let pods = place.api::<Pod>().list(&ListParams::default()).await.unwrap();
+    texts.insert("pods", serde_json::to_string(&pods.items).unwrap());
+    let maps = place.api::<ConfigMap>().list(&ListParams::default()).await.unwrap();
+    texts.insert("ConfigMaps", serde_json::to_string(&maps.items).unwrap());
+    let journals = place.home.path().join("state/galeractl/runs");
+    let journals = std::fs::read_dir(journals).unwrap().map(|entry| entry.unwrap().path());
+    texts.insert("journals", journals.map(|path| std::fs::read_to_string(path).unwrap()).collect());
+    for (key, password) in place.passwords().await {
+        for (what, text) in &texts {
+            assert!(!text.is_empty(), "{what}");
+            assert!(!text.contains(&password), "the {key} is in the {what}");
+        }
+    }
+}

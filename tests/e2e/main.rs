@@ -1,0 +1,17 @@
+//! The binary against a real cluster: real MariaDB, real HAProxy, real kills.
+//!
+//! `cargo test --test e2e -- --test-threads=1`, on the cluster of `make cluster` or on the one that
+//! `GALERACTL_E2E_KUBECONFIG` and `GALERACTL_E2E_CONTEXT` name. Without a cluster the tests fail.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
+#![expect(clippy::print_stderr, reason = "figures, and what is left of a failed test")]
+
+mod checker;
+mod facts;
+mod formation;
+mod place;
+mod post_mortem;
+mod process;
+mod sql;
+mod wait;
+mod writers;

@@ -1,0 +1,128 @@
+//! A namespace of its own for each test.
+
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures::FutureExt;
+use galeractl::kube::client::{Connection, Options};
+use galeractl::names::{ClusterName, Member, Namespace};
+use k8s_openapi::api::core::v1;
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::post_mortem;
+use crate::wait::{holds, until};
+
+/// Where a test works: a namespace, a cluster name, a home directory.
+pub(crate) struct Place {
+    pub(crate) connection: Connection,
+    pub(crate) namespace: Namespace,
+    pub(crate) cluster: ClusterName,
+    /// Home and working directory of every process that is started.
+    pub(crate) home: TempDir,
+    /// Everything that these processes have printed.
+    pub(crate) said: Mutex<String>,
+}
+
+/// The kubeconfig: named by the environment, or that of the cluster which this repository can start.
+pub(crate) fn options() -> Options {
+    let context = std::env::var("GALERACTL_E2E_CONTEXT").ok();
+    let kubeconfig = std::env::var_os("GALERACTL_E2E_KUBECONFIG").map(PathBuf::from).or_else(|| {
+        let named = std::env::var_os("KUBECONFIG").filter(|_| context.is_some()).map(PathBuf::from);
+        named.or_else(|| context.is_none().then(local_cluster))
+    });
+    Options { kubeconfig, context, ..Options::default() }
+}
+
+fn local_cluster() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/cluster");
+    let output = Command::new(script).arg("kubeconfig").output().expect("tests/cluster/cluster can be run");
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+async fn connect() -> Connection {
+    let missing =
+        "start a cluster with `make cluster`, or name one by GALERACTL_E2E_KUBECONFIG or GALERACTL_E2E_CONTEXT";
+    let connection = match Connection::open(&options()).await {
+        Ok(connection) => connection,
+        Err(failure) => panic!("there is no cluster to test on ({failure}): {missing}"),
+    };
+    if let Err(failure) = connection.version().await {
+        panic!("the cluster to test on does not answer ({failure}): {missing}");
+    }
+    connection
+}
+
+/// Runs a test in a new namespace that enforces the `restricted` standard, and removes the namespace in any case.
+pub(crate) async fn in_namespace(noun: &str, test: impl AsyncFnOnce(&Place)) {
+    within(&format!("e2e-{noun}-{}", std::process::id()), "shop", test).await;
+}
+
+/// As [`in_namespace`], with the names of the namespace and of the cluster.
+///
+/// # Panics
+/// If the namespace exists already: it is somebody else's.
+pub(crate) async fn within(name: &str, cluster: &str, test: impl AsyncFnOnce(&Place)) {
+    let connection = connect().await;
+    let namespaces: Api<v1::Namespace> = Api::all(connection.client.clone());
+    let namespace =
+        parse(json!({"metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}));
+    if let Err(error) = namespaces.create(&PostParams::default(), &namespace).await {
+        panic!("the test needs a namespace {name} of its own: {error}");
+    }
+    let place = Place {
+        connection,
+        namespace: name.parse().unwrap(),
+        cluster: cluster.parse().unwrap(),
+        home: TempDir::new().unwrap(),
+        said: Mutex::default(),
+    };
+    let result = AssertUnwindSafe(test(&place)).catch_unwind().await;
+    if result.is_err() {
+        post_mortem::print(&place).await;
+    }
+    let removed = AssertUnwindSafe(remove(&place)).catch_unwind().await;
+    match result.and(removed) {
+        Ok(()) => {}
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// What is left need not say goodbye.
+async fn remove(place: &Place) {
+    let name = place.namespace.as_str();
+    let namespaces: Api<v1::Namespace> = Api::all(place.connection.client.clone());
+    namespaces.delete(name, &DeleteParams::background()).await.expect("the namespace can be deleted");
+    until(&format!("the end of namespace {name}"), Duration::from_secs(90), async || {
+        let pods: Api<v1::Pod> = place.api();
+        let now = DeleteParams::default().grace_period(1);
+        pods.delete_collection(&now, &ListParams::default()).await.map_err(|error| error.to_string())?;
+        let left = namespaces.get_opt(name).await.map_err(|error| error.to_string())?;
+        holds(left.is_none(), || format!("{:?}", left.and_then(|left| left.status)))
+    })
+    .await;
+}
+
+pub(crate) fn parse<K: DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).unwrap()
+}
+
+impl Place {
+    /// Objects of this kind in the test's namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.connection.client.clone(), self.namespace.as_str())
+    }
+
+    /// The pod of a permanent node.
+    pub(crate) fn node(&self, index: u32) -> String {
+        self.cluster.pod(Member::Node(index))
+    }
+}
