@@ -6,12 +6,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
 #![expect(clippy::print_stderr, reason = "figures, and what is left of a failed test")]
 
+mod alone;
 mod checker;
 mod facts;
 mod formation;
+mod killed;
 mod place;
 mod post_mortem;
 mod process;
 mod sql;
+mod stopped;
 mod wait;
 mod writers;

@@ -1,0 +1,151 @@
+//! A stopped cluster comes back with every row, or not at all; its data goes only on explicit wish.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use galeractl::names::Member;
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use serde_json::json;
+
+use crate::checker::check;
+use crate::place::{Place, in_namespace, parse};
+use crate::wait::{holds, until};
+use crate::writers::Writers;
+
+const LIMIT: Duration = Duration::from_secs(90);
+const GRASTATE: &str = "/data/data/grastate.dat";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_cluster_comes_back_or_is_refused() {
+    in_namespace("stopped", async |place| {
+        place.up(&["--nodes", "3"]).await.ended(0);
+        let uuid = place.uuid().await;
+        let writers = Writers::start(place, (1..=3).map(|index| vec![place.node(index)]).collect()).await;
+        until("200 rows are written", LIMIT, async || {
+            let count = writers.acknowledged();
+            holds(count >= 200, || format!("{count} rows"))
+        })
+        .await;
+        let journal = writers.stop().await;
+        check(place, 3, &uuid, &[&journal]).await;
+
+        stops_and_keeps_the_volumes(place).await;
+        let of_seed = seed_events(place).await;
+        let back = place.up(&["--nodes", "3"]).await.ended(0);
+        let seed = place.cluster.member(Member::Seed);
+        assert!(!back.changes().iter().any(|change| change.contains(&seed)), "{:?}", back.changes());
+        assert_eq!(seed_events(place).await, of_seed, "a seed has been there");
+        place.healthy().await;
+        assert_eq!(place.uuid().await, uuid);
+        check(place, 3, &uuid, &[&journal]).await;
+
+        stops_and_keeps_the_volumes(place).await;
+        doubtful_volumes_are_refused(place).await;
+        data_goes_only_on_explicit_wish(place).await;
+    })
+    .await;
+}
+
+async fn stops_and_keeps_the_volumes(place: &Place) {
+    let down = place.run(&["teardown", "--progress", "json"]).await.ended(0);
+    let (message, _) = down.last_word();
+    let secret = format!("secret/{}", place.cluster.credentials());
+    assert!(message.contains("3 volumes") && message.contains(&secret) && message.contains("stay"), "{message}");
+    let claim = |index| format!("persistentvolumeclaim/{}", place.cluster.claim(Member::Node(index)));
+    assert_eq!(place.leftovers().await, [claim(1), claim(2), claim(3), secret]);
+}
+
+/// What Kubernetes tells of a seed's pod.
+async fn seed_events(place: &Place) -> Vec<String> {
+    let seed = place.cluster.pod(Member::Seed);
+    let fields = ListParams::default().fields(&format!("involvedObject.kind=Pod,involvedObject.name={seed}"));
+    place.api::<Event>().list(&fields).await.unwrap().iter().map(ResourceExt::name_any).collect()
+}
+
+async fn doubtful_volumes_are_refused(place: &Place) {
+    let editor = format!("editor-{}", place.cluster);
+    edit_volume_of(place, &editor, Member::Node(2)).await;
+    let before = place.objects().await;
+    place.shell(&editor, "main", &format!("cp {GRASTATE} /data/saved")).await;
+
+    let changed = async |script: &str| {
+        let output = place.shell(&editor, "main", script).await;
+        assert_eq!(output.exit_code, 0, "{script}: {output:?}");
+    };
+    changed(&format!("sed -i 's/^seqno:.*/seqno:   -1/' {GRASTATE}")).await;
+    refused(place, &before, "node2 was not stopped cleanly").await;
+
+    let other = "11111111-2222-3333-4444-555555555555";
+    changed(&format!("sed 's/^uuid:.*/uuid:    {other}/' /data/saved >{GRASTATE}")).await;
+    refused(place, &before, other).await;
+
+    changed(&format!("mv /data/saved {GRASTATE}")).await;
+    let claim = place.cluster.claim(Member::Node(3));
+    place.api::<PersistentVolumeClaim>().delete(&claim, &DeleteParams::default()).await.unwrap();
+    until(&format!("the end of {claim}"), LIMIT, async || {
+        let claim = place.api::<PersistentVolumeClaim>().get_opt(&claim).await.unwrap();
+        holds(claim.is_none(), || format!("{:?}", claim.and_then(|claim| claim.status)))
+    })
+    .await;
+    let before = place.objects().await;
+    refused(place, &before, "node3 has no volume, while others hold a database").await;
+    remove_pod(place, &editor).await;
+}
+
+/// `up` says why, with a table of all volumes, and makes nothing.
+async fn refused(place: &Place, before: &BTreeMap<String, String>, why: &str) {
+    let ran = place.up(&["--nodes", "3"]).await.ended(3);
+    let (message, hints) = ran.last_word();
+    assert!(message.contains(why), "{message}");
+    for index in 1..=3 {
+        assert!(message.contains(&place.cluster.claim(Member::Node(index))), "{message}");
+    }
+    assert!(hints.iter().any(|hint| hint.contains("--delete-volumes")), "{hints:?}");
+    assert_eq!(place.objects().await, *before);
+}
+
+/// Starts a pod that has this member's volume under `/data`.
+async fn edit_volume_of(place: &Place, name: &str, member: Member) {
+    let pod: Pod = parse(json!({
+        "metadata": {"name": name},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 999, "fsGroup": 999, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "main", "image": "mariadb:11.8", "command": ["sleep", "infinity"],
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            }],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": place.cluster.claim(member)}}],
+        },
+    }));
+    let pods = place.api::<Pod>();
+    pods.create(&PostParams::default(), &pod).await.unwrap();
+    until(&format!("{name} runs"), LIMIT, async || {
+        let status = pods.get(name).await.unwrap().status;
+        let phase = status.as_ref().and_then(|status| status.phase.as_deref());
+        holds(phase == Some("Running"), || format!("{status:?}"))
+    })
+    .await;
+}
+
+async fn remove_pod(place: &Place, name: &str) {
+    let pods = place.api::<Pod>();
+    pods.delete(name, &DeleteParams::default()).await.unwrap();
+    until(&format!("the end of {name}"), LIMIT, async || {
+        holds(pods.get_opt(name).await.unwrap().is_none(), || "it is still there".to_owned())
+    })
+    .await;
+}
+
+async fn data_goes_only_on_explicit_wish(place: &Place) {
+    let before = place.objects().await;
+    let alone = place.run(&["teardown", "--delete-volumes"]).await.ended(6);
+    assert!(alone.stderr.contains("--confirm"), "{alone:?}");
+    place.run(&["teardown", "--delete-volumes", "--confirm", "shoq"]).await.ended(6);
+    assert_eq!(place.objects().await, before);
+    place.run(&["teardown", "--delete-volumes", "--confirm", place.cluster.as_str()]).await.ended(0);
+    assert_eq!(place.leftovers().await, Vec::<String>::new());
+}
