@@ -8,7 +8,7 @@ use crate::engine::{Finished, Step, StepCx};
 use crate::error::Result;
 use crate::names::{Member, UUID_ANNOTATION};
 
-use super::nodes::common_view;
+use super::nodes::{common_view, seed_takes_part};
 use super::remove;
 use super::world::World;
 
@@ -39,7 +39,7 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     if there {
         // Everything that the seed has is on every node, and all of them say so, or it stays.
         let mut all = nodes.clone();
-        if observed.members.get(&Member::Seed).is_some_and(super::super::observed::MemberView::is_synced) {
+        if seed_takes_part(&observed) {
             all.insert(0, Member::Seed);
         }
         common_view(cx, &all, None).await?;

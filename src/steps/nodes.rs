@@ -44,13 +44,7 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     let mut expected = nodes.clone();
     match world.course() {
         Course::Form => {
-            let seed = world
-                .observer
-                .now()
-                .members
-                .get(&Member::Seed)
-                .is_some_and(|view| view.pod.exists && !view.pod.leaving);
-            if seed {
+            if seed_takes_part(&world.observer.now()) {
                 expected.insert(0, Member::Seed);
             }
         }
@@ -83,12 +77,16 @@ async fn keep(cx: &StepCx<'_, World>, expected: &mut Vec<Member>) -> Result<()> 
     let objects = [vec![Object::of(&config::config_map(&world.desired))], manifests::nodes(&world.desired)].concat();
     world.apply(cx, &objects).await?;
     // A seed that was not removed yet is a member as well.
-    let seed =
-        world.observer.now().members.get(&Member::Seed).is_some_and(|view| view.is_synced() && !view.pod.leaving);
-    if seed {
+    if seed_takes_part(&world.observer.now()) {
         expected.insert(0, Member::Seed);
     }
     Ok(())
+}
+
+/// Whether the seed is a member of the group, or is about to say so: a question that it has not answered yet does not
+/// make it a stranger.
+pub(super) fn seed_takes_part(observed: &Observed) -> bool {
+    observed.members.get(&Member::Seed).is_some_and(|view| view.pod.exists && !view.pod.leaving && !view.pod.ended)
 }
 
 /// What the seed had committed when the nodes were asked to follow.
