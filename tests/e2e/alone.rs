@@ -142,7 +142,8 @@ async fn a_deleted_pod_rejoins_without_a_full_transfer(place: &Place, pod: &str)
     let log = logs::tail(streams, &place.namespace, pod, "mariadb", lines, false).await.unwrap();
     let said = |what: &str| log.iter().any(|line| line.contains(what));
     assert!(said("event=position position="), "{pod} did not find its position");
-    assert!(said("IST received") && !said("SST received"), "{pod} took a full transfer:\n{}", log.join("\n"));
+    let increment = said("IST completed on joiner") && !said("SST completed on joiner");
+    assert!(increment, "{pod} took a full transfer:\n{}", log.join("\n"));
 }
 
 /// Cordons a host, evicts what the cluster has there as far as the disruption budgets allow, and lets it come back.

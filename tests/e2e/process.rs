@@ -62,15 +62,19 @@ impl Place {
         Running { place: self, command, child, lines, stdout, stderr: String::new() }
     }
 
-    /// A process that works on the test's cluster.
-    pub(crate) fn start(&self, args: &[&str]) -> Running<'_> {
+    /// A process that talks to the test's Kubernetes, and is told nothing else.
+    pub(crate) fn reaching(&self, args: &[&str]) -> Running<'_> {
         let options = options();
         let mut all = args.to_vec();
         let kubeconfig = options.kubeconfig.map(|path| path.display().to_string());
         all.extend(kubeconfig.iter().flat_map(|path| ["--kubeconfig", path]));
         all.extend(options.context.iter().flat_map(|context| ["--context", context]));
-        all.extend(["--namespace", self.namespace.as_str(), "--name", self.cluster.as_str()]);
         self.bare(&all)
+    }
+
+    /// A process that works on the test's cluster.
+    pub(crate) fn start(&self, args: &[&str]) -> Running<'_> {
+        self.reaching(&[args, &["--namespace", self.namespace.as_str(), "--name", self.cluster.as_str()]].concat())
     }
 
     /// Runs a verb to its end.

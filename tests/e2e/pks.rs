@@ -1,0 +1,35 @@
+//! The settings of the example file for PKS.
+
+use std::path::Path;
+
+use crate::place::within;
+
+/// A storage class of the cluster that the tests run on.
+const CLASS: &str = "local";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pks_example_forms_a_cluster_for_drupal() {
+    within("web", "pks", async |place| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pks.conf");
+        let class = format!("galera_vsphere_storage_class={CLASS}");
+        let args = ["up", "--progress", "json", "-f", file.to_str().unwrap(), "--set", &class];
+        let formed = place.reaching(&args).end().await.ended(0);
+        assert!(formed.last_word().0.contains("cluster pks is up: 3 nodes"), "{formed:?}");
+        place.healthy().await;
+
+        let passwords = place.passwords().await;
+        let given = passwords.iter().find(|(key, _)| key == "user-password").map(|(_, password)| password.as_str());
+        assert_eq!(given, Some("Fender2000"));
+        let proxy = place.proxy_pods().await.remove(0);
+        let mut sql = place.door("drupal", "user-password").await.open(&proxy).await.unwrap();
+        sql.query("CREATE TABLE drupaldb.node (nid INT PRIMARY KEY, title VARCHAR(40))").await.unwrap();
+        sql.query("INSERT INTO drupaldb.node VALUES (1, 'hello')").await.unwrap();
+        assert_eq!(sql.value("SELECT title FROM drupaldb.node WHERE nid = 1").await, "hello");
+        assert!(sql.query("SELECT * FROM mysql.user").await.is_err(), "drupal may read more than its database");
+        let on_node3 = place.sql(&place.node(3), "SELECT title FROM drupaldb.node").await;
+        assert_eq!(on_node3, [[Some("hello".to_owned())]]);
+        let told = place.said.lock().unwrap().clone();
+        assert!(!told.contains("Fender2000"), "a password is told");
+    })
+    .await;
+}

@@ -1,0 +1,155 @@
+//! `verify` says no to every way in which a cluster can be ill, and names the right check.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use galeractl::names::Member;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::place::{Place, in_namespace};
+use crate::wait::{holds, until};
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_finds_what_is_wrong() {
+    in_namespace("verify", async |place| {
+        place.up(&["--nodes", "3"]).await.ended(0);
+        place.healthy().await;
+        let uuid = place.uuid().await;
+        a_node_that_is_down(place).await;
+        a_proxy_that_is_wrong(place).await;
+        a_split(place).await;
+        a_stranger(place).await;
+        assert_eq!(place.uuid().await, uuid);
+        a_zero_uuid(place).await;
+    })
+    .await;
+}
+
+/// Waits until `verify` fails by this check.
+async fn fails(place: &Place, check: &str) -> Vec<String> {
+    until(&format!("verify fails by {check}"), LIMIT, async || {
+        let (code, failed) = place.verify().await;
+        assert_eq!(code == Some(0), failed.is_empty(), "exit code {code:?}, failed: {failed:?}");
+        if failed.iter().any(|id| id == check) { Ok(failed) } else { Err(format!("failed: {failed:?}")) }
+    })
+    .await
+}
+
+async fn gone(place: &Place, pod: &str) {
+    until(&format!("the end of {pod}"), LIMIT, async || {
+        let pod = place.api::<Pod>().get_opt(pod).await.unwrap();
+        holds(pod.is_none(), || format!("{:?}", pod.and_then(|pod| pod.status)))
+    })
+    .await;
+}
+
+async fn scale(place: &Place, member: Member, replicas: u32) {
+    let (name, patch) = (place.cluster.member(member), json!({"spec": {"replicas": replicas}}));
+    place.api::<StatefulSet>().patch_scale(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+}
+
+async fn a_node_that_is_down(place: &Place) {
+    scale(place, Member::Node(3), 0).await;
+    gone(place, &place.node(3)).await;
+    let failed = fails(place, "pods-running").await;
+    assert!(!failed.contains(&"primary".to_owned()) && !failed.contains(&"state-uuid".to_owned()), "{failed:?}");
+}
+
+/// Where node3 should be, the proxy sees node1.
+async fn a_proxy_that_is_wrong(place: &Place) {
+    let (name, maps) = (place.cluster.proxy(), place.api::<ConfigMap>());
+    let right = maps.get(&name).await.unwrap().data.unwrap()["haproxy.cfg"].clone();
+    let [node1, node3] = [1, 3].map(|index| format!("\"{}.", place.cluster.member(Member::Node(index))));
+    let wrong = right.replace(&node3, &node1);
+    assert_ne!(wrong, right);
+    configure_proxy(place, &wrong).await;
+    fails(place, "proxy-backends").await;
+    configure_proxy(place, &right).await;
+    scale(place, Member::Node(3), 1).await;
+    place.healthy().await;
+}
+
+async fn configure_proxy(place: &Place, configuration: &str) {
+    let patch = json!({"data": {"haproxy.cfg": configuration}});
+    let name = place.cluster.proxy();
+    place.api::<ConfigMap>().patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    let old = place.proxy_pods().await;
+    for pod in &old {
+        place.api::<Pod>().delete(pod, &DeleteParams::default().grace_period(1)).await.unwrap();
+    }
+    until("new pods of the proxy are ready", LIMIT, async || {
+        let pods = place.api::<Pod>().list(&ListParams::default()).await.unwrap();
+        let ready = pods.iter().filter(|pod| {
+            let name = pod.metadata.name.as_deref().unwrap_or_default();
+            let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+            name.starts_with(&place.cluster.proxy())
+                && !old.iter().any(|old| old == name)
+                && conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        });
+        let count = ready.count();
+        holds(count == old.len(), || format!("{count} of {}", old.len()))
+    })
+    .await;
+}
+
+/// One node alone, first without and then with a Primary component of its own. Its data has to go.
+async fn a_split(place: &Place) {
+    let node3 = place.node(3);
+    place.sql(&node3, "SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'").await;
+    let failed = fails(place, "primary").await;
+    assert!(!failed.contains(&"one-component".to_owned()), "{failed:?}");
+
+    place.sql(&node3, "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'").await;
+    fails(place, "one-component").await;
+    let before = place.objects().await;
+    let refused = place.up(&[]).await.ended(3);
+    assert!(refused.last_word().0.contains("2 Primary components"), "{refused:?}");
+    assert_eq!(place.objects().await, before);
+
+    let claim = place.cluster.claim(Member::Node(3));
+    let now = DeleteParams::default().grace_period(1);
+    place.api::<PersistentVolumeClaim>().delete(&claim, &now).await.unwrap();
+    fails(place, "volumes").await;
+    place.api::<Pod>().delete(&node3, &now).await.unwrap();
+    until(&format!("the end of {claim}"), LIMIT, async || {
+        let claim = place.api::<PersistentVolumeClaim>().get_opt(&claim).await.unwrap();
+        holds(claim.is_none(), || format!("{:?}", claim.and_then(|claim| claim.status)))
+    })
+    .await;
+    // The claim is the only thing that it needs; a new volume is filled by the others.
+    let mended = place.up(&[]).await.ended(0);
+    assert!(mended.changes().contains(&format!("Created persistentvolumeclaim/{claim}")), "{:?}", mended.changes());
+    place.healthy().await;
+}
+
+async fn a_stranger(place: &Place) {
+    let node2 = place.node(2);
+    place.sql(&node2, "SET GLOBAL wsrep_cluster_address = ''").await;
+    fails(place, "members").await;
+    place.api::<Pod>().delete(&node2, &DeleteParams::default().grace_period(1)).await.unwrap();
+    place.healthy().await;
+}
+
+/// Servers that are started by hand after a crash of all, without their positions.
+async fn a_zero_uuid(place: &Place) {
+    let pods: Vec<String> = (1..=3).map(|index| place.node(index)).collect();
+    let held = "touch /run/galeractl/HOLD && kill -9 $(cat /run/galeractl/mysqld.pid)";
+    join_all(pods.iter().map(|pod| place.shell(pod, "mariadb", held))).await;
+    for pod in &pods {
+        until(&format!("{pod} is held"), LIMIT, async || {
+            let phase = place.shell(pod, "mariadb", "cat /run/galeractl/phase").await.stdout;
+            holds(phase.trim() == "held", || phase)
+        })
+        .await;
+    }
+    let by_hand = "PATH=/run/galeractl/bin:$PATH setsid mariadbd --defaults-file=/run/galeractl/my.cnf \
+        </dev/null >/tmp/by-hand.log 2>&1 &";
+    join_all(pods.iter().map(|pod| place.shell(pod, "mariadb", by_hand))).await;
+    let failed = fails(place, "state-uuid").await;
+    assert!(failed.contains(&"one-component".to_owned()), "{failed:?}");
+}
