@@ -136,6 +136,8 @@ pub struct LogView {
     pub undefined: bool,
     /// Bytes on its volume, while a transfer is received.
     pub received: Option<u64>,
+    /// Only the write sets that it lacks are transferred.
+    pub incremental: bool,
     /// Who gives the transfer.
     pub donor: Option<String>,
     /// Why its start script refused to go on.
@@ -159,6 +161,8 @@ impl LogView {
             self.take(&report);
         } else if let Some(donor) = selected_donor(line) {
             self.donor = Some(donor.to_owned());
+        } else if line.contains("Running IST") || line.contains("Receiving IST:") {
+            self.incremental = true;
         } else if is_error(line) {
             self.errors.push_back(line.trim().to_owned());
             if self.errors.len() > KEPT_ERRORS {
@@ -172,6 +176,7 @@ impl LogView {
             "phase" => {
                 self.phase = report.get("phase").map(str::to_owned);
                 self.received = None;
+                self.incremental = false;
             }
             "position" => {
                 self.position = report.parsed("position");
@@ -224,6 +229,9 @@ impl MemberView {
         }
         if !self.pod.running {
             return self.pod.phrase.clone();
+        }
+        if self.log.incremental {
+            return "receives the write sets that it missed (IST)".to_owned();
         }
         if let Some(bytes) = self.log.received {
             let donor = self.log.donor.as_deref().map(|donor| format!(" from {donor}")).unwrap_or_default();

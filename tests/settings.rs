@@ -1,10 +1,13 @@
 //! Settings from files, environment and flags: good ones, wrong ones, and the texts made from the table.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, SETTINGS, Settings, Source, Variant, example, load, load_from, reference};
+use proptest::prelude::*;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -20,7 +23,7 @@ fn from_text(text: &str) -> Result<Settings, String> {
 }
 
 /// One case of the corpus: `> ` lines are arguments, `! ` the errors, `~ ` the notices, `= ` some values that
-/// result, and all other lines the file, in `[all:vars]` if it does not say otherwise.
+/// result, and all other lines the file, in `[all:vars]` unless it has a header or is the `file whole`.
 #[derive(Default)]
 struct Case {
     title: String,
@@ -58,6 +61,7 @@ impl Case {
                     input.environment.push((name.to_owned(), value.to_owned()));
                 }
                 ("profile", text) => input.profile = Some(text.to_owned()),
+                ("file", "whole") => {}
                 ("context", text) => input.fallback_namespace = Some(text.to_owned()),
                 ("nodes", text) => input.flags.push(Flag::nodes("--nodes", text)),
                 ("name", text) => input.flags.push(Flag::name("--name", text)),
@@ -73,7 +77,8 @@ impl Case {
         if body.trim().is_empty() {
             return None;
         }
-        let headed = if body.starts_with('[') { body } else { format!("[all:vars]\n{body}") };
+        let whole = body.starts_with('[') || self.arguments.iter().any(|argument| argument == "file whole");
+        let headed = if whole { body } else { format!("[all:vars]\n{body}") };
         Some(Source { name: "galera.conf".to_owned(), bytes: headed.into_bytes() })
     }
 
@@ -131,7 +136,7 @@ fn corpus() {
             if outcome.trim_end() != part.trim_end() {
                 let _ = writeln!(differences, "expected:\n{}\nfound:\n{outcome}", part.trim_end());
             }
-            let _ = write!(actual, "## {outcome}\n");
+            let _ = writeln!(actual, "## {outcome}");
         }
         if updating() {
             std::fs::write(&file, actual.trim_end().to_owned() + "\n").unwrap();
@@ -202,7 +207,8 @@ fn nothing_at_all_gives_a_cluster_for_any_kubernetes() {
 #[test]
 fn secrets_are_shown_only_on_request() {
     let settings = from_text("[all:vars]\ngalera_mysql_root_password=Fender2000\n").unwrap();
-    let masked = [format!("{settings:?}"), settings.json(false).to_string(), settings.file(false)];
+    let inventory = galeractl::settings::inventory::parse(b"[all:vars]\ngalera_mysql_root_password=Fender2000\n");
+    let masked = [format!("{settings:?} {inventory:?}"), settings.json(false).to_string(), settings.file(false)];
     assert!(masked.iter().all(|text| !text.contains("Fender2000")), "{masked:?}");
     assert_eq!(settings.json(true)["galera_mysql_root_password"]["value"], "Fender2000");
     assert_eq!(settings.json(false)["galera_mysql_root_password"]["value"], "***");
@@ -270,6 +276,15 @@ fn example_files_load() {
 }
 
 #[test]
+fn profiles_are_right() {
+    for variant in Variant::ALL {
+        let inventory = galeractl::settings::inventory::parse(variant.profile().as_bytes()).unwrap();
+        let known = |key: &String| galeractl::settings::find(key).is_some();
+        assert!(inventory.vars.keys().all(known) && inventory.strays.is_empty(), "{variant}");
+    }
+}
+
+#[test]
 fn defaults_and_examples_are_right() {
     for setting in SETTINGS {
         setting.kind.check(&setting.example.replace("{i}", "1")).unwrap();
@@ -295,4 +310,35 @@ fn the_reference_page_is_fresh() {
     }
     let found = std::fs::read_to_string(&page).unwrap_or_default();
     assert_eq!(found, reference(), "stale: run `UPDATE=1 cargo test --test settings`");
+}
+
+proptest! {
+    #[test]
+    fn random_settings_never_panic(lines in proptest::collection::vec(("[a-z_]{0,12}", any::<String>(), 0..60_usize), 0..12)) {
+        let mut text = String::from("[all:vars]\n");
+        for (key, value, index) in lines {
+            let key = SETTINGS.get(index).map_or(key, |setting| setting.key.replace("{i}", "2"));
+            let _ = writeln!(text, "{key}={value}");
+        }
+        let _ = from_text(&text);
+    }
+
+    #[test]
+    fn accepted_settings_survive_being_written(
+        nodes in 1..100_u32, gigas in 1..5000_u32, days in 1..3650_u32, hours in 1..300_u32,
+        name in "[a-z]([a-z0-9-]{0,36}[a-z0-9])?", password in "[^\\pC{}]{1,60}", labels in "[a-z]{1,9}=[a-z0-9]{0,9}",
+    ) {
+        let sets = vec![
+            format!("galera_cluster_name={name}"), format!("galera_cluster_nodes={nodes}"),
+            format!("galera_cluster_volume_size={gigas}Gi"), format!("galera_cluster_node_selector={labels}"),
+            "galera_cluster_backup_nfs_server=nfs".to_owned(), "galera_cluster_backup_path=/b".to_owned(),
+            format!("galera_cluster_backup_retention_days={days}"),
+            format!("galera_cluster_backup_incremental_interval={hours}h"),
+            format!("galera_mysql_root_password={password}"),
+        ];
+        let settings = load_from(&Input { sets, ..Input::default() }, None).unwrap();
+        prop_assert_eq!(settings.passwords.root.as_ref().unwrap().reveal(), password.as_str());
+        let again = from_text(&settings.file(true)).unwrap();
+        prop_assert_eq!((&again.desired, &again.passwords), (&settings.desired, &settings.passwords));
+    }
 }

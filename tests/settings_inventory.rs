@@ -39,7 +39,7 @@ fn files_mean_what_they_mean_to_ansible() {
             }
         };
         if ours != case["vars"] && !same(&ours, &case["vars"]) {
-            wrong.push(format!("--- {text}\nAnsible: {}\nours:    {ours}\n{:?}", case["vars"], parse(text.as_bytes())));
+            wrong.push(format!("--- {text}\nAnsible: {}\nours:    {ours}", case["vars"]));
         }
     }
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));

@@ -68,7 +68,18 @@ fn show(ui: &Ui, format: Format, stored: &Stored, checks: &[Check]) -> Result<()
             "cluster": desired.cluster, "namespace": desired.namespace, "healthy": passed(checks), "checks": checks,
         }));
     }
-    ui.out(&render(ui, checks, format == Format::Short))
+    ui.out(&render(ui, checks, format == Format::Short))?;
+    let count = |mark: Mark| checks.iter().filter(|check| check.mark == mark).count();
+    if passed(checks) {
+        let warnings = match count(Mark::Warning) {
+            0 => String::new(),
+            some => format!(", {}", plural(some, "warning")),
+        };
+        let name = &desired.cluster;
+        return ui
+            .out(&format!("\ncluster {name} is healthy: {} passed{warnings}\n", plural(count(Mark::Pass), "check")));
+    }
+    Ok(())
 }
 
 /// Groups of checks with their marks; in short form only what is not right.

@@ -132,7 +132,9 @@ fn phrase(pod: &Pod, phase: &str, leaving: bool) -> String {
         (Some("CrashLoopBackOff"), _) => "its container waits to be restarted".to_owned(),
         (Some(reason), _) => reason.to_owned(),
         (None, "Failed" | "Succeeded") => "its pod has ended".to_owned(),
-        (None, _) if pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()).is_none() => "is scheduled".to_owned(),
+        (None, _) if pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()).is_none() => {
+            "waits for a host".to_owned()
+        }
         (None, _) => "its container is created".to_owned(),
     }
 }

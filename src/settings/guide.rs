@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::inventory::{self, write};
 use super::keys;
+use super::mysqld::OWNED;
 use super::table::{NODE, SETTINGS, Setting};
 use super::topic::Topic;
 use super::variant::Variant;
@@ -98,6 +99,11 @@ pub fn reference() -> String {
             let _ = writeln!(text, "| `{key}` | {} | {default} | {} |", setting.kind.title(), setting.doc);
         }
     }
+    text.push_str(OWNED_OPTIONS);
+    text.push_str("| option | why |\n|---|---|\n| `wsrep_*` | it is part of forming the cluster |\n");
+    for (option, why) in OWNED {
+        let _ = writeln!(text, "| `{option}` | {why} |");
+    }
     text.push_str("\n## Profiles\n\nA profile sets what differs from the defaults above.\n\n");
     text.push_str("| profile | chosen by | sets |\n|---|---|---|\n");
     for variant in Variant::ALL {
@@ -118,6 +124,14 @@ fn chosen_by(variant: Variant) -> String {
         Variant::Targetd => format!("`{}`", keys::ISCSI_CLASS),
     }
 }
+
+const OWNED_OPTIONS: &str = "
+## Server options that galeractl owns
+
+`[mysqld]` may not set these, in any spelling: with `-` or `_`, in capitals, abbreviated, or behind `loose_`, \
+`skip_`, `disable_`, `enable_` or `maximum_`.
+
+";
 
 const INTRODUCTION: &str = "\
 # Settings
@@ -160,5 +174,5 @@ max_connections = 500
 skip-slave-start
 ```
 
-Those on which the cluster depends (`wsrep_*`, `binlog_format`, `datadir` and others) are refused by name.
+Those on which the cluster depends are refused by name, see [below](#server-options-that-galeractl-owns).
 ";

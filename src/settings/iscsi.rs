@@ -39,11 +39,14 @@ pub(super) fn targets(
             targets.insert(member, target);
             continue;
         }
-        let missing = PARTS.iter().zip(found).filter(|(_, value)| value.is_none());
-        let missing: Vec<String> = missing.map(|(part, _)| key(member, part)).collect();
-        let verb = if missing.len() == 1 { "is" } else { "are" };
+        let missing: Vec<&str> =
+            PARTS.into_iter().zip(found).filter(|(_, value)| value.is_none()).map(|(part, _)| part).collect();
+        let (keys, verb) = match missing[..] {
+            [part] => (key(member, part), "is"),
+            _ => (key(member, &format!("{{{}}}", missing.join(","))), "are"),
+        };
         let needed = format!("the seed and each of {nodes} nodes need a target");
-        problems.add(source, format!("{} {verb} missing: {needed}", missing.join(", ")));
+        problems.add(source, format!("{keys} {verb} missing: {needed}"));
     }
     refuse_shared(values, &targets, problems);
     targets
@@ -61,7 +64,7 @@ fn refuse_shared(values: &BTreeMap<String, Value>, targets: &BTreeMap<Member, Is
                 problems.add(
                     &origin,
                     format!(
-                        "{lun}: LUN {} of this target is already the volume of {owner}; give {member} one of its own",
+                        "{lun}: LUN {} of this target is already that of {owner}; give {member} one of its own",
                         target.lun
                     ),
                 );

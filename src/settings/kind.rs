@@ -115,9 +115,14 @@ impl Kind {
             Self::Iqn if !iqn(text) => {
                 fail("is not an iSCSI name; expected one such as `iqn.2018-04.org.example:disk1`")
             }
-            Self::Names => each(text, |name| {
-                if object_name(name) { Ok(()) } else { Err(format!("`{}` is not a name", name.escape_debug())) }
-            }),
+            Self::Names => {
+                each(
+                    text,
+                    |name| {
+                        if object_name(name) { Ok(()) } else { Err(format!("`{}` is not a name", visible(name))) }
+                    },
+                )
+            }
             Self::Labels => each(text, label),
             Self::Database => identifier(text, 64),
             Self::User => identifier(text, 80),
@@ -135,7 +140,13 @@ fn shown(text: &str) -> String {
     }
     let short: String = text.chars().take(60).collect();
     let dots = if short.len() < text.len() { "…" } else { "" };
-    format!("`{}{dots}`", short.escape_debug())
+    format!("`{}{dots}`", visible(&short))
+}
+
+/// Text as a message may quote it: control characters are escaped.
+pub(super) fn visible(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
 /// Checks each item of a list; blanks around the commas do not count.
@@ -207,6 +218,9 @@ fn host(text: &str) -> bool {
 fn portal(text: &str) -> Result<(), &'static str> {
     const EXPECTED: &str = "is not a portal; expected `host:port`, usually port 3260";
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    if text.contains("//") {
+        return Err("has a scheme; expected `host:port`, usually port 3260");
+    }
     let (name, port) = match bracketed {
         Some((name, rest)) => (name, rest.strip_prefix(':')),
         None => match text.rsplit_once(':') {
@@ -239,7 +253,7 @@ fn iqn(text: &str) -> bool {
 }
 
 fn label(item: &str) -> Result<(), String> {
-    let wrong = |why: &str| Err(format!("`{}` {why}", item.escape_debug()));
+    let wrong = |why: &str| Err(format!("`{}` {why}", visible(item)));
     let Some((key, value)) = item.split_once('=') else { return wrong("is not `key=value`") };
     let word = |text: &str| {
         let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -262,7 +276,7 @@ fn identifier(text: &str, max: usize) -> Result<(), String> {
         Some(bad) => Err(format!(
             "{} contains `{}`; only A-Z, a-z, 0-9 and `_-$.@` are allowed",
             shown(text),
-            bad.escape_debug()
+            visible(&bad.to_string())
         )),
         None => Ok(()),
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::inventory::{self, Assigned, Doubt, Inventory};
+use super::inventory::{self, Assigned, Doubt, Inventory, Literal};
 use super::keys;
+use super::kind::{Kind, visible};
 use super::origin::{Origin, Problems, Value};
 use super::table::{self, Setting};
 use super::topic::Topic;
@@ -48,7 +49,9 @@ impl Merge {
             self.notices.push(format!("{}: {key} {what}", at(*line)));
         }
         let mut given = Vec::new();
-        for (key, assigned) in &inventory.vars {
+        let mut vars: Vec<_> = inventory.vars.iter().collect();
+        vars.sort_by_key(|(_, assigned)| assigned.line);
+        for (key, assigned) in vars {
             let origin = at(assigned.line);
             if key.starts_with(PREFIX) {
                 given.extend(self.assignment(key, assigned, origin));
@@ -56,7 +59,7 @@ impl Merge {
                 self.notices.push(format!("{origin}: {key} is ignored; did you mean {near}?"));
             }
         }
-        if given.is_empty() && self.problems.none() && inventory.options.is_empty() {
+        if given.is_empty() && self.problems.none() && self.notices.is_empty() && inventory.options.is_empty() {
             self.notices.push(format!("{name} sets nothing: it has no key that starts with `{PREFIX}`"));
         }
         given
@@ -68,7 +71,11 @@ impl Merge {
             return None;
         };
         let Some(text) = assigned.value.text() else {
-            let problem = "is a Python list, dictionary or `None`; put quotes around it if it is meant as text";
+            let problem = match assigned.value {
+                Literal::Nothing => "is `None`, Python's word for nothing; leave the line out, or put quotes around it",
+                Literal::List => "is a Python list; expected text, and for several items `a,b`",
+                _ => "is a Python dictionary; expected text",
+            };
             self.problems.add(&origin, format!("{key}: {problem}"));
             return None;
         };
@@ -85,7 +92,7 @@ impl Merge {
             Some(Doubt::Comment) if setting.secret() => {
                 self.notices.push(format!("{origin}: {key} includes what follows ` #`, as it does for Ansible"));
             }
-            Some(Doubt::Number) => {
+            Some(Doubt::Number) if !matches!(setting.kind, Kind::Int { .. }) => {
                 let what = "is read as a number, as Ansible does; put quotes around it to keep it as written";
                 self.notices.push(format!("{origin}: {key} {what}"));
             }
@@ -130,7 +137,7 @@ impl Merge {
 
     fn unknown(&mut self, key: &str, origin: &Origin) {
         let near = table::nearest(key).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        self.problems.add(origin, format!("{} is not a known key{near}", key.escape_debug()));
+        self.problems.add(origin, format!("{} is not a known key{near}", visible(key)));
     }
 
     /// Lays everything over each other: defaults, the variant's profile, then what is given, the last one on top.

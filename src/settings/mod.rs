@@ -27,6 +27,7 @@ use crate::desired::{Desired, Passwords};
 use crate::error::{Failure, Kind as FailureKind, Result};
 
 pub use guide::{example, reference};
+use inventory::MysqldOption;
 pub use kind::Kind;
 use merge::{Given, Merge};
 pub use origin::{Origin, Value};
@@ -39,8 +40,11 @@ pub use variant::Variant;
 /// The file that is used when none is named.
 pub const DEFAULT_FILE: &str = "galera.conf";
 
-/// Everything that settings can come from.
-#[derive(Debug, Clone, Default)]
+/// What precedes a server option among [`Settings::values`].
+const OPTION_PREFIX: &str = "mysqld.";
+
+/// Everything that settings can come from; `Debug` keeps back what may be passwords.
+#[derive(Clone, Default)]
 pub struct Input {
     /// File that the user named.
     pub file: Option<PathBuf>,
@@ -56,6 +60,14 @@ pub struct Input {
     pub flags: Vec<Flag>,
     /// Namespace of the kubeconfig context, for want of any other.
     pub fallback_namespace: Option<String>,
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Input");
+        shown.field("file", &self.file).field("profile", &self.profile).field("flags", &self.flags);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// A flag that stands for one key.
@@ -104,7 +116,7 @@ pub struct Settings {
     pub passwords: Passwords,
     /// Where the volumes come from.
     pub variant: Variant,
-    /// Every value that holds, with what set it.
+    /// Every value that holds, with what set it; server options are `mysqld.<option>`, a bare flag is empty.
     pub values: BTreeMap<String, Value>,
     /// What the user should know, one sentence each.
     pub notices: Vec<String>,
@@ -129,18 +141,16 @@ pub fn load(input: &Input) -> Result<Settings> {
 /// As [`load`].
 pub fn load_from(input: &Input, source: Option<&Source>) -> Result<Settings> {
     let mut merge = Merge::default();
-    let at_source = Origin::File { name: source.map_or("settings", |source| &source.name).to_owned(), line: 0 };
+    let at_source = match source {
+        Some(source) => Origin::File { name: source.name.clone(), line: 0 },
+        None => Origin::Flag("--profile".to_owned()),
+    };
     let mut given = Vec::new();
     let mut options = BTreeMap::new();
     if let Some(source) = source {
         let inventory = parse(source, &mut merge);
         given = merge.file(&source.name, &inventory);
-        options = mysqld::options(&inventory.options).unwrap_or_else(|problems| {
-            for (line, problem) in problems {
-                merge.problems.add(&Origin::File { name: source.name.clone(), line }, problem);
-            }
-            BTreeMap::new()
-        });
+        options = server_options(&source.name, inventory.options, &mut merge);
     }
     given.extend(merge.environment(&input.environment));
     given.extend(merge.sets(&input.sets));
@@ -171,6 +181,21 @@ pub fn load_from(input: &Input, source: Option<&Source>) -> Result<Settings> {
         Some(desired) if problems.none() => Ok(Settings { desired, passwords, variant, values, notices }),
         _ => Err(problems.into_failure()),
     }
+}
+
+/// The options for the server; they are shown among the other values.
+fn server_options(name: &str, lines: Vec<MysqldOption>, merge: &mut Merge) -> BTreeMap<String, String> {
+    let at = |line| Origin::File { name: name.to_owned(), line };
+    let options = mysqld::options(lines).unwrap_or_else(|problems| {
+        for (line, problem) in problems {
+            merge.problems.add(&at(line), problem);
+        }
+        BTreeMap::new()
+    });
+    for (option, line) in &options {
+        merge.values.insert(format!("{OPTION_PREFIX}{option}"), Value::new(&line.value, false, at(line.line)));
+    }
+    options.into_iter().map(|(option, line)| (option, line.value)).collect()
 }
 
 fn parse(source: &Source, merge: &mut Merge) -> inventory::Inventory {

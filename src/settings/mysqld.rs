@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::inventory::MysqldOption;
 
 /// Options that galeractl sets itself, and why.
-const OWNED: &[(&str, &str)] = &[
+pub(super) const OWNED: &[(&str, &str)] = &[
     ("binlog_format", "Galera replicates rows only"),
     ("innodb_autoinc_lock_mode", "Galera applies writes in parallel, which needs 2"),
     ("innodb_flush_log_at_trx_commit", "anything but 1 loses acknowledged writes"),
@@ -38,11 +38,11 @@ const OWNED: &[(&str, &str)] = &[
     ("read_only", "a node has to apply writes"),
 ];
 
-/// Merges the lines: the last of several wins, and names are spelt with `_`.
+/// The lines by their options' names, spelt with `_`; the last of several wins.
 ///
 /// # Errors
 /// Each owned option, as line and message.
-pub(super) fn options(lines: &[MysqldOption]) -> Result<BTreeMap<String, String>, Vec<(usize, String)>> {
+pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, MysqldOption>, Vec<(usize, String)>> {
     let mut options = BTreeMap::new();
     let mut problems = Vec::new();
     for line in lines {
@@ -50,7 +50,7 @@ pub(super) fn options(lines: &[MysqldOption]) -> Result<BTreeMap<String, String>
         match refusal(&name) {
             Some(why) => problems.push((line.line, format!("[mysqld] {} is set by galeractl: {why}", line.name))),
             None => {
-                options.insert(name, line.value.clone());
+                options.insert(name, line);
             }
         }
     }
@@ -79,4 +79,19 @@ fn bare(name: &str) -> &str {
 /// The server takes the beginning of a name for the whole where only one option begins so.
 fn abbreviates(name: &str, owned: &str) -> bool {
     name == owned || (name.len() >= 8 && owned.starts_with(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_owned_options_are_refused() {
+        for name in ["wsrep_on", "log_bin", "skip_log_bin", "loose_skip_networking", "innodb_doublew", "wsrepfoo"] {
+            assert!(refusal(name).is_some(), "{name}");
+        }
+        for name in ["max_connections", "log_bin_trust_function_creators", "report_port", "skip_slave_start", "port2"] {
+            assert!(refusal(name).is_none(), "{name}");
+        }
+    }
 }

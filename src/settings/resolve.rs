@@ -151,9 +151,15 @@ impl Resolver<'_> {
         if let (Some(gcache), Some(volume)) = (gcache, volume)
             && gcache.saturating_mul(2) > volume
         {
-            let key = if self.given(keys::VOLUME_SIZE) { keys::VOLUME_SIZE } else { keys::GCACHE };
-            let sizes = format!("{} of {}", self.required(keys::GCACHE), self.required(keys::VOLUME_SIZE));
-            self.problem(key, &format!("{} would take more than half of the volume: {sizes}", keys::GCACHE));
+            let (key, other) = if self.given(keys::GCACHE) {
+                (keys::GCACHE, keys::VOLUME_SIZE)
+            } else {
+                (keys::VOLUME_SIZE, keys::GCACHE)
+            };
+            let (own, others) = (self.required(key), self.required(other));
+            let problem =
+                format!("{own} does not go with {other} ({others}): the cache may take at most half of the volume");
+            self.problem(key, &problem);
         }
         let cpu = |text: String| units::cpu(&text).ok();
         let memory = |text: String| units::bytes(&text).ok();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::table::{self, NODE, SETTINGS};
-use super::{Settings, Value, inventory};
+use super::{OPTION_PREFIX, Settings, Value, inventory};
 
 /// One value for `galeractl config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +32,7 @@ impl Settings {
             value: if show_secrets { value.reveal() } else { value.shown() }.to_owned(),
             origin: value.origin.to_string(),
         };
-        let mut rows: Vec<Row> = rows.into_iter().map(row).collect();
-        for (option, value) in &self.desired.mysqld {
-            let value = if value.is_empty() { "(set)" } else { value };
-            rows.push(Row { key: format!("[mysqld] {option}"), value: value.to_owned(), origin: "file".to_owned() });
-        }
-        rows
+        rows.into_iter().map(row).collect()
     }
 
     /// The same as an object: key → `{"value": …, "origin": …}`.
@@ -50,11 +45,11 @@ impl Settings {
     /// A `galera.conf` that by itself gives these settings; without secrets unless asked for.
     #[must_use]
     pub fn file(&self, show_secrets: bool) -> String {
-        let wanted = |value: &Value| show_secrets || !value.secret();
+        let wanted = |key: &str, value: &Value| !key.starts_with(OPTION_PREFIX) && (show_secrets || !value.secret());
         let vars: BTreeMap<String, String> = self
             .values
             .iter()
-            .filter(|(_, value)| wanted(value))
+            .filter(|(key, value)| wanted(key, value))
             .map(|(key, value)| (key.clone(), value.reveal().to_owned()))
             .collect();
         inventory::render(&vars, &self.desired.mysqld)

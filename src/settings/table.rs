@@ -260,7 +260,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Choice(&["load-balancer", "node-port"]),
         Some("load-balancer"),
         "load-balancer",
-        "What `galeractl expose` creates.",
+        "What `galeractl expose` creates. Where only `galera_cluster_nodeport` is set, `node-port`.",
     ),
     setting(
         Topic::Access,
@@ -369,4 +369,20 @@ pub fn nearest(key: &str) -> Option<String> {
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, candidate)| *distance <= 3.max(candidate.len() / 3))
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_found_once() {
+        for setting in SETTINGS {
+            let key = setting.key.replace(NODE, "node12");
+            assert!(find(&key).is_some_and(|found| found.key == setting.key), "{key}");
+            assert_eq!(nearest(&key.replace("node12", "node2")), Some(key.replace("node12", "node2")));
+            assert_eq!(SETTINGS.iter().filter(|other| other.key == setting.key).count(), 1);
+        }
+        assert!(find("galera_cluster_node{i}_iscsi_lun").is_none());
+    }
 }

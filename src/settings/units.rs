@@ -1,7 +1,13 @@
 //! Numbers with units: sizes, processor time and time spans.
 
+use super::kind::visible;
+
 /// Bytes that a Kubernetes quantity such as `10Gi` stands for.
 pub(super) fn bytes(text: &str) -> Result<u128, String> {
+    let compact: String = text.split_whitespace().collect();
+    if compact != text && bytes(&compact).is_ok() {
+        return Err(format!("`{}` has blanks in it; expected `{compact}`", visible(text)));
+    }
     let (number, unit) = split(text);
     let factor = match unit {
         "" => Some(1),
@@ -30,16 +36,16 @@ pub(super) fn bytes(text: &str) -> Result<u128, String> {
             }
             _ => "; expected a size such as `10Gi`".to_owned(),
         };
-        let unit = unit.escape_debug();
+        let unit = visible(unit);
         return Err(if number.is_empty() {
-            format!("`{}` is not a size; expected one such as `10Gi`", text.escape_debug())
+            format!("`{}` is not a size; expected one such as `10Gi`", visible(text))
         } else {
-            format!("`{}` has the unknown unit `{unit}`{hint}", text.escape_debug())
+            format!("`{}` has the unknown unit `{unit}`{hint}", visible(text))
         });
     };
     scaled(number, factor)
         .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| format!("`{}` is not a size; expected one such as `10Gi`", text.escape_debug()))
+        .ok_or_else(|| format!("`{}` is not a size; expected one such as `10Gi`", visible(text)))
 }
 
 /// Thousandths of a processor: `500m` and `0.5` are 500.
@@ -50,9 +56,9 @@ pub(super) fn cpu(text: &str) -> Result<u128, String> {
         "m" if !number.contains('.') => scaled(number, 1),
         _ => None,
     };
-    millis.filter(|millis| *millis > 0).ok_or_else(|| {
-        format!("`{}` is not an amount of processors; expected `500m`, `2` or `0.5`", text.escape_debug())
-    })
+    millis
+        .filter(|millis| *millis > 0)
+        .ok_or_else(|| format!("`{}` is not an amount of processors; expected `500m`, `2` or `0.5`", visible(text)))
 }
 
 /// Bytes in the server's notation: a whole number with `K`, `M` or `G`, each a power of 1024.
@@ -70,15 +76,13 @@ pub(super) fn server_bytes(text: &str) -> Result<u128, String> {
         .filter(|_| !number.contains('.'))
         .and_then(|factor| scaled(number, factor))
         .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| {
-            format!("`{}` is not a size in the server's notation; expected `256M` or `1G`", text.escape_debug())
-        })
+        .ok_or_else(|| format!("`{}` is not a size in the server's notation; expected `256M` or `1G`", visible(text)))
 }
 
 /// Seconds of a time span: one or more of `d`, `h`, `m` and `s`, such as `1h30m`.
 pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let wrong = || {
-        let text = text.escape_debug();
+        let text = visible(text);
         format!("`{text}` is not a time span; expected a number with `s`, `m`, `h` or `d`, such as `15m`")
     };
     let mut rest = text;
@@ -121,4 +125,27 @@ fn scaled(number: &str, factor: u128) -> Option<u128> {
     }
     let divisor = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     Some((digits.parse::<u128>().ok()? * factor).div_ceil(divisor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_kubernetes_and_of_the_server() {
+        assert_eq!(bytes("1k"), Ok(1000));
+        assert_eq!(bytes("1Ki"), Ok(1024));
+        assert_eq!(bytes("1.5Gi"), Ok(3 << 29));
+        assert_eq!(bytes("0.5"), Ok(1));
+        assert_eq!(bytes("2E"), Ok(2_000_000_000_000_000_000));
+        assert_eq!(server_bytes("1g"), Ok(1 << 30));
+        assert_eq!(cpu("0.5"), cpu("500m"));
+    }
+
+    #[test]
+    fn spans_add_up() {
+        assert_eq!(seconds("60m"), Ok(3600));
+        assert_eq!(seconds("1d2h3m4s"), Ok(93784));
+        assert!(["", "0s", "1", "h", "1m1h", "1h1h", "1é"].iter().all(|text| seconds(text).is_err()));
+    }
 }

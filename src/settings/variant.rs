@@ -12,9 +12,9 @@ use super::origin::{Origin, Problems};
 pub enum Variant {
     /// Any Kubernetes with a storage class.
     Local,
-    /// VMware PKS: vSphere volumes, a load balancer of its own.
+    /// `VMware` PKS: vSphere volumes, a load balancer of its own.
     Pks,
-    /// CoreOS Tectonic: existing iSCSI targets, a port on every host.
+    /// `CoreOS` Tectonic: existing iSCSI targets, a port on every host.
     Coreos,
     /// iSCSI volumes that a targetd provisioner makes.
     Targetd,

@@ -152,8 +152,8 @@ impl World {
             self.desired.cluster.clone(),
             self.choices.holder.clone(),
         );
-        let slot = cx.waiting("lock");
-        let mut on_wait = |reason: &str| slot.say(reason);
+        let mut slot = None;
+        let mut on_wait = |reason: &str| slot = Some(cx.waiting(&format!("lock: {reason}")));
         let taken = tokio::select! {
             taken = claim.acquire(self.choices.lock_wait, &mut on_wait) => taken?,
             () = cx.cancel.cancelled() => return cx.check_cancelled(),

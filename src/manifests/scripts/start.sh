@@ -244,7 +244,7 @@ prepare_seed() {
 report_transfer() {
     local bytes last=-1
     while kill -0 "$SERVER" 2>/dev/null && [ ! -e "$RUN/joined" ]; do
-        bytes=$(du -sb "$DATA" 2>/dev/null | cut -f 1)
+        bytes=$(du -sb --exclude=galera.cache --exclude='ib_logfile*' "$DATA" 2>/dev/null | cut -f 1)
         [ "$bytes" = "$last" ] || say "event=transfer bytes=$bytes"
         last=$bytes
         sleep 2

@@ -26,7 +26,7 @@ struct Host {
 
 /// All groups, and of the hosts those that are this machine.
 pub(super) struct Groups {
-    groups: BTreeMap<String, Group>,
+    all: BTreeMap<String, Group>,
     hosts: BTreeMap<String, Host>,
     /// Keys set on other hosts, with their lines.
     elsewhere: Vec<(String, usize)>,
@@ -34,30 +34,30 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn new() -> Self {
-        let mut new = Self { groups: BTreeMap::new(), hosts: BTreeMap::new(), elsewhere: Vec::new() };
+        let mut new = Self { all: BTreeMap::new(), hosts: BTreeMap::new(), elsewhere: Vec::new() };
         new.declare(ALL);
         new.declare(UNGROUPED);
         new
     }
 
     pub(super) fn contains(&self, group: &str) -> bool {
-        self.groups.contains_key(group)
+        self.all.contains_key(group)
     }
 
     /// Whether variables of this name are kept: it is a group, or this machine.
     pub(super) fn owns(&self, name: &str) -> bool {
-        self.groups.contains_key(name) || self.hosts.contains_key(name)
+        self.all.contains_key(name) || self.hosts.contains_key(name)
     }
 
     pub(super) fn declare(&mut self, group: &str) {
-        self.groups.entry(group.to_owned()).or_default();
+        self.all.entry(group.to_owned()).or_default();
     }
 
     pub(super) fn add_child(&mut self, parent: &str, child: &str) -> Result<(), String> {
         if parent == child || self.ancestors([parent]).contains(child) || child == ALL {
             return Err(format!("makes the group `{child}` part of itself"));
         }
-        self.groups.entry(child.to_owned()).or_default().parents.insert(parent.to_owned());
+        self.all.entry(child.to_owned()).or_default().parents.insert(parent.to_owned());
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Groups {
 
     /// Sets a variable of a group, or else of a host: of two with one name, Ansible takes the group.
     pub(super) fn set(&mut self, owner: &str, key: &str, value: Assigned) -> Result<(), String> {
-        if let Some(group) = self.groups.get_mut(owner) {
+        if let Some(group) = self.all.get_mut(owner) {
             if key == "ansible_group_priority" {
                 group.priority = priority(&value.value).ok_or("is no whole number; expected a priority such as `1`")?;
             } else {
@@ -86,19 +86,19 @@ impl Groups {
     /// The variables that this machine sees, and the keys that it does not see.
     pub(super) fn seen_here(mut self) -> (BTreeMap<String, Assigned>, Vec<(String, usize)>) {
         let here = LOCAL.iter().find_map(|name| self.hosts.remove(*name)).unwrap_or_default();
-        let mut direct = here.groups;
-        let others = self.ancestors(direct.iter().map(String::as_str));
-        if others.iter().any(|group| group != ALL && group != UNGROUPED) {
-            direct.remove(UNGROUPED);
-        } else if !direct.is_empty() {
-            direct.insert(UNGROUPED.to_owned());
+        let mut groups = self.ancestors(here.groups.iter().map(String::as_str));
+        if groups.iter().any(|group| group != ALL && group != UNGROUPED) {
+            if here.groups.contains(UNGROUPED) {
+                self.leave(&mut groups, UNGROUPED);
+            }
+        } else if !groups.is_empty() {
+            groups.extend(self.ancestors([UNGROUPED]));
         }
-        let mut groups = self.ancestors(direct.iter().map(String::as_str));
         groups.insert(ALL.to_owned());
         let depths = self.depths();
         let mut ordered: Vec<(usize, i64, String, BTreeMap<String, Assigned>)> = Vec::new();
         let mut unseen = self.elsewhere;
-        for (name, group) in self.groups {
+        for (name, group) in self.all {
             if groups.contains(&name) {
                 let depth = depths.get(&name).copied().unwrap_or_default();
                 ordered.push((depth, group.priority, name, group.vars));
@@ -120,7 +120,7 @@ impl Groups {
         let mut open: Vec<String> = groups.into_iter().map(str::to_owned).collect();
         let mut found = BTreeSet::new();
         while let Some(name) = open.pop() {
-            if let Some(group) = self.groups.get(&name) {
+            if let Some(group) = self.all.get(&name) {
                 open.extend(group.parents.iter().filter(|parent| !found.contains(*parent)).cloned());
             }
             found.insert(name);
@@ -128,12 +128,24 @@ impl Groups {
         found
     }
 
+    /// Takes a group from a host, and what is above it unless another group is below that too. As in Ansible, a
+    /// group above goes even if the host is in it by itself.
+    fn leave(&self, groups: &mut BTreeSet<String>, group: &str) {
+        groups.remove(group);
+        for above in self.ancestors([group]).iter().filter(|above| *above != group && *above != ALL) {
+            let kept = groups.iter().any(|other| other != above && self.ancestors([other.as_str()]).contains(above));
+            if !kept && groups.contains(above) {
+                self.leave(groups, above);
+            }
+        }
+    }
+
     /// Longest way from `all` down to each group: deeper groups win.
     fn depths(&self) -> BTreeMap<String, usize> {
         let mut depths: BTreeMap<String, usize> = BTreeMap::new();
-        let mut open: Vec<&str> = self.groups.keys().map(String::as_str).collect();
+        let mut open: Vec<&str> = self.all.keys().map(String::as_str).collect();
         while let Some(&name) = open.last() {
-            let parents = self.groups.get(name).map(|group| &group.parents);
+            let parents = self.all.get(name).map(|group| &group.parents);
             let missing = parents.into_iter().flatten().find(|parent| !depths.contains_key(*parent));
             if let Some(parent) = missing {
                 open.push(parent);

@@ -47,9 +47,10 @@ pub(super) fn expand(pattern: &str, limit: usize) -> Result<Vec<String>, String>
     }
     let mut hosts = Vec::new();
     if name.contains('[') {
-        ranges(name, &mut { limit }, &mut hosts)?
+        let mut budget = limit;
+        ranges(name, &mut budget, &mut hosts)?;
     } else {
-        hosts.push(name.to_owned())
+        hosts.push(name.to_owned());
     }
     match hosts.iter().find(|host| host.is_empty() || host.trim() == "---") {
         Some(host) if host.is_empty() => Err("names no host".to_owned()),

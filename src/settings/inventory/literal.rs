@@ -4,6 +4,8 @@
 //! the number 5.1. Two rarities are read differently: integers in another base beyond 128 bits stay text, and
 //! `\N{…}` is refused, as it needs the names of all characters.
 
+use std::fmt::Write as _;
+
 use super::number::{self, Number, complex, float};
 use super::text::quoted;
 
@@ -46,9 +48,10 @@ impl Literal {
 /// A value that Ansible refuses, or that is no Unicode text.
 pub fn read(text: &str) -> Result<Literal, String> {
     let chars: Vec<char> = text.chars().collect();
-    let mut parser = Parser { chars: &chars, at: 0, nesting: 0 };
+    let mut parser = Parser { chars: &chars, at: 0, nesting: 0, unhashable: false };
     match parser.whole() {
-        Ok(node) => node.into_literal(),
+        Ok(_) if parser.unhashable => Err("has a list or dictionary as a key".to_owned()),
+        Ok(node) => Ok(node.into()),
         Err(Stop::NoLiteral) => Ok(Literal::Text(text.to_owned())),
         Err(Stop::Refused(why)) => Err(why),
     }
@@ -66,7 +69,9 @@ pub fn write(text: &str) -> String {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             c if plain(c) => quoted.push(c),
-            c => quoted.push_str(&format!("\\U{:08x}", u32::from(c))),
+            c => {
+                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
+            }
         }
     }
     quoted.push('"');
@@ -94,20 +99,22 @@ enum Node {
     Dict,
 }
 
-impl Node {
-    fn into_literal(self) -> Result<Literal, String> {
-        Ok(match self {
-            Self::Int(digits) => Literal::Number(digits),
-            Self::Float(number) => Literal::Number(float(number, true)),
-            Self::Complex(re, im) => Literal::Text(complex(re, im)),
-            Self::Text(text) => Literal::Text(text),
-            Self::Bool(value) => Literal::Bool(value),
-            Self::Nothing => Literal::Nothing,
-            Self::List { .. } => Literal::List,
-            Self::Dict => Literal::Dict,
-        })
+impl From<Node> for Literal {
+    fn from(node: Node) -> Self {
+        match node {
+            Node::Int(digits) => Self::Number(digits),
+            Node::Float(number) => Self::Number(float(number, true)),
+            Node::Complex(re, im) => Self::Text(complex(re, im)),
+            Node::Text(text) => Self::Text(text),
+            Node::Bool(value) => Self::Bool(value),
+            Node::Nothing => Self::Nothing,
+            Node::List { .. } => Self::List,
+            Node::Dict => Self::Dict,
+        }
     }
+}
 
+impl Node {
     fn hashable(&self) -> bool {
         !matches!(self, Self::List { hashable: false } | Self::Dict)
     }
@@ -135,6 +142,8 @@ struct Parser<'a> {
     chars: &'a [char],
     at: usize,
     nesting: usize,
+    /// A set or dictionary has a key that Python cannot take: Ansible fails on it if the rest is a literal.
+    unhashable: bool,
 }
 
 impl Parser<'_> {
@@ -297,7 +306,8 @@ impl Parser<'_> {
             self.expression()?;
             while self.take(',') {
                 if self.take('}') {
-                    return keyed(hashable, Node::Dict);
+                    self.unhashable |= !hashable;
+                    return Ok(Node::Dict);
                 }
                 hashable &= self.expression()?.hashable();
                 if !self.take(':') {
@@ -317,7 +327,8 @@ impl Parser<'_> {
             }
             Node::List { hashable: false }
         };
-        keyed(hashable, node)
+        self.unhashable |= !hashable;
+        Ok(node)
     }
 
     fn number(&mut self) -> Parsed<Node> {
@@ -340,8 +351,4 @@ impl Parser<'_> {
             Number::Imaginary(im) => Ok(Node::Complex(0.0, im)),
         }
     }
-}
-
-fn keyed(hashable: bool, node: Node) -> Parsed<Node> {
-    if hashable { Ok(node) } else { Err(Stop::Refused("has a list or dictionary as a key".to_owned())) }
 }

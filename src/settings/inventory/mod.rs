@@ -12,6 +12,7 @@ mod options;
 mod text;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use groups::Groups;
 pub use literal::{Literal, read, write};
@@ -23,9 +24,13 @@ pub const MAX_SIZE: usize = 1024 * 1024;
 const MAX_HOSTS: usize = 10_000;
 /// The section that is ours; Ansible would take it for a group of hosts.
 const MYSQLD: &str = "mysqld";
+/// Sections of a server's own option file that are hosts here.
+const NOT_MYSQLD: [&str; 5] = ["mariadb", "mariadbd", "server", "mysql", "galera"];
+const NO_HEADER: &str =
+    "is no section header; expected `[group]`, `[group:vars]` or `[group:children]`, alone on its line";
 
-/// A value and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value and where it stands; `Debug` keeps the value back, as it may be a password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Assigned {
     /// The value.
     pub value: Literal,
@@ -33,6 +38,12 @@ pub struct Assigned {
     pub line: usize,
     /// How the value may differ from what its author meant.
     pub doubt: Option<Doubt>,
+}
+
+impl std::fmt::Debug for Assigned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "*** (line {})", self.line)
+    }
 }
 
 /// A difference between what a value says and what its author may have meant.
@@ -96,21 +107,20 @@ pub fn parse(bytes: &[u8]) -> Result<Inventory, Broken> {
 pub fn render(vars: &BTreeMap<String, String>, options: &BTreeMap<String, String>) -> String {
     let mut text = String::from("[all:vars]\n");
     for (key, value) in vars {
-        text.push_str(&format!("{key}={}\n", write(value)));
+        let _ = writeln!(text, "{key}={}", write(value));
     }
     text.push_str("\n[template_target]\nlocalhost\n");
     if !options.is_empty() {
         text.push_str("\n[mysqld]\n");
         for (name, value) in options {
-            let line = if value.is_empty() { format!("{name}\n") } else { format!("{name} = {value}\n") };
-            text.push_str(&line);
+            let _ = if value.is_empty() { writeln!(text, "{name}") } else { writeln!(text, "{name} = {value}") };
         }
     }
     text
 }
 
 fn decode(bytes: &[u8]) -> Result<&str, Fault> {
-    let line_of = |at: usize| bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line_of = |at: usize| bytes[..at].split(|byte| *byte == b'\n').count();
     if bytes.len() > MAX_SIZE {
         return Err(Fault { line: 0, problem: format!("is larger than {} KiB", MAX_SIZE / 1024) });
     }
@@ -201,10 +211,16 @@ impl Reader {
             self.section = self.open(group, kind)?;
             return Ok(());
         }
-        if line.starts_with('[') && line.ends_with(']') {
+        let read =
+            if line.starts_with('[') && line.ends_with(']') { Err(NO_HEADER.to_owned()) } else { self.content(line) };
+        if read.is_err() && line.starts_with('[') {
             self.section = Section::Broken;
-            return Err("is no section header; expected `[group]`, `[group:vars]` or `[group:children]`".to_owned());
+            return Err(NO_HEADER.to_owned());
         }
+        read
+    }
+
+    fn content(&mut self, line: &str) -> Result<(), String> {
         match self.section {
             Section::Hosts => self.host(line),
             Section::Vars => self.variable(line),
@@ -257,8 +273,7 @@ impl Reader {
         }
         let mut vars = Vec::new();
         for word in assignments {
-            let (key, value) =
-                word.split_once('=').ok_or("expected `key=value` behind the host's name, and quotes around blanks")?;
+            let (key, value) = word.split_once('=').ok_or_else(|| self.no_host())?;
             vars.push((key, self.assigned(value)?));
         }
         let mut noted = false;
@@ -276,8 +291,19 @@ impl Reader {
         Ok(())
     }
 
+    /// What to do about a line of hosts that holds something else.
+    fn no_host(&self) -> String {
+        if NOT_MYSQLD.contains(&self.group.as_str()) {
+            return format!("`[{}]` is a group of hosts; server options stand under `[{MYSQLD}]`", self.group);
+        }
+        "expected a host, and `key=value` without blanks behind it; settings stand under `[all:vars]`".to_owned()
+    }
+
     fn variable(&mut self, line: &str) -> Result<(), String> {
-        let (key, value) = line.split_once('=').ok_or("expected `key=value`")?;
+        let (key, value) = line.split_once('=').ok_or(match line.find(':') {
+            Some(_) => "expected `key=value`, with `=` in place of `:`",
+            None => "expected `key=value`",
+        })?;
         let value = self.assigned(strip(value)).map_err(|problem| format!("{}: {problem}", strip(key)))?;
         self.groups.set(&self.group, strip(key), value)
     }

@@ -37,7 +37,7 @@ pub(super) fn read(token: &str) -> Option<Number> {
         };
     }
     match lower.strip_suffix('j') {
-        Some(imaginary) => real(imaginary).map(|im| Number::Imaginary(im)),
+        Some(imaginary) => real(imaginary).map(Number::Imaginary),
         None => real(&lower).map(Number::Float),
     }
 }

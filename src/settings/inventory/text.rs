@@ -84,6 +84,7 @@ fn escape(chars: &[char], cursor: &mut usize, bytes: bool, text: &mut Vec<u8>) -
         'x' => return hex(chars, cursor, 2, bytes, text),
         'u' if !bytes => return hex(chars, cursor, 4, bytes, text),
         'U' if !bytes => return hex(chars, cursor, 8, bytes, text),
+        'N' if !bytes && chars.get(*cursor) != Some(&'{') => return Err(Stop::NoLiteral),
         'N' if !bytes => return Err(Stop::Refused(r"uses `\N{…}`; write the character itself".to_owned())),
         // Python keeps the backslash of an escape that it does not know.
         _ => {

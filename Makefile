@@ -1,0 +1,66 @@
+# galeractl: `make demo` shows it, `make test` proves it.
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test unit e2e bench cluster cluster-down kubeconfig build check
+
+CARGO ?= cargo
+BIN := target/release/galeractl
+# Set CONTEXT to use your own cluster; without it a local one is started.
+ifdef CONTEXT
+CLUSTER_FLAGS := --context $(CONTEXT)
+export GALERACTL_E2E_CONTEXT := $(CONTEXT)
+else
+CLUSTER_FLAGS = --kubeconfig "$$(tests/cluster/cluster kubeconfig)"
+endif
+
+help:
+	@echo 'make demo                 form a cluster of three nodes and verify it, on a local Kubernetes'
+	@echo 'make demo CONTEXT=name    the same on your own cluster'
+	@echo 'make demo-down            remove what the demo made'
+	@echo 'make test                 all tests: unit, API server, end to end'
+	@echo 'make bench                measure how fast clusters form'
+	@echo 'make cluster              start the local Kubernetes (or use the one that runs)'
+	@echo 'make cluster-down         remove every trace of it'
+	@echo 'make -s kubeconfig        print the path of its kubeconfig'
+
+build:
+	$(CARGO) build --release
+
+cluster:
+ifndef CONTEXT
+	@tests/cluster/cluster up
+endif
+
+cluster-down:
+	@tests/cluster/cluster down
+
+kubeconfig:
+	@tests/cluster/cluster kubeconfig
+
+demo: cluster build
+	$(BIN) up --nodes 3 --name demo -n galera-demo $(CLUSTER_FLAGS)
+	$(BIN) verify --name demo -n galera-demo $(CLUSTER_FLAGS)
+	@echo
+	@$(BIN) credentials --name demo -n galera-demo $(CLUSTER_FLAGS)
+	@echo
+	@echo 'Remove the demo with all its data:  make demo-down$(if $(CONTEXT), CONTEXT=$(CONTEXT))'
+	@$(if $(CONTEXT),true,echo 'Remove the local Kubernetes as well: make cluster-down')
+
+demo-down:
+	$(BIN) teardown --name demo -n galera-demo --delete-volumes --confirm demo $(CLUSTER_FLAGS)
+
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+unit:
+	$(CARGO) test --lib --bins --test architecture --test cli --test docs --test settings --test settings_inventory
+
+# One after the other: every test owns a namespace, but all share the machine's two or four cores.
+e2e: cluster
+	$(CARGO) test --test kube -- --test-threads=1
+	$(CARGO) test --test e2e -- --test-threads=1
+
+test: check unit e2e
+
+bench: cluster build
+	@tests/bench/bench $(CLUSTER_FLAGS)

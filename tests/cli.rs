@@ -1,0 +1,117 @@
+//! The real binary without a cluster: help, bad input, exit codes. Nothing is changed and nothing is asked.
+
+use std::fs;
+use std::process::Output;
+
+use assert_cmd::Command;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn galeractl(&self, args: &[&str]) -> Output {
+        let mut command = Command::cargo_bin("galeractl").unwrap();
+        let home = self.0.path();
+        command.current_dir(home).env_clear().env("HOME", home).env("NO_COLOR", "1").args(args).output().unwrap()
+    }
+
+    fn fails(&self, code: i32, args: &[&str]) -> String {
+        let output = self.galeractl(args);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+        assert!(output.stdout.is_empty(), "{args:?} writes to stdout although it fails");
+        text
+    }
+}
+
+#[test]
+fn help_names_every_verb_and_exit_code() {
+    let output = Place::new().galeractl(&["--help"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    for word in ["up", "verify", "status", "teardown", "credentials", "config", "runs", "Exit codes:", "130"] {
+        assert!(text.contains(word), "help does not name {word}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    let place = Place::new();
+    for args in [
+        &["upp"][..],
+        &["up", "--timeout", "5"],
+        &["up", "--progress", "loud"],
+        &["verify", "-o", "xml"],
+        &["teardown", "--confirm", "c"],
+        &["up", "--nodes", "0"],
+        &["up", "--nodes", "three"],
+        &["up", "--name", "Shop"],
+        &["up", "-n", "a.b"],
+        &["up", "--set", "galera_cluster_nods=3"],
+        &["up", "-f", "missing.conf"],
+    ] {
+        place.fails(2, args);
+    }
+}
+
+#[test]
+fn an_unknown_key_names_file_line_and_the_nearest_one() {
+    let place = Place::new();
+    fs::write(place.0.path().join("my.conf"), "[all:vars]\ngalera_cluster_nmae=shop\n").unwrap();
+    let text = place.fails(2, &["config", "-f", "my.conf"]);
+    assert!(text.contains("my.conf:2"), "{text}");
+    assert!(text.contains("galera_cluster_name"), "{text}");
+}
+
+#[test]
+fn without_a_kubeconfig_it_says_where_it_looked() {
+    let text = Place::new().fails(2, &["status"]);
+    assert!(text.contains(".kube/config"), "{text}");
+    assert!(text.contains("hint:"), "{text}");
+}
+
+#[test]
+fn an_unknown_context_is_named_with_those_that_exist() {
+    let place = Place::new();
+    let config = "apiVersion: v1\nkind: Config\ncurrent-context: one\n\
+                  clusters: [{name: c, cluster: {server: 'https://127.0.0.1:9'}}]\n\
+                  users: [{name: u, user: {}}]\ncontexts: [{name: one, context: {cluster: c, user: u}}]\n";
+    fs::write(place.0.path().join("config"), config).unwrap();
+    let text = place.fails(2, &["--kubeconfig", "config", "--context", "two", "status"]);
+    assert!(text.contains("two") && text.contains("one"), "{text}");
+    // Nobody listens on port 9.
+    let text = place.fails(7, &["--kubeconfig", "config", "status"]);
+    assert!(text.contains("127.0.0.1:9"), "{text}");
+}
+
+#[test]
+fn secrets_are_stars_unless_asked_for() {
+    let place = Place::new();
+    let args = ["config", "--set", "galera_mysql_root_password=Geheim123"];
+    let shown = |args: &[&str]| String::from_utf8(place.galeractl(args).stdout).unwrap();
+    assert!(!shown(&args).contains("Geheim123"));
+    assert!(shown(&[&args[..], &["--show-secrets"]].concat()).contains("Geheim123"));
+    assert!(shown(&["config", "-o", "json"]).starts_with('{'));
+}
+
+#[test]
+fn an_example_file_can_be_used_as_it_is() {
+    let place = Place::new();
+    for profile in ["local", "pks", "coreos", "targetd"] {
+        let text = String::from_utf8(place.galeractl(&["config", "--example", profile]).stdout).unwrap();
+        fs::write(place.0.path().join("galera.conf"), text).unwrap();
+        let output = place.galeractl(&["config"]);
+        assert_eq!(output.status.code(), Some(0), "{profile}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn runs_without_any_run_say_so() {
+    let place = Place::new();
+    assert_eq!(place.galeractl(&["runs"]).status.code(), Some(0));
+    assert!(place.fails(2, &["runs", "show"]).contains("no runs yet"));
+    assert!(place.fails(2, &["runs", "show", "xyz"]).contains("xyz"));
+}
