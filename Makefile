@@ -7,9 +7,10 @@ BIN := target/release/galeractl
 # Set CONTEXT to use your own cluster; without it a local one is started.
 ifdef CONTEXT
 CLUSTER_FLAGS := --context $(CONTEXT)
-export GALERACTL_E2E_CONTEXT := $(CONTEXT)
+E2E := GALERACTL_E2E_CONTEXT=$(CONTEXT)
 else
 CLUSTER_FLAGS = --kubeconfig "$$(tests/cluster/cluster kubeconfig)"
+E2E = GALERACTL_E2E_KUBECONFIG="$$(tests/cluster/cluster kubeconfig)"
 endif
 
 help:
@@ -57,10 +58,10 @@ unit:
 
 # One after the other: every test owns a namespace, but all share the machine's two or four cores.
 e2e: cluster
-	$(CARGO) test --test kube -- --test-threads=1
-	$(CARGO) test --test e2e -- --test-threads=1
+	$(E2E) $(CARGO) test --test kube -- --test-threads=1
+	$(E2E) $(CARGO) test --test e2e -- --test-threads=1
 
 test: check unit e2e
 
-bench: cluster build
-	@tests/bench/bench $(CLUSTER_FLAGS)
+bench: cluster
+	$(E2E) $(CARGO) bench --bench formation

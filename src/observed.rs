@@ -32,6 +32,7 @@ pub struct MemberView {
 }
 
 /// A pod, as far as a member's life depends on it.
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact that Kubernetes tells")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodView {
     /// Whether the pod exists.

@@ -1,5 +1,7 @@
 //! The real binary without a cluster: help, bad input, exit codes. Nothing is changed and nothing is asked.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
+
 use std::fs;
 use std::process::Output;
 

@@ -64,7 +64,10 @@ fn answers(case: &Case<'_>) -> Check {
     let wrong: Vec<String> = silent
         .iter()
         .map(|node| {
-            format!("{node}: {}", case.observed.members.get(node).map_or("no pod".to_owned(), |view| view.phrase()))
+            format!(
+                "{node}: {}",
+                case.observed.members.get(node).map_or("no pod".to_owned(), super::super::observed::MemberView::phrase)
+            )
         })
         .collect();
     let hint = silent.first().map(|node| logs(case, *node)).unwrap_or_default();

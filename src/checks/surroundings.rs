@@ -47,7 +47,7 @@ fn backends(case: &Case<'_>) -> Check {
                 view.and_then(|view| view.status()).is_some_and(|s| s.is_synced() || (s.is_primary() && s.is_donor()));
             if backend.up != serves {
                 let state = if backend.up { "up" } else { "down" };
-                let phrase = view.map_or("no pod".to_owned(), |view| view.phrase());
+                let phrase = view.map_or("no pod".to_owned(), super::super::observed::MemberView::phrase);
                 wrong.push(format!("{pod} takes {node} for {state} ({}), but it is: {phrase}", backend.check));
             }
             let address = view.and_then(|view| view.pod.address.as_deref());
@@ -93,7 +93,7 @@ fn volumes(case: &Case<'_>) -> Check {
         match case.observed.claims.get(&name) {
             None => wrong.push(format!("{name} does not exist: the data of {node} ends with its pod")),
             Some(claim) if claim.leaving => {
-                wrong.push(format!("{name} is being deleted: the data of {node} ends with its pod"))
+                wrong.push(format!("{name} is being deleted: the data of {node} ends with its pod"));
             }
             Some(claim) if claim.phase != "Bound" => wrong.push(format!("{name} is {}", claim.phase)),
             Some(claim) => {

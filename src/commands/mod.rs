@@ -1,5 +1,7 @@
 //! Verbs: each reads its arguments, gathers what it needs and says what came out.
 
+#![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts, and no terminal shows backticks")]
+
 pub mod config;
 pub mod credentials;
 mod frame;

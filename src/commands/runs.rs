@@ -1,6 +1,6 @@
 //! `galeractl runs`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args, ui: &Ui) -> Result<()> {
     }
 }
 
-fn list(ui: &Ui, directory: &PathBuf, format: Format) -> Result<()> {
+fn list(ui: &Ui, directory: &Path, format: Format) -> Result<()> {
     let runs = journal::list(directory)?;
     if format == Format::Json {
         return ui.json(&runs);
@@ -78,16 +78,15 @@ fn result(run: &RunSummary) -> (Tone, String) {
     }
 }
 
-fn show(ui: &Ui, directory: &PathBuf, run: Option<&str>, format: Format) -> Result<()> {
+fn show(ui: &Ui, directory: &Path, run: Option<&str>, format: Format) -> Result<()> {
     let newest;
-    let run = match run {
-        Some(run) => run,
-        None => {
-            let runs = journal::list(directory)?;
-            let first = runs.into_iter().next();
-            newest = first.ok_or_else(|| Failure::message(Kind::Usage, "there are no runs yet"))?.id;
-            &newest
-        }
+    let run = if let Some(run) = run {
+        run
+    } else {
+        let runs = journal::list(directory)?;
+        let first = runs.into_iter().next();
+        newest = first.ok_or_else(|| Failure::message(Kind::Usage, "there are no runs yet"))?.id;
+        &newest
     };
     let (id, events) = journal::read(directory, run)?;
     let steps = account::steps(&events);

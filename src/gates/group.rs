@@ -41,7 +41,10 @@ pub fn agreement(observed: &Observed, desired: &Desired, expected: &[Member]) ->
         let view = observed.members.get(member);
         match view.and_then(|view| view.status()) {
             Some(status) if status.is_synced() => drop(statuses.insert(*member, status)),
-            _ => pending.push(format!("{member} {}", view.map_or("has no pod".to_owned(), |view| view.phrase()))),
+            _ => pending.push(format!(
+                "{member} {}",
+                view.map_or("has no pod".to_owned(), super::super::observed::MemberView::phrase)
+            )),
         }
     }
     if !pending.is_empty() {

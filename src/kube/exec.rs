@@ -41,7 +41,7 @@ pub struct Output {
 }
 
 /// Runs a command and collects what it prints. A secret goes to `stdin`, never into `argv`, which anyone on the node
-/// can read. After the timeout the command is left to itself: Kubernetes has no way to end it.
+/// can read; more than a few kilobytes that the command does not read block it until the timeout. After the timeout the command is left to itself: Kubernetes has no way to end it.
 ///
 /// # Errors
 /// [`Kind::Step`] if the command cannot be started or does not end within the timeout; [`Kind::Unreachable`].

@@ -40,7 +40,8 @@ pub struct Record {
     pub uuid: Option<Uuid>,
 }
 
-/// Server options. What the user gives comes first, so that what correctness needs has the last word.
+/// Server options. The provider plugin is off because with it 11.8 refuses `SET GLOBAL wsrep_provider_options`, the
+/// way in which Galera is repaired at run time. What the user gives comes first, so that what correctness needs has the last word.
 #[must_use]
 pub fn server_options(desired: &Desired) -> String {
     let mut text = "[mysqld]\n".to_owned();
@@ -52,7 +53,8 @@ pub fn server_options(desired: &Desired) -> String {
         text,
         "port=3306\nbind_address=*\nskip_name_resolve=ON\nhost_cache_size=0\ntmpdir=/tmp\n\
          binlog_format=ROW\ndefault_storage_engine=InnoDB\ninnodb_autoinc_lock_mode=2\ninnodb_doublewrite=1\n\
-         innodb_flush_log_at_trx_commit=1\nwsrep_on=ON\nwsrep_retry_autocommit=3\nwsrep_ignore_apply_errors=0\n\
+         innodb_flush_log_at_trx_commit=1\n\
+         loose_plugin_wsrep_provider=OFF\nwsrep_on=ON\nwsrep_retry_autocommit=3\nwsrep_ignore_apply_errors=0\n\
          wsrep_provider_options=\"gcache.size={gcache};gcache.recover=yes;pc.recovery=true;pc.wait_prim_timeout=PT5M;\
          evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.1S;evs.join_retrans_period=PT0.2S;\
          gmcast.listen_addr=tcp://0.0.0.0:4567\"\n\n\

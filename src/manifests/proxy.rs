@@ -20,7 +20,7 @@ pub const STATS_PORT: u16 = 8404;
 /// HAProxy reads its configuration once; a change of this annotation lets the pods be replaced one by one.
 const CONFIG_ANNOTATION: &str = "galeractl.dev/config";
 
-const HEAD: &str = r#"global
+const HEAD: &str = r"global
   log stdout format raw local0
   stats socket /run/haproxy/admin.sock mode 600 level admin
   maxconn 4096
@@ -52,7 +52,7 @@ defaults
   timeout client 8h
   timeout server 8h
   default-server inter 1s fastinter 300ms downinter 500ms fall 2 rise 2 on-marked-down shutdown-sessions resolvers kubernetes init-addr last,libc,none maxconn 1000
-"#;
+";
 
 /// The proxy's configuration. Ports, check and timeouts follow the rule that a node which is not part of the
 /// Primary component must be out within seconds, and that an idle application connection is nobody's business.

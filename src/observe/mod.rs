@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::storage::v1::StorageClass;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -35,6 +35,8 @@ const ASK_EVERY: Duration = Duration::from_millis(150);
 /// galeractl's own user, who may read status and write one table.
 pub const OWN_USER: &str = "galeractl";
 const SQL_PORT: u16 = 3306;
+/// What mariadbd logs when it has opened its port.
+const OPENED: &str = "ready for connections";
 
 /// What is looked at beside the objects.
 #[derive(Debug, Clone)]
@@ -106,6 +108,7 @@ enum News {
 struct Attached {
     uid: String,
     running: watch::Sender<bool>,
+    nudge: Arc<Notify>,
     _log: Option<AbortOnDropHandle<()>>,
     _sql: AbortOnDropHandle<()>,
 }
@@ -179,7 +182,7 @@ impl Eye {
             if attached.map(|attached| Some(&attached.uid)) != Some(view.pod.uid.as_ref()) {
                 // Another pod, another life: what the earlier one said no longer counts.
                 view.sql = None;
-                view.log = Default::default();
+                view.log = crate::observed::LogView::default();
                 self.attached.remove(&member);
                 if let Some(uid) = view.pod.uid.clone() {
                     let attached = self.attach(member, uid);
@@ -203,11 +206,13 @@ impl Eye {
     fn attach(&self, member: Member, uid: String) -> Attached {
         let pod = self.desired.cluster.pod(member);
         let (running, is_running) = watch::channel(false);
+        let nudge = Arc::new(Notify::new());
         Attached {
             uid,
             running,
+            nudge: Arc::clone(&nudge),
             _log: self.wants.logs.then(|| self.follow(member, &pod, is_running.clone())),
-            _sql: self.ask(member, pod, is_running),
+            _sql: self.ask(member, pod, is_running, nudge),
         }
     }
 
@@ -228,7 +233,13 @@ impl Eye {
         }))
     }
 
-    fn ask(&self, member: Member, pod: String, mut running: watch::Receiver<bool>) -> AbortOnDropHandle<()> {
+    fn ask(
+        &self,
+        member: Member,
+        pod: String,
+        mut running: watch::Receiver<bool>,
+        nudge: Arc<Notify>,
+    ) -> AbortOnDropHandle<()> {
         let (streams, namespace) = (self.connection.streams.clone(), self.desired.namespace.clone());
         let (mut password, news) = (self.password.clone(), self.news.0.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {
@@ -247,6 +258,7 @@ impl Eye {
                 tokio::select! {
                     changed = running.changed() => if changed.is_err() { return },
                     changed = latest.changed() => if changed.is_err() { return },
+                    () = nudge.notified() => probe.nudge(),
                 }
                 let answer = latest.borrow_and_update().as_ref().map(|sample| interpret(&sample.result));
                 if answer.is_some_and(|answer| news.send(News::Sql(member, answer)).is_err()) {
@@ -259,6 +271,10 @@ impl Eye {
     fn take(&mut self, news: News) {
         match news {
             News::Line(member, line) => {
+                // The server opens its port about now; the next question would come later by itself.
+                if let Some(attached) = self.attached.get(&member).filter(|_| line.contains(OPENED)) {
+                    attached.nudge.notify_one();
+                }
                 if let Some(view) = self.observed.members.get_mut(&member) {
                     view.log.read(&line);
                 }

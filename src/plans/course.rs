@@ -145,11 +145,11 @@ mod tests {
     const NODES: [Member; 3] = [Member::Node(1), Member::Node(2), Member::Node(3)];
 
     fn go(
-        record: Option<Record>,
+        record: Option<&Record>,
         observed: &Observed,
         volumes: &BTreeMap<Member, Evidence>,
     ) -> Result<Course, Refusal> {
-        course(&Found { desired: &desired(3), record: record.as_ref(), observed, volumes })
+        course(&Found { desired: &desired(3), record, observed, volumes })
     }
 
     fn none() -> BTreeMap<Member, Evidence> {
@@ -165,8 +165,8 @@ mod tests {
         NODES.into_iter().zip(seqnos.map(volume)).collect()
     }
 
-    fn formed() -> Option<Record> {
-        Some(Record { formed: true, uuid: None })
+    fn formed() -> Record {
+        Record { formed: true, uuid: None }
     }
 
     #[test]
@@ -178,10 +178,10 @@ mod tests {
 
     #[test]
     fn a_running_cluster_is_kept_and_one_with_a_seed_goes_on_forming() {
-        assert_eq!(go(formed(), &healthy(&NODES), &BTreeMap::new()), Ok(Course::Keep));
+        assert_eq!(go(Some(&formed()), &healthy(&NODES), &BTreeMap::new()), Ok(Course::Keep));
         let with_seed = healthy(&[Member::Seed, NODES[0]]);
-        assert_eq!(go(Some(Record::default()), &with_seed, &BTreeMap::new()), Ok(Course::Form));
-        assert_eq!(go(formed(), &with_seed, &BTreeMap::new()), Ok(Course::Keep));
+        assert_eq!(go(Some(&Record::default()), &with_seed, &BTreeMap::new()), Ok(Course::Form));
+        assert_eq!(go(Some(&formed()), &with_seed, &BTreeMap::new()), Ok(Course::Keep));
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
             members: NODES.into_iter().map(|node| (node, waiting.clone())).collect(),
             ..Observed::default()
         };
-        let course = go(formed(), &observed, &stopped([8, 10, 9])).unwrap();
+        let course = go(Some(&formed()), &observed, &stopped([8, 10, 9])).unwrap();
         assert!(matches!(course, Course::BringBack { .. }));
     }
 
@@ -221,7 +221,7 @@ mod tests {
             seqnos: [u64; 3], running in prop::sample::subsequence(NODES.to_vec(), 1..=3), formed: bool,
         ) {
             let record = Record { formed, uuid: None };
-            let course = go(Some(record), &healthy(&running), &stopped(seqnos));
+            let course = go(Some(&record), &healthy(&running), &stopped(seqnos));
             prop_assert_eq!(course, Ok(Course::Keep));
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::conn::{Conn, Row};
 use super::error::SqlError;
 
-/// Three questions in one round trip. `SHOW` is answered without quorum too. The member list is a table and is not,
-/// so it comes last: an error there costs nothing else.
+/// Three questions in one round trip. `SHOW` is answered without quorum too. The member list is a table, so it comes
+/// last: an error there costs nothing else.
 const QUESTIONS: &str = "SHOW GLOBAL STATUS LIKE 'wsrep%'; \
     SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_reject_queries', 'wsrep_desync', \
     'wsrep_cluster_name', 'wsrep_node_name', 'read_only', 'version'); \
@@ -27,7 +27,8 @@ pub struct Raw {
     /// All status variables that begin with `wsrep`, and the server variables `wsrep_on`, `wsrep_reject_queries`,
     /// `wsrep_desync`, `wsrep_cluster_name`, `wsrep_node_name`, `read_only` and `version`; names in lower case.
     pub values: BTreeMap<String, String>,
-    /// The members of the group, sorted, or why they cannot be read (as without quorum).
+    /// The members of the latest view that had quorum, sorted, or why they cannot be read. A node without quorum
+    /// still answers the list of before: look at `wsrep_cluster_status` first.
     pub members: Result<Vec<GroupMember>, SqlError>,
 }
 

@@ -39,7 +39,7 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     if there {
         // Everything that the seed has is on every node, and all of them say so, or it stays.
         let mut all = nodes.clone();
-        if observed.members.get(&Member::Seed).is_some_and(|view| view.is_synced()) {
+        if observed.members.get(&Member::Seed).is_some_and(super::super::observed::MemberView::is_synced) {
             all.insert(0, Member::Seed);
         }
         common_view(cx, &all, None).await?;

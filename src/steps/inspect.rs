@@ -43,17 +43,21 @@ pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence
             _ => drop(found.insert(member, contents)),
         }
     }
-    found.extend(waiting_pods(cx, &observed).await?);
+    found.extend(waiting_pods(world, &observed));
     // A server that runs speaks for its group; looking into the others' volumes would add nothing.
-    if !to_inspect.is_empty() && !observed.members.values().any(|view| view.status().is_some_and(|s| s.is_primary())) {
+    if !to_inspect.is_empty()
+        && !observed
+            .members
+            .values()
+            .any(|view| view.status().is_some_and(super::super::wsrep::status::WsrepStatus::is_primary))
+    {
         found.extend(inspect(cx, &to_inspect).await?);
     }
     Ok(found)
 }
 
 /// Pods that wait to be let go have printed what their volumes hold.
-async fn waiting_pods(cx: &StepCx<'_, World>, observed: &Observed) -> Result<BTreeMap<Member, Evidence>> {
-    let world = cx.world;
+fn waiting_pods(world: &World, observed: &Observed) -> BTreeMap<Member, Evidence> {
     let mut found = BTreeMap::new();
     for (member, view) in observed.members.iter().filter(|(_, view)| view.pod.running) {
         if view.log.phase.as_deref() != Some("waiting") {
@@ -69,7 +73,7 @@ async fn waiting_pods(cx: &StepCx<'_, World>, observed: &Observed) -> Result<BTr
         };
         found.insert(*member, Evidence { contents, recorded, ..Evidence::MISSING });
     }
-    Ok(found)
+    found
 }
 
 async fn inspect(cx: &StepCx<'_, World>, members: &BTreeSet<Member>) -> Result<BTreeMap<Member, Evidence>> {

@@ -190,7 +190,10 @@ fn waits_to_start(observed: &Observed, desired: &crate::desired::Desired, from: 
     }
     for member in desired.members() {
         let Some(view) = observed.members.get(&member).filter(|view| view.pod.running) else {
-            let phrase = observed.members.get(&member).map_or("has no pod".to_owned(), |view| view.phrase());
+            let phrase = observed
+                .members
+                .get(&member)
+                .map_or("has no pod".to_owned(), super::super::observed::MemberView::phrase);
             return Verdict::wait(format!("all nodes to wait on their volumes: {member} {phrase}"));
         };
         if view.log.phase.as_deref() != Some("waiting") {

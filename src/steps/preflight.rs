@@ -3,7 +3,7 @@
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::Api;
+use kube::api::{Api, ListParams};
 
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -140,7 +140,7 @@ async fn namespace(world: &World) -> Result<bool> {
 
 async fn storage_class(world: &World) -> Result<()> {
     let all: Api<StorageClass> = Api::all(world.connection.client.clone());
-    let classes = match all.list(&Default::default()).await {
+    let classes = match all.list(&ListParams::default()).await {
         Err(kube::Error::Api(status)) if status.code == 403 => return Ok(()),
         other => other.map_err(|error| explain(Kind::Preflight, "list storage classes", error))?.items,
     };

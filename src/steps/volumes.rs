@@ -2,7 +2,7 @@
 
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::Api;
+use kube::api::{Api, PostParams};
 
 use crate::engine::event::Change;
 use crate::engine::{Finished, Step, StepCx, Verdict};
@@ -39,7 +39,7 @@ async fn namespace(cx: &StepCx<'_, World>) -> Result<Finished> {
         return Ok(Finished::unchanged(format!("{name} is there")));
     }
     let all: Api<Namespace> = Api::all(world.connection.client.clone());
-    let created = all.create(&Default::default(), &volumes::namespace(&world.desired)).await;
+    let created = all.create(&PostParams::default(), &volumes::namespace(&world.desired)).await;
     match created {
         // Somebody was faster: the lock decides who goes on.
         Err(kube::Error::Api(status)) if status.code == 409 => {}
@@ -100,7 +100,7 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
             }
             let claim = |member: &Member| observed.claims.get(&world.desired.cluster.claim(*member));
             let unseen: Vec<String> =
-                members.iter().filter(|member| claim(member).is_none()).map(|member| member.to_string()).collect();
+                members.iter().filter(|member| claim(member).is_none()).map(std::string::ToString::to_string).collect();
             if !unseen.is_empty() {
                 return Verdict::wait(format!("claims: those of {} are created", unseen.join(", ")));
             }

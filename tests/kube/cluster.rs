@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use galeractl::kube::apply::{Applier, Strategy};
 use galeractl::kube::client::{Connection, Options};
-use galeractl::kube::object::Object;
+use galeractl::manifests::Object;
 use galeractl::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Namespace};
 use k8s_openapi::api::core::v1;
 use kube::Resource;
@@ -76,7 +76,7 @@ impl Place {
     {
         rest["metadata"] = json!({"name": name, "namespace": self.namespace,
             "labels": {MANAGED_BY_LABEL: MANAGER, INSTANCE_LABEL: self.cluster}});
-        Object::of(&parse::<K>(rest)).unwrap()
+        Object::of(&parse::<K>(rest))
     }
 
     pub(crate) async fn apply(&self, object: &Object) {

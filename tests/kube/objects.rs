@@ -7,7 +7,7 @@ use galeractl::kube::apply::{Applied, Strategy};
 use galeractl::kube::client::{Connection, Options};
 use galeractl::kube::delete::{Deletion, Found, delete, owned};
 use galeractl::kube::lease::{self, Claim, Pace};
-use galeractl::kube::object::Object;
+use galeractl::manifests::Object;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};

@@ -9,18 +9,17 @@ use crate::pods::{running, start};
 
 const POD: &str = "shop-galera-node1-0";
 
-/// A group of one, or with another address a node that waits for its group with its port open.
-fn node(group: &str) -> String {
-    format!(
-        "set -e; mkdir -p /data/db
+/// A group of one.
+const NODE: &str = r#"set -e
+mkdir -p /data/db
 mariadb-install-db --datadir=/data/db --auth-root-authentication-method=normal --skip-test-db >/dev/null
-printf \"FLUSH PRIVILEGES;\\nCREATE USER asker@'%%' IDENTIFIED BY 'secret';\\nGRANT ALL ON *.* TO asker@'%%';\\n\" \\
+printf "FLUSH PRIVILEGES;\nCREATE USER asker@'%%' IDENTIFIED BY 'secret';\nGRANT ALL ON *.* TO asker@'%%';\n" \
   | mariadbd --bootstrap --datadir=/data/db --wsrep-on=OFF
-exec mariadbd --datadir=/data/db --socket=/data/s --pid-file=/data/pid --skip-name-resolve --bind-address=0.0.0.0 \\
-  --binlog-format=ROW --innodb-autoinc-lock-mode=2 --wsrep-on=ON --wsrep-provider=/usr/lib/galera/libgalera_smm.so \\
-  --wsrep-cluster-name=n.shop --wsrep-node-name=node1 --wsrep-node-address=127.0.0.1 {group}"
-    )
-}
+exec mariadbd --datadir=/data/db --socket=/data/s --pid-file=/data/pid --skip-name-resolve --bind-address=0.0.0.0 \
+  --binlog-format=ROW --innodb-autoinc-lock-mode=2 --wsrep-on=ON --wsrep-provider=/usr/lib/galera/libgalera_smm.so \
+  --wsrep-cluster-name=n.shop --wsrep-node-name=node1 --wsrep-node-address=127.0.0.1 \
+  --wsrep-new-cluster --wsrep-cluster-address=gcomm://
+"#;
 
 fn login(password: &str) -> Login {
     Login { user: "asker".to_owned(), password: Hidden::new(password) }
@@ -43,7 +42,7 @@ async fn open(tunnel: &Tunnel, password: &str) -> Result<Conn, SqlError> {
 async fn a_node_answers_by_sql() {
     in_namespace(|place| async move {
         let live = start(&place).await;
-        place.apply(&place.pod(POD, IMAGE, &node("--wsrep-new-cluster --wsrep-cluster-address=gcomm://"))).await;
+        place.apply(&place.pod(POD, IMAGE, NODE)).await;
         running(&live, POD).await;
         let tunnel = tunnel(&place).await;
         let closed = connect(&tunnel, &login("secret")).await.err().unwrap();
@@ -74,31 +73,48 @@ async fn a_node_answers_by_sql() {
             write_marker(&mut conn, token).await.unwrap();
             assert_eq!(read_marker(&mut conn).await.unwrap().as_deref(), Some(token));
         }
-        conn.close().await.unwrap();
+        without_quorum(&place, &tunnel, conn).await;
         probed(&place, tunnel).await;
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_node_without_quorum_tells_its_state_and_nothing_else() {
-    in_namespace(|place| async move {
-        let live = start(&place).await;
-        let group = "--wsrep-cluster-address='gcomm://127.0.0.1:1?pc.wait_prim=no'";
-        place.apply(&place.pod(POD, IMAGE, &node(group))).await;
-        running(&live, POD).await;
-        let tunnel = tunnel(&place).await;
-        let mut conn = open(&tunnel, "secret").await.unwrap();
+/// A second member that comes from nowhere and is gone before it has anything.
+const VISITOR: &str = "mkdir -p /data/db2; setsid mariadbd --no-defaults --datadir=/data/db2 --socket=/data/s2 --port=3307 \
+  --binlog-format=ROW --innodb-autoinc-lock-mode=2 --wsrep-on=ON --wsrep-provider=/usr/lib/galera/libgalera_smm.so \
+  --wsrep-cluster-name=n.shop --wsrep-node-name=node2 --wsrep-node-address=127.0.0.1:5567 \
+  --wsrep-provider-options='gmcast.listen_addr=tcp://127.0.0.1:5567;ist.recv_addr=127.0.0.1:5568' \
+  --wsrep-sst-receive-address=127.0.0.1:5444 --wsrep-cluster-address=gcomm://127.0.0.1:4567 >/data/log2 2>&1 </dev/null &
+echo $! >/data/pid2";
+
+/// Without quorum a node tells its state, and nothing else; even to a new connection.
+async fn without_quorum(place: &Place, tunnel: &Tunnel, mut conn: Conn) {
+    bash(place, VISITOR).await;
+    while wsrep_status(&mut conn).await.unwrap().values["wsrep_cluster_size"] != "2" {}
+    bash(place, "kill -9 $(cat /data/pid2)").await;
+    let raw = loop {
         let raw = wsrep_status(&mut conn).await.unwrap();
-        assert_eq!(
-            (raw.values["wsrep_cluster_status"].as_str(), raw.values["wsrep_ready"].as_str()),
-            ("non-Primary", "OFF")
-        );
-        assert!(matches!(raw.members, Err(SqlError::NotReady(_))), "{:?}", raw.members);
-        assert!(matches!(read_marker(&mut conn).await, Err(SqlError::NotReady(_))));
-        assert!(wsrep_status(&mut conn).await.is_ok());
-    })
-    .await;
+        if raw.values["wsrep_cluster_status"] != "Primary" {
+            break raw;
+        }
+    };
+    assert_eq!(
+        (raw.values["wsrep_cluster_status"].as_str(), raw.values["wsrep_ready"].as_str()),
+        ("non-Primary", "OFF")
+    );
+    // The list of the last view with quorum: no proof of anything.
+    assert_eq!(raw.members.unwrap().len(), 2);
+    assert!(matches!(read_marker(&mut conn).await, Err(SqlError::NotReady(_))));
+    conn.close().await.unwrap();
+    let mut second = open(tunnel, "secret").await.unwrap();
+    assert_eq!(wsrep_status(&mut second).await.unwrap().values["wsrep_ready"], "OFF");
+}
+
+async fn bash(place: &Place, script: &str) {
+    let at = galeractl::kube::exec::Place { namespace: &place.namespace, pod: POD, container: "main" };
+    let argv = ["bash", "-c", script];
+    let output = galeractl::kube::exec::exec(&place.connection.streams, at, &argv, None, Duration::from_secs(10)).await;
+    assert_eq!(output.unwrap().exit_code, 0, "{script}");
 }
 
 async fn probed(place: &Place, tunnel: Tunnel) {
@@ -106,9 +122,7 @@ async fn probed(place: &Place, tunnel: Tunnel) {
     let mut latest = probe.latest();
     probe.set_running(true);
     latest.wait_for(|sample| sample.as_ref().is_some_and(|sample| sample.result.is_ok())).await.unwrap();
-    let at = galeractl::kube::exec::Place { namespace: &place.namespace, pod: POD, container: "main" };
-    let kill = ["bash", "-c", "kill $(cat /data/pid)"];
-    galeractl::kube::exec::exec(&place.connection.streams, at, &kill, None, Duration::from_secs(5)).await.unwrap();
+    bash(place, "kill $(cat /data/pid)").await;
     let closed = |sample: &Option<galeractl::sql::Sample>| {
         sample.as_ref().is_some_and(|sample| matches!(sample.result, Err(SqlError::Closed(_))))
     };

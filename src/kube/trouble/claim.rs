@@ -48,21 +48,22 @@ pub fn claim_trouble<'a>(
             format!("names storage class `{class}`, which does not exist"),
             known(classes),
         ),
-        _ => {
-            let events = events_about(claim.uid().as_deref(), events);
-            let latest = events.last()?;
-            let why = text(latest.message.as_deref());
-            let hint = "the provisioner's own log says more; it keeps trying".to_owned();
-            match reason(latest) {
-                "ProvisioningFailed" => trouble("provisioning", seconds(60), format!("gets no volume: {why}"), hint),
-                "FailedBinding" => {
-                    let hint = "make a PersistentVolume that fits, or name a storage class that provisions one";
-                    trouble("binding", seconds(30), format!("gets no volume: {why}"), hint.to_owned())
-                }
-                _ => None,
-            }
-        }
+        _ => provisioning(&name, &events_about(claim.uid().as_deref(), events)),
     }
+}
+
+/// What the provisioner says; "waiting for first consumer" and the like are as they should be.
+fn provisioning(name: &str, events: &[&Event]) -> Option<Trouble> {
+    let latest = events.last()?;
+    let (cause, patience, hint) = match reason(latest) {
+        "ProvisioningFailed" => ("provisioning", seconds(60), "the provisioner's own log says more; it keeps trying"),
+        "FailedBinding" => {
+            ("binding", seconds(30), "make a PersistentVolume that fits, or name a storage class that provisions one")
+        }
+        _ => return None,
+    };
+    let message = format!("persistentvolumeclaim/{name} gets no volume: {}", text(latest.message.as_deref()));
+    Some(Trouble { cause, patience, message, hint: hint.to_owned() })
 }
 
 fn is_default(class: &StorageClass) -> bool {
