@@ -92,7 +92,11 @@ fn anchors(page: &str) -> BTreeSet<String> {
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
     };
-    headings.lines().filter_map(|line| line.strip_prefix('#')).map(|line| anchor(line.trim_start_matches('#'))).collect()
+    headings
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect()
 }
 
 #[test]
