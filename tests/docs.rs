@@ -1,6 +1,8 @@
 //! The documentation and the product say the same: links lead somewhere, names of verbs, checks and exit codes are
 //! complete, and `docs/reference/commands.md` is what the binary prints. `UPDATE=1` rewrites that page.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
