@@ -77,22 +77,16 @@ pub struct Globals {
     pub verbose: bool,
 }
 
-/// What is to be done.
+/// What is to be done; the help of each verb is the doc comment of its arguments.
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "a doc comment here would hide the longer help of the verb")]
 pub enum Verb {
-    /// Form a cluster, bring a stopped one back, or complete one
     Up(commands::up::Args),
-    /// Judge whether a cluster is healthy; exit code 1 if it is not
     Verify(commands::verify::Args),
-    /// Show a cluster as it is; never fails because it is ill
     Status(commands::status::Args),
-    /// Stop a cluster; its volumes and passwords stay unless told otherwise
     Teardown(commands::teardown::Args),
-    /// Show where the passwords are and how to connect
     Credentials(commands::credentials::Args),
-    /// Show the merged settings and where each comes from, or an example file
     Config(commands::config::Args),
-    /// List past runs, or show where the time of one went
     Runs(commands::runs::Args),
 }
 

@@ -129,6 +129,8 @@ pub struct ClaimView {
 /// What a member's log has said so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LogView {
+    /// Whose log it is, as it says itself.
+    pub own: Option<Member>,
     /// Phase that its start script is in.
     pub phase: Option<String>,
     /// Position found on its volume at the last start.
@@ -160,8 +162,11 @@ impl LogView {
         self.lines += 1;
         if let Some(report) = Report::parse(line) {
             self.take(&report);
-        } else if let Some(donor) = selected_donor(line) {
-            self.donor = Some(donor.to_owned());
+        } else if let Some((joiner, donor)) = transfer_parties(line) {
+            // Every member logs every transfer of the group.
+            if self.own.is_some_and(|own| joiner.ends_with(&format!("-galera-{own}"))) {
+                self.donor = Some(donor.to_owned());
+            }
         } else if line.contains("Running IST") || line.contains("Receiving IST:") {
             self.incremental = true;
         } else if is_error(line) {
@@ -173,6 +178,7 @@ impl LogView {
     }
 
     fn take(&mut self, report: &Report) {
+        self.own = report.member.or(self.own);
         match report.event.as_str() {
             "phase" => {
                 self.phase = report.get("phase").map(str::to_owned);
@@ -199,11 +205,16 @@ fn is_error(line: &str) -> bool {
     line.contains("[ERROR]") || line.contains("WSREP_SST: [ERROR]") || line.starts_with("mariadbd: ")
 }
 
-/// `Member 1.0 (a) requested state transfer from '*any*'. Selected 0.0 (b)(SYNCED) as donor.` gives `b`.
-fn selected_donor(line: &str) -> Option<&str> {
-    let (_, rest) = line.split_once(". Selected ")?;
-    let (_, rest) = rest.split_once('(')?;
-    rest.contains("as donor").then(|| rest.split(')').next())?
+/// `Member 1.0 (a) requested state transfer from '*any*'. Selected 0.0 (b)(SYNCED) as donor.` gives `a` and `b`.
+fn transfer_parties(line: &str) -> Option<(&str, &str)> {
+    let (request, choice) = line.split_once(". Selected ")?;
+    let name = |text: &'_ str| -> Option<(usize, usize)> {
+        let from = text.find('(')? + 1;
+        Some((from, from + text[from..].find(')')?))
+    };
+    let request = &request[request.find("Member ")?..];
+    let (joiner, donor) = (name(request)?, name(choice)?);
+    choice.contains("as donor").then_some((&request[joiner.0..joiner.1], &choice[donor.0..donor.1]))
 }
 
 impl MemberView {
@@ -243,8 +254,8 @@ impl MemberView {
             (Some("recovering"), _) => "looks for its position on the volume".to_owned(),
             (Some("initialising"), _) => "creates an empty database".to_owned(),
             (Some("held"), _) => "is held: container up, server down".to_owned(),
+            (Some("starting"), None | Some(Err(SqlSilence::Closed(_)))) => "server starts".to_owned(),
             (_, Some(Err(silence))) => silence.message().to_owned(),
-            (Some("starting"), _) => "server starts".to_owned(),
             (phase, _) => phase.unwrap_or("container starts").to_owned(),
         }
     }

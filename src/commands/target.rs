@@ -97,7 +97,7 @@ pub(super) async fn stored(connection: &Connection, target: &Target) -> Result<O
 pub(super) async fn running(connection: &Connection, target: &Target) -> Result<Stored> {
     stored(connection, target).await?.ok_or_else(|| {
         let Target { cluster, namespace } = target;
-        Failure::message(Kind::Usage, format!("cluster {cluster} is not running in namespace {namespace}"))
+        Failure::message(Kind::No, format!("cluster {cluster} is not running in namespace {namespace}"))
             .hint(format!("form it, or bring it back: galeractl up --name {cluster} -n {namespace}"))
     })
 }

@@ -31,7 +31,7 @@ use super::{plan, target};
 /// where it was; on a healthy cluster it changes nothing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Number of nodes: 3 or 5 are best; even numbers and fewer than 3 cost safety
+    /// Number of nodes; 3 or 5 are best, for an even number survives no more failures than one less
     #[arg(long, value_name = "N")]
     nodes: Option<String>,
     /// Settings file; ./galera.conf is used if it exists

@@ -100,7 +100,8 @@ pub async fn run<W: Sync>(plan: &[Box<dyn Step<W>>], cx: &Cx, world: &W) -> Resu
         let result = step.run(&step_cx).await;
         let (outcome, detail) = match &result {
             Ok(finished) => (finished.outcome, finished.detail.clone()),
-            Err(failure) => (Outcome::Failed, failure.to_string()),
+            // A table below the first line is for the error block, which follows.
+            Err(failure) => (Outcome::Failed, failure.to_string().lines().next().unwrap_or_default().to_owned()),
         };
         let elapsed_ms = millis(step_cx.started.elapsed());
         cx.events.send(Event::StepFinished { step: step.id().to_owned(), outcome, detail, elapsed_ms });

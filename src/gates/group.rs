@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::Desired;
 use crate::names::Member;
-use crate::observed::Observed;
+use crate::observed::{MemberView, Observed};
 use crate::wsrep::{Uuid, WsrepStatus};
 
 /// A view that all expected members agree on.
@@ -36,19 +36,24 @@ pub fn agreement(observed: &Observed, desired: &Desired, expected: &[Member]) ->
         return Err(Disagreement::Diverged(message));
     }
     let mut statuses: BTreeMap<Member, &WsrepStatus> = BTreeMap::new();
-    let mut pending = Vec::new();
+    let mut pending: Vec<(String, Vec<Member>)> = Vec::new();
     for member in expected {
         let view = observed.members.get(member);
         match view.and_then(|view| view.status()) {
             Some(status) if status.is_synced() => drop(statuses.insert(*member, status)),
-            _ => pending.push(format!(
-                "{member} {}",
-                view.map_or("has no pod".to_owned(), super::super::observed::MemberView::phrase)
-            )),
+            _ => {
+                let phrase = view.map_or_else(|| "has no pod".to_owned(), MemberView::phrase);
+                match pending.iter_mut().find(|(other, _)| *other == phrase) {
+                    Some((_, members)) => members.push(*member),
+                    None => pending.push((phrase, vec![*member])),
+                }
+            }
         }
     }
     if !pending.is_empty() {
-        return Err(Disagreement::Pending(pending.join("; ")));
+        let phrases: Vec<String> =
+            pending.iter().map(|(phrase, members)| format!("{} {phrase}", list(members))).collect();
+        return Err(Disagreement::Pending(phrases.join(", ")));
     }
     common_view(&statuses, &expected.iter().map(|member| desired.cluster.member(*member)).collect())
         .map_err(Disagreement::Pending)
@@ -130,7 +135,7 @@ pub fn list(members: &[Member]) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::observed::{MemberView, PodView};
+    use crate::observed::PodView;
     use crate::wsrep::status::tests::synced;
 
     pub(crate) fn desired(nodes: u32) -> Desired {

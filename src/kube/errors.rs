@@ -38,7 +38,7 @@ pub fn is_conflict(error: &kube::Error) -> bool {
 fn refused(kind: Kind, status: &Status) -> Failure {
     if status.code == 401 {
         return Failure::message(Kind::Unreachable, "the API server does not accept these credentials (401)")
-            .hint("log in again (the token or certificate may have expired), or choose another --context or --user");
+            .hint("log in again (the token or certificate may have expired), or choose another --context");
     }
     let failure = Failure::message(kind, describe(status));
     match Denial::recognise(&status.message) {
@@ -70,7 +70,7 @@ fn describe(status: &Status) -> String {
 fn transport(error: kube::Error) -> Failure {
     let (what, hint) = match cause(&error) {
         Cause::Refused => ("nothing listens there", "is the cluster running, and is this the right --context?"),
-        Cause::Timeout => ("no answer in time", "check the network or VPN; --request-timeout gives it longer"),
+        Cause::Timeout => ("no answer in time", "check the network or VPN, and whether the API server is overloaded"),
         Cause::Name => ("its name does not resolve", "check the server address in the kubeconfig, the VPN and DNS"),
         Cause::Tls => (
             "its certificate is not trusted or ours is not",
@@ -78,7 +78,7 @@ fn transport(error: kube::Error) -> Failure {
         ),
         Cause::Credentials => (
             "the kubeconfig's credentials could not be used",
-            "run the login command of your provider, or choose another --user",
+            "run the login command of your provider, or choose another --context",
         ),
         Cause::Other => ("the connection failed", "check that `kubectl version` works with the same options"),
     };

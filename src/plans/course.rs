@@ -92,9 +92,10 @@ pub fn course(found: &Found<'_>) -> Result<Course, Refusal> {
 
 fn refused_volumes(found: &Found<'_>, reasons: Vec<String>) -> Refusal {
     let name = &found.desired.cluster;
+    let namespace = &found.desired.namespace;
     let hint = format!(
-        "nothing was started, because starting the wrong volume loses writes. To give up what is on them: \
-         galeractl teardown --name {name} --delete-volumes"
+        "nothing was started, because starting the wrong volume loses writes. Find or restore the volume that does not \
+         fit, and keep the others; only to give up all data: galeractl teardown --name {name} -n {namespace} --delete-volumes"
     );
     Refusal { reasons, about_volumes: true, hint }
 }

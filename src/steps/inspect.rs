@@ -98,7 +98,7 @@ async fn remove_inspectors(cx: &StepCx<'_, World>) -> Result<()> {
     if remove::objects(cx, &pods, which).await?.is_empty() {
         return Ok(());
     }
-    remove::gone(cx, &pods, "the end of the inspectors", which).await
+    remove::gone(cx, &pods, "the inspectors to end", which).await
 }
 
 async fn report(cx: &StepCx<'_, World>, member: Member) -> Result<Evidence> {

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture};
 
-use crate::engine::event::Change;
+use crate::engine::event::Level;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
-use crate::gates::group::{Disagreement, View, agreement};
+use crate::gates::group::{Disagreement, View, agreement, list};
 use crate::gates::hopeless::hopeless;
 use crate::kube::exec::{Place, exec};
 use crate::manifests::member::CONTAINER;
 use crate::manifests::{self, Object, config};
 use crate::names::Member;
-use crate::observed::Observed;
+use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
 use crate::wsrep::Position;
 
@@ -119,16 +119,25 @@ fn judge(world: &World, expected: &[Member], reach: Option<u64>) -> Result<View,
         return Err(Verdict::Fail(failure));
     }
     let view = agreement(&observed, &world.desired, expected).map_err(|disagreement| match disagreement {
-        Disagreement::Pending(why) => Verdict::moving(format!("nodes: {why}"), signs_of_life(&observed)),
+        Disagreement::Pending(why) => {
+            Verdict::moving(format!("{}: {why}", awaited(&observed, expected)), signs_of_life(&observed))
+        }
         Disagreement::Diverged(why) => Verdict::fail(why),
     })?;
     for member in expected {
         let has = observed.members.get(member).and_then(|view| view.status()?.last_committed);
         if has < reach {
-            return Err(Verdict::wait(format!("nodes: {member} has applied {has:?} of {reach:?}")));
+            return Err(Verdict::wait(format!("what the seed has: {member} has applied {has:?} of {reach:?}")));
         }
     }
     Ok(view)
+}
+
+/// What is waited for; it changes as members arrive, so that the account of a run tells how long each wave took.
+fn awaited(observed: &Observed, expected: &[Member]) -> String {
+    let synced = |member: &&Member| observed.members.get(member).is_some_and(MemberView::is_synced);
+    let missing: Vec<Member> = expected.iter().filter(|member| !synced(member)).copied().collect();
+    if missing.is_empty() { "a common view".to_owned() } else { format!("{} to be Synced", list(&missing)) }
 }
 
 /// Grows while anything happens: lines in logs, and through them the bytes of transfers.
@@ -176,7 +185,8 @@ async fn bring_back(cx: &StepCx<'_, World>, from: Member, position: Position) ->
             format!("{from} cannot be told to start first: {}", output.stderr.trim()),
         ));
     }
-    world.tell(cx, &format!("pod/{pod} starts first"), Change::Changed);
+    world.memory().changes += 1;
+    cx.notice(Level::Info, format!("{from} has the newest position and starts first"));
     Ok(())
 }
 

@@ -89,7 +89,10 @@ fn needed(desired: &Desired) -> Vec<Right> {
         }
     }
     for (verb, group, resource, subresource) in [
+        ("list", "", "services", ""),
+        ("get", "", "pods", "portforward"),
         ("create", "", "pods", "portforward"),
+        ("get", "", "pods", "exec"),
         ("get", "", "pods", "log"),
         ("create", "", "pods", "exec"),
         ("delete", "", "pods", ""),

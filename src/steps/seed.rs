@@ -76,11 +76,11 @@ async fn primary(cx: &StepCx<'_, World>) -> Result<Uuid> {
                 return Verdict::Fail(failure);
             }
             let Some(seed) = observed.members.get(&Member::Seed) else {
-                return Verdict::wait("seed: its pod is created");
+                return Verdict::wait("seed to be Primary: its pod is created");
             };
             match seed.status() {
                 Some(status) if status.is_synced() => Verdict::pass(status.uuid.to_string()),
-                _ => Verdict::moving(format!("seed: {}", seed.phrase()), seed.log.lines),
+                _ => Verdict::moving(format!("seed to be Primary: {}", seed.phrase()), seed.log.lines),
             }
         })
         .await?;

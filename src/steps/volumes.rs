@@ -109,7 +109,7 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
             // What waits for its first pod is bound as soon as that pod is placed, which the next steps wait for.
             Verdict::pass(match members.len() - bound {
                 0 => format!("{bound} bound"),
-                waiting => format!("{bound} bound, {waiting} to be bound when their pods are placed"),
+                waiting => format!("{bound} bound, {waiting} claimed, to be bound as soon as their pods are placed"),
             })
         })
         .await?;

@@ -89,13 +89,14 @@ impl WsrepStatus {
         let small =
             |key: &str| number(key).and_then(|value| u32::try_from(value).map_err(|_| format!("`{key}` is too large")));
         let uuid = text("wsrep_cluster_state_uuid")?;
-        let conf_id = number("wsrep_cluster_conf_id")?;
+        // A server that has seen no view yet says -1.
+        let conf_id = text("wsrep_cluster_conf_id")?.parse().ok().filter(|id| *id != NO_VIEW);
         Ok(Self {
             cluster_status: text("wsrep_cluster_status")?.to_owned(),
             // Before the first view there is no uuid at all.
             uuid: if uuid.is_empty() { Uuid::ZERO } else { uuid.parse().map_err(|error| format!("{error}"))? },
-            conf_id: (conf_id != NO_VIEW).then_some(conf_id),
-            size: small("wsrep_cluster_size")?,
+            conf_id,
+            size: small("wsrep_cluster_size").unwrap_or(0),
             state: small("wsrep_local_state")?,
             state_comment: text("wsrep_local_state_comment")?.to_owned(),
             ready: text("wsrep_ready")? == "ON",
