@@ -1,4 +1,4 @@
-//! `kube/` and `sql/` against a real cluster, the one of `GALERACTL_E2E_KUBECONFIG` or `KUBECONFIG`.
+//! `kube/` and `sql/` against a real cluster, the one of `GALERACTL_E2E_KUBECONFIG`, `GALERACTL_E2E_CONTEXT` or `KUBECONFIG`.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
 

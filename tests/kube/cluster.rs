@@ -30,12 +30,14 @@ pub(crate) struct Place {
 /// If no cluster is named: a test without its cluster has not passed.
 pub(crate) fn options() -> Options {
     let variable = |name| std::env::var_os(name).filter(|path| !path.is_empty());
-    let named = variable("GALERACTL_E2E_KUBECONFIG").or_else(|| variable("KUBECONFIG"));
-    let path = named.expect(
-        "no cluster: set GALERACTL_E2E_KUBECONFIG to the kubeconfig of a cluster for tests, such as one made by \
-         `kind create cluster --kubeconfig PATH`",
+    let context = std::env::var("GALERACTL_E2E_CONTEXT").ok().filter(|name| !name.is_empty());
+    let named = variable("GALERACTL_E2E_KUBECONFIG").or_else(|| variable("KUBECONFIG").filter(|_| context.is_none()));
+    assert!(
+        named.is_some() || context.is_some(),
+        "no cluster: start one with `make cluster` and set GALERACTL_E2E_KUBECONFIG to what `make -s kubeconfig` prints, \
+         or name a context of your kubeconfig by GALERACTL_E2E_CONTEXT"
     );
-    Options { kubeconfig: Some(path.into()), ..Options::default() }
+    Options { kubeconfig: named.map(Into::into), context, ..Options::default() }
 }
 
 /// Runs a test in a new namespace that enforces the `restricted` standard, and removes the namespace in any case.

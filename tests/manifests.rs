@@ -1,0 +1,75 @@
+//! Every profile's manifests as they would be applied. A change of one of these files is a change of people's clusters.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
+
+use galeractl::desired::Desired;
+use galeractl::manifests::config::{Record, config_map, server_options, spec_map};
+use galeractl::manifests::{self, Object, member, proxy};
+use galeractl::names::Member;
+use galeractl::settings::{Flag, Input, Source, load_from};
+
+fn desired(profile: &str, nodes: &str) -> Desired {
+    let path = format!("{}/examples/{profile}.conf", env!("CARGO_MANIFEST_DIR"));
+    let source = (profile != "local").then(|| Source { name: path.clone(), bytes: std::fs::read(&path).unwrap() });
+    let mut flags = vec![Flag::nodes("--nodes", nodes)];
+    if source.is_none() {
+        flags.extend([Flag::name("--name", "shop"), Flag::namespace("-n", "data")]);
+    }
+    load_from(&Input { flags, ..Input::default() }, source.as_ref()).unwrap().desired
+}
+
+fn yaml(objects: &[Object]) -> String {
+    let documents: Vec<String> = objects.iter().map(|object| serde_saphyr::to_string(&object.value).unwrap()).collect();
+    documents.join("---\n")
+}
+
+fn all(desired: &Desired) -> Vec<Object> {
+    // The scripts are files of their own; here they would only hide what surrounds them.
+    let mut config = config_map(desired);
+    let mut proxy_config = proxy::config_map(desired);
+    for data in [&mut config.data, &mut proxy_config.data] {
+        data.as_mut().unwrap().retain(|key, _| key.rsplit('.').next() != Some("sh"));
+    }
+    let mut objects = manifests::claims(desired, true);
+    objects.extend([
+        Object::of(&config),
+        Object::of(&spec_map(desired, &Record::default())),
+        Object::of(&proxy_config),
+    ]);
+    objects.extend(manifests::seed(desired));
+    objects.extend(manifests::nodes(desired));
+    objects.extend(manifests::proxy(desired).into_iter().filter(|object| object.resource.kind != "ConfigMap"));
+    objects
+}
+
+#[test]
+fn manifests_of_the_local_profile() {
+    insta::assert_snapshot!("local", yaml(&all(&desired("local", "3"))));
+}
+
+#[test]
+fn manifests_of_the_pks_example() {
+    insta::assert_snapshot!("pks", yaml(&all(&desired("pks", "3"))));
+}
+
+#[test]
+fn manifests_of_the_targetd_example() {
+    insta::assert_snapshot!("targetd", yaml(&manifests::claims(&desired("targetd", "5"), true)));
+}
+
+#[test]
+fn no_password_stands_anywhere_but_in_the_secret() {
+    let text = yaml(&all(&desired("pks", "5")));
+    assert!(!text.contains("Fender2000"));
+}
+
+#[test]
+fn permanent_nodes_neither_bootstrap_nor_know_the_seed_for_good() {
+    let desired = desired("local", "3");
+    for node in desired.members() {
+        let text = yaml(&[Object::of(&member::node(&desired, node))]);
+        assert!(!text.contains("wsrep-new-cluster") && !text.contains("secrets"), "{node}");
+    }
+    assert!(!server_options(&desired).contains("gcomm://"));
+    assert_eq!(desired.cluster.pod(Member::Seed), "shop-galera-seed");
+}
