@@ -51,7 +51,7 @@ defaults
   timeout queue 10s
   timeout client 8h
   timeout server 8h
-  default-server inter 1s fastinter 300ms downinter 500ms fall 2 rise 2 on-marked-down shutdown-sessions resolvers kubernetes init-addr last,libc,none maxconn 1000
+  default-server inter 1s fastinter 300ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions resolvers kubernetes init-addr last,libc,none maxconn 1000
 ";
 
 /// The proxy's configuration. Ports, check and timeouts follow the rule that a node which is not part of the

@@ -44,13 +44,15 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     world.confirm_lock().await?;
     create(cx).await?;
     let uuid = primary(cx).await?;
+    // The proxy's pods start while the nodes join; earlier they would only take time from the seed.
+    world.apply(cx, &manifests::proxy(&world.desired)).await?;
     write_spec(cx, |record| record.uuid = Some(uuid)).await?;
     mark_claims(cx, &[Member::Seed], uuid).await?;
     Ok(Finished::changed(format!("Primary, uuid {uuid}")))
 }
 
-/// Creates the seed first and everything else right after: scheduling, volumes and image pulls of all pods overlap
-/// with the seed's start, and the nodes wait inside their containers.
+/// Creates the seed first and the nodes right after: scheduling, volumes and image pulls overlap with the seed's start,
+/// and the nodes wait inside their containers.
 async fn create(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
     let desired = &world.desired;
@@ -61,7 +63,7 @@ async fn create(cx: &StepCx<'_, World>) -> Result<()> {
     if seed_exists || !(formed_nodes && world.memory().record.uuid.is_some()) {
         world.apply(cx, &manifests::seed(desired)).await?;
     }
-    world.apply(cx, &[manifests::nodes(desired), manifests::proxy(desired)].concat()).await
+    world.apply(cx, &manifests::nodes(desired)).await
 }
 
 /// Waits until the seed is a Primary component of its own history.

@@ -13,7 +13,16 @@ answer() {
 read -r -t 2 _ path _ || exit 1
 while read -r -t 2 header && [ -n "${header%$'\r'}" ]; do :; done
 
-phase=$(cat "$RUN/phase" 2>/dev/null)
+read -r phase 2>/dev/null <"$RUN/phase"
+read -r crashes 2>/dev/null <"$RUN/crashes"
+if [ "$path" = /state ]; then
+    # What the server itself has told of last. It is removed when the server ends.
+    read -r wsrep 2>/dev/null <"$RUN/wsrep"
+    synced=no primary=no
+    [[ ${wsrep:-} != *primary=yes* || $wsrep == *uuid=$ZERO* ]] || primary=yes
+    [[ $primary = no || $wsrep != *status=synced* ]] || synced=yes
+    answer '200 OK' "phase=${phase:-none} synced=$synced primary=$primary crashes=${crashes:-0} ${wsrep:-status=closed}"
+fi
 declare -A s=()
 # While a transfer runs there is no socket, and asking would only cost a process.
 if [ -S "$RUN/mysqld.sock" ]; then
@@ -25,22 +34,18 @@ if [ -S "$RUN/mysqld.sock" ]; then
 fi
 uuid=${s[wsrep_cluster_state_uuid]:-}
 expected=$(cat "$STATE/uuid" 2>/dev/null)
-primary=no synced=no ready=no
+primary=no ready=no
 if [ "${s[wsrep_cluster_status]:-}" = Primary ] && [ -n "$uuid" ] && [ "$uuid" != "$ZERO" ]; then primary=yes; fi
 if [ $primary = yes ] && [ "${s[wsrep_ready]:-}" = ON ]; then
-    case ${s[wsrep_local_state]:-} in
-        # A donor goes on serving: its transfer does not block. It is not free for a second joiner, though.
-        2) ready=yes ;;
-        4) ready=yes synced=yes ;;
-    esac
+    # A donor goes on serving: its transfer does not block.
+    case ${s[wsrep_local_state]:-} in 2 | 4) ready=yes ;; esac
 fi
 [ "${s[wsrep_reject_queries]:-NONE}" = NONE ] || ready=no
 [ -z "$expected" ] || [ "$uuid" = "$expected" ] || ready=no
 [ ! -e "$RUN/draining" ] || ready=no
-summary="phase=${phase:-none} synced=$synced primary=$primary ready=$ready state=${s[wsrep_local_state_comment]:-closed} uuid=${uuid:-none} crashes=$(cat "$RUN/crashes" 2>/dev/null || echo 0)"
+summary="phase=${phase:-none} primary=$primary ready=$ready state=${s[wsrep_local_state_comment]:-closed} uuid=${uuid:-none}"
 
 case $path in
-    /state) answer '200 OK' "$summary" ;;
     /live)
         # Only a server that has left the group for good is helped by a restart. Non-Primary, joining or
         # waiting servers are not: killing them destroys what they wait with.

@@ -12,8 +12,10 @@ while [ $# -gt 0 ]; do
     esac
     shift 2 || break
 done
+# Peers that wait for their turn ask for this several times a second; a query for each would cost a process.
+printf 'status=%s primary=%s uuid=%s\n' "${status,,}" "$primary" "$uuid" >"$RUN/wsrep.new" && mv "$RUN/wsrep.new" "$RUN/wsrep"
 case ${status,,} in
-    synced) touch "$RUN/joined" "$RUN/up" && rm -f "$RUN/seed.sql" && printf 'up\n' >"$RUN/phase" ;;
+    synced) touch "$RUN/joined" && rm -f "$RUN/seed.sql" && printf 'up\n' >"$RUN/phase" ;;
     donor*) ;;
     joiner) printf 'joining\n' >"$RUN/phase" ;;
 esac

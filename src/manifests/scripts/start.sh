@@ -100,6 +100,7 @@ derive_sst_method() {
 
 # What a peer says of itself, such as "phase=up synced=yes primary=yes"; nothing where nobody answers.
 ask_peer() {
+    # shellcheck disable=SC2016 # the inner shell expands it
     timeout 1 bash -c 'exec 3<>"/dev/tcp/$1/9200" && printf "GET /state HTTP/1.0\r\n\r\n" >&3 && cat <&3' _ "$1" 2>/dev/null
 }
 
@@ -108,6 +109,7 @@ any_primary_peer() {
     for host in $(hosts); do
         [ "${host%%.*}" != "$GALERA_NODE_NAME" ] || continue
         [[ $(ask_peer "$host") != *primary=yes* ]] || return 0
+        # shellcheck disable=SC2016 # the inner shell expands it
         timeout 1 bash -c 'exec 3<>"/dev/tcp/$1/4567"' _ "$host" 2>/dev/null && return 0
     done
     return 1
@@ -213,7 +215,7 @@ CREATE DATABASE galeractl;
 GRANT ALL PRIVILEGES ON galeractl.* TO galeractl@'%';
 CREATE TABLE galeractl.heartbeat (id INT PRIMARY KEY, token VARCHAR(64) NOT NULL, written_at TIMESTAMP(6) NOT NULL);
 SQL
-    [ -z "$name" ] || printf 'CREATE DATABASE `%s`;\n' "$name"
+    [ -z "$name" ] || printf "CREATE DATABASE \`%s\`;\n" "$name"
     if [ -n "$user" ]; then
         printf "CREATE USER '%s'@'%%' IDENTIFIED BY %s;\n" "$user" "$(sql_string user-password)"
         [ -z "$name" ] || printf "GRANT ALL PRIVILEGES ON \`%s\`.* TO '%s'@'%%';\n" "$name" "$user"
@@ -294,7 +296,7 @@ hold_if_wanted() {
 }
 
 mkdir -p "$RUN"
-rm -f "$RUN/draining" "$RUN/up"
+rm -f "$RUN/draining" "$RUN/wsrep"
 SERVER=''
 trap stop TERM INT
 DOMAIN=$(domain)
@@ -314,7 +316,7 @@ while :; do
     wait "$SERVER"
     CODE=$?
     # Deleted as soon as it is of no use, for it holds the passwords.
-    rm -f "$RUN/seed.sql" "$RUN/up"
+    rm -f "$RUN/seed.sql" "$RUN/wsrep"
     CRASHES=$((CRASHES + 1))
     LIVED=$((SECONDS - STARTED))
     SERVER=''
