@@ -40,8 +40,8 @@ pub fn parse(csv: &str) -> Result<Vec<Backend>, String> {
             let field = |index: usize| row.get(index).copied().unwrap_or_default();
             Some(Backend {
                 member: field(server).parse().ok()?,
-                // `UP`, or `UP 1/2` while it is on its way down.
-                up: field(status).starts_with("UP"),
+                // `UP`, or `UP 1/2` while it is on its way down; without a check it is always used.
+                up: field(status).starts_with("UP") || field(status) == "no check",
                 check: format!("{} {}", field(check), field(code)).trim().to_owned(),
                 address: field(address).to_owned(),
             })
@@ -62,6 +62,9 @@ mod tests {
         assert_eq!(backends.len(), 2);
         assert_eq!((backends[0].up, backends[0].check.as_str()), (true, "L7OK 200"));
         assert_eq!((backends[1].up, backends[1].member), (false, Member::Node(2)));
+        let unchecked =
+            parse("# pxname,svname,status,check_status,check_code,addr,\nwrite,node1,no check,,,10.0.0.7:3306,\n");
+        assert!(unchecked.unwrap()[0].up);
         assert!(parse("<html>").unwrap_err().contains("pxname"));
     }
 }

@@ -127,8 +127,9 @@ async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &
     };
     let world = World::new(connection.clone(), desired, passwords, choices, observer);
     let result = frame.run(&plan, args.timeout, &world).await;
-    let released = world.release_lock(false).await;
     let changes = world.memory().changes;
+    // A run that was refused leaves nothing, its lock included.
+    let released = world.release_lock(result.is_err() && changes == 0).await;
     result.map_err(|failure| continue_with(failure, &world))?;
     released?;
     Ok(summary(&world.desired, changes))

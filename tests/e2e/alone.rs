@@ -77,12 +77,13 @@ async fn all_synced(place: &Place, nodes: &[String], uuid: &str) {
             let mut sql = door.open(pod).await.map_err(|error| format!("{pod}: {error}"))?;
             let rows = sql
                 .query(
-                    "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_cluster_state_uuid', \
-                     'wsrep_cluster_status', 'wsrep_local_state_comment')",
+                    "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME IN \
+                     ('wsrep_cluster_size', 'wsrep_cluster_state_uuid', 'wsrep_cluster_status', \
+                     'wsrep_local_state_comment') ORDER BY VARIABLE_NAME",
                 )
                 .await
                 .map_err(|error| format!("{pod}: {error}"))?;
-            let values: Vec<&str> = rows.iter().filter_map(|row| row[1].as_deref()).collect();
+            let values: Vec<&str> = rows.iter().filter_map(|row| row[0].as_deref()).collect();
             let wanted = [nodes.len().to_string(), uuid.to_owned(), "Primary".to_owned(), "Synced".to_owned()];
             holds(values == wanted, || format!("{pod}: {values:?}"))?;
         }

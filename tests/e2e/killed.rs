@@ -54,7 +54,7 @@ async fn a_formation_that_is_killed_anywhere_converges() {
         check(place, 3, &uuid, &[&journal]).await;
 
         let runs = place.run(&["runs", "list", "-o", "json"]).await.ended(0).json();
-        let outcomes: Vec<String> = runs.as_array().unwrap().iter().map(|run| run["outcome"].to_string()).collect();
+        let outcomes: Vec<String> = runs.as_array().unwrap().iter().map(|run| run["result"].to_string()).collect();
         let unfinished = outcomes.iter().filter(|outcome| outcome.contains("unfinished")).count();
         assert_eq!((outcomes.len(), unfinished), (2 * STEPS.len() + 1, 2 * STEPS.len()), "{outcomes:?}");
     })
