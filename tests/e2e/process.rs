@@ -90,9 +90,7 @@ impl Place {
     /// `verify`: exit code, and the ids of the checks that failed.
     pub(crate) async fn verify(&self) -> (Option<i32>, Vec<String>) {
         let ran = self.run(&["verify", "-o", "json"]).await;
-        if ran.stdout.is_empty() {
-            panic!("verify has no answer: {ran:?}");
-        }
+        assert!(!ran.stdout.is_empty(), "verify has no answer: {ran:?}");
         let report = ran.json();
         let checks = report["checks"].as_array().unwrap();
         let failed = checks.iter().filter(|check| check["mark"] == "fail");
