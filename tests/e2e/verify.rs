@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use galeractl::names::Member;
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use crate::place::{Place, in_namespace};
+use crate::place::{Place, in_namespace, parse};
 use crate::wait::{holds, until};
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -63,36 +63,33 @@ async fn a_node_that_is_down(place: &Place) {
 /// Where node3 should be, the proxy sees node1.
 async fn a_proxy_that_is_wrong(place: &Place) {
     let (name, maps) = (place.cluster.proxy(), place.api::<ConfigMap>());
-    let right = maps.get(&name).await.unwrap().data.unwrap()["haproxy.cfg"].clone();
+    let mut data = maps.get(&name).await.unwrap().data.unwrap();
     let [node1, node3] = [1, 3].map(|index| format!("\"{}.", place.cluster.member(Member::Node(index))));
+    let right = data["haproxy.cfg"].clone();
     let wrong = right.replace(&node3, &node1);
     assert_ne!(wrong, right);
-    configure_proxy(place, &wrong).await;
+    data.insert("haproxy.cfg".to_owned(), wrong);
+    let map: ConfigMap = parse(json!({"metadata": {"name": "wrong"}, "data": data}));
+    maps.create(&PostParams::default(), &map).await.unwrap();
+    configure_proxy(place, "wrong").await;
     fails(place, "proxy-backends").await;
-    configure_proxy(place, &right).await;
+    configure_proxy(place, &name).await;
     scale(place, Member::Node(3), 1).await;
     place.healthy().await;
 }
 
-async fn configure_proxy(place: &Place, configuration: &str) {
-    let patch = json!({"data": {"haproxy.cfg": configuration}});
-    let name = place.cluster.proxy();
-    place.api::<ConfigMap>().patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
-    let old = place.proxy_pods().await;
-    for pod in &old {
-        place.api::<Pod>().delete(pod, &DeleteParams::default().grace_period(1)).await.unwrap();
-    }
-    until("new pods of the proxy are ready", LIMIT, async || {
-        let pods = place.api::<Pod>().list(&ListParams::default()).await.unwrap();
-        let ready = pods.iter().filter(|pod| {
-            let name = pod.metadata.name.as_deref().unwrap_or_default();
-            let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-            name.starts_with(&place.cluster.proxy())
-                && !old.iter().any(|old| old == name)
-                && conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-        });
-        let count = ready.count();
-        holds(count == old.len(), || format!("{count} of {}", old.len()))
+async fn configure_proxy(place: &Place, map: &str) {
+    let volume = json!({"name": "config", "configMap": {"name": map}});
+    let patch = json!({"spec": {"template": {"spec": {"volumes": [volume]}}}});
+    let (name, proxies) = (place.cluster.proxy(), place.api::<Deployment>());
+    proxies.patch(&name, &PatchParams::default(), &Patch::Strategic(&patch)).await.unwrap();
+    until(&format!("the proxy uses configmap/{map}"), LIMIT, async || {
+        let proxy = proxies.get(&name).await.unwrap();
+        let (generation, status) = (proxy.metadata.generation, proxy.status.unwrap_or_default());
+        let counts = [status.replicas, status.updated_replicas, status.available_replicas];
+        let wanted = proxy.spec.unwrap().replicas;
+        let done = status.observed_generation == generation && counts.iter().all(|count| *count == wanted);
+        holds(done, || format!("{counts:?}, wanted {wanted:?}"))
     })
     .await;
 }
