@@ -61,8 +61,12 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = Connection::open(&globals.connection()).await?;
     let mut settings = settings(args, globals, &connection)?;
     connection.version().await?;
-    if let Some(stored) = stored_wish(&settings, &connection).await? {
-        settings.desired = stored;
+    match stored_wish(&settings, &connection).await {
+        Ok(Some(stored)) => settings.desired = stored,
+        Ok(None) => {}
+        // The preflight meets it again, and names every right that is missing rather than the first.
+        Err(failure) if failure.kind == Kind::Preflight && !args.dry_run => {}
+        Err(failure) => return Err(failure),
     }
     if !settings.desired.iscsi.is_empty() {
         return Err(Failure::message(Kind::Usage, "volumes on iSCSI targets cannot be formed by this version")
