@@ -64,9 +64,10 @@ async fn a_node_that_is_down(place: &Place) {
 async fn a_proxy_that_is_wrong(place: &Place) {
     let (name, maps) = (place.cluster.proxy(), place.api::<ConfigMap>());
     let mut data = maps.get(&name).await.unwrap().data.unwrap();
-    let [node1, node3] = [1, 3].map(|index| format!("\"{}.", place.cluster.member(Member::Node(index))));
+    let address = place.api::<Pod>().get(&place.node(1)).await.unwrap().status.unwrap().pod_ip.unwrap();
+    let node3 = format!("\"{}.${{GALERA_DOMAIN}}:3306\"", place.cluster.member(Member::Node(3)));
     let right = data["haproxy.cfg"].clone();
-    let wrong = right.replace(&node3, &node1);
+    let wrong = right.replace(&node3, &format!("{address}:3306"));
     assert_ne!(wrong, right);
     data.insert("haproxy.cfg".to_owned(), wrong);
     let map: ConfigMap = parse(json!({"metadata": {"name": "wrong"}, "data": data}));
