@@ -35,15 +35,16 @@ async fn a_formed_cluster_comes_back_by_itself() {
         all_synced(place, &nodes, &uuid).await;
 
         grown_up(place, &nodes).await;
+        let begun = Instant::now();
         place.shell(&nodes[0], "mariadb", KILL).await;
-        restarted(place, &nodes[..1]).await;
+        restarted(place, &nodes[..1], begun).await;
         all_synced(place, &nodes, &uuid).await;
         for round in 1..=ROUNDS {
             grown_up(place, &nodes).await;
             let before = writers.acknowledged();
             let begun = Instant::now();
             join_all(nodes.iter().map(|pod| place.shell(pod, "mariadb", KILL))).await;
-            restarted(place, &nodes).await;
+            restarted(place, &nodes, begun).await;
             all_synced(place, &nodes, &uuid).await;
             eprintln!("all killed, round {round}: all Synced after {:.1} s", begun.elapsed().as_secs_f32());
             until("writes go on", LIMIT, async || {
@@ -92,14 +93,14 @@ async fn all_synced(place: &Place, nodes: &[String], uuid: &str) {
     .await;
 }
 
-/// Waits until the servers of these pods are other processes than those that were killed.
-async fn restarted(place: &Place, pods: &[String]) {
+/// Waits until the servers of these pods are younger than those that were killed, which had been grown up at `begun`.
+async fn restarted(place: &Place, pods: &[String], begun: Instant) {
     let door = place.root().await;
     until("the servers are started again", LIMIT, async || {
         for pod in pods {
             let mut sql = door.open(pod).await.map_err(|error| format!("{pod}: {error}"))?;
             let uptime = uptime(&mut sql).await.map_err(|error| format!("{pod}: {error}"))?;
-            holds(uptime < GROWN_UP, || format!("{pod} has been up for {uptime} s"))?;
+            holds(uptime < GROWN_UP + begun.elapsed().as_secs(), || format!("{pod} has been up for {uptime} s"))?;
         }
         Ok(())
     })
