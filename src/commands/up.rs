@@ -13,7 +13,7 @@ use crate::observe::{Observer, Wants};
 use crate::settings::{self, Flag, Settings};
 use crate::steps::handover::Handover;
 use crate::steps::nodes::Nodes;
-use crate::steps::preflight::Preflight;
+use crate::steps::preflight::{self, Preflight};
 use crate::steps::proxy::Proxy;
 use crate::steps::record;
 use crate::steps::seed::Seed;
@@ -120,6 +120,7 @@ async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &
     for notice in notices {
         frame.notice(Level::Warning, notice);
     }
+    preflight::rights(connection, &desired).await?;
     let classes = super::gather::storage_classes(connection).await?;
     let observer = Observer::start(connection, &desired, Wants { logs: true, classes }).await?;
     let choices = Choices {

@@ -10,6 +10,7 @@ use crate::engine::event::Level;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied};
+use crate::kube::client::Connection;
 use crate::kube::errors::explain;
 use crate::manifests;
 use crate::manifests::config::{ROOT_PASSWORD, Record, USER_PASSWORD};
@@ -40,7 +41,6 @@ impl Step<World> for Preflight {
 async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     let world = cx.world;
     let server = world.connection.version().await?;
-    rights(world).await?;
     let exists = namespace(world).await?;
     world.memory().namespace_exists = exists;
     if exists {
@@ -105,8 +105,13 @@ fn needed(desired: &Desired) -> Vec<Right> {
     rights
 }
 
-async fn rights(world: &World) -> Result<()> {
-    let denied = denied(&world.connection.client, &needed(&world.desired)).await?;
+/// Whether the user may do all that the steps do. Asked before anything is looked at, since the first look that is
+/// forbidden would name one right only.
+///
+/// # Errors
+/// Every right that is missing.
+pub async fn rights(connection: &Connection, desired: &Desired) -> Result<()> {
+    let denied = denied(&connection.client, &needed(desired)).await?;
     if denied.is_empty() {
         return Ok(());
     }
