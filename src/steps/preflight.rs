@@ -15,6 +15,7 @@ use crate::kube::errors::explain;
 use crate::manifests;
 use crate::manifests::config::{ROOT_PASSWORD, Record, USER_PASSWORD};
 use crate::names::Member;
+use crate::observed::MemberView;
 use crate::plans::course::{Course, Found, Refusal, course};
 use crate::wsrep::volume::Evidence;
 
@@ -233,7 +234,7 @@ async fn settle(cx: &StepCx<'_, World>) -> Result<()> {
         let silent: Vec<String> = observed
             .members
             .iter()
-            .filter(|(_, view)| view.pod.running && !view.pod.ended && view.sql.is_none() && view.log.phase.is_none())
+            .filter(|(_, view)| view.pod.running && !view.pod.ended && !has_spoken(view))
             .map(|(member, _)| member.to_string())
             .collect();
         if silent.is_empty() {
@@ -246,6 +247,15 @@ async fn settle(cx: &StepCx<'_, World>) -> Result<()> {
         Err(failure) if failure.kind == Kind::Interrupted => Err(failure),
         // Nobody spoke: the decision is made from what is known, and refuses where that is too little.
         _ => Ok(()),
+    }
+}
+
+/// A log alone does not count where the server has not been asked yet: while it is read, it tells of the past.
+fn has_spoken(view: &MemberView) -> bool {
+    match &view.sql {
+        None => false,
+        Some(Ok(_)) => true,
+        Some(Err(_)) => view.log.phase.is_some(),
     }
 }
 
