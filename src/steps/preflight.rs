@@ -211,13 +211,12 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
     let observed = world.observer.now();
     let found = Found { desired, record: recorded.as_ref(), observed: &observed, volumes: &volumes };
     let way = course(&found).map_err(|refusal| refused(world, &refusal, &volumes))?;
-    if matches!(way, Course::BringBack { .. }) && world.memory().secrets.is_none() {
+    // A new Secret would hold passwords that the database does not have.
+    let has_data = way != Course::Form || !observed.members.is_empty();
+    if has_data && world.memory().secrets.is_none() {
         let name = desired.cluster.credentials();
-        return Err(Failure::message(
-            Kind::Preflight,
-            format!("the volumes hold a database, but secret/{name} is missing"),
-        )
-        .hint("restore the Secret: without its passwords nobody could use or check the database"));
+        return Err(Failure::message(Kind::Preflight, format!("there is a database, but secret/{name} is missing"))
+            .hint("restore the Secret: without its passwords nobody could use or check the database"));
     }
     let mut memory = world.memory();
     memory.course = Some(way);
