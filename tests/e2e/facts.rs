@@ -83,8 +83,13 @@ impl Place {
 
     /// A shell script in a container.
     pub(crate) async fn shell(&self, pod: &str, container: &str, script: &str) -> Output {
+        self.try_shell(pod, container, script).await.unwrap_or_else(|failure| panic!("{script}: {failure}"))
+    }
+
+    /// The same, for a container that may be restarted at this moment.
+    pub(crate) async fn try_shell(&self, pod: &str, container: &str, script: &str) -> Result<Output, String> {
         let at = At { namespace: &self.namespace, pod, container };
         let output = exec(&self.connection.streams, at, &["/bin/sh", "-c", script], None, EXEC_LIMIT).await;
-        output.unwrap_or_else(|failure| panic!("{script}: {failure}"))
+        output.map_err(|failure| failure.to_string())
     }
 }
