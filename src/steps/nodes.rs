@@ -15,7 +15,7 @@ use crate::manifests::{self, Object, config};
 use crate::names::Member;
 use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
-use crate::wsrep::Position;
+use crate::wsrep::{Position, WsrepStatus};
 
 use super::record::{keep_secret, mark_claims, write_spec};
 use super::world::{BEAT, World};
@@ -135,8 +135,10 @@ fn judge(world: &World, expected: &[Member], reach: Option<u64>) -> Result<View,
 
 /// What is waited for; it changes as members arrive, so that the account of a run tells how long each wave took.
 fn awaited(observed: &Observed, expected: &[Member]) -> String {
-    let synced = |member: &&Member| observed.members.get(member).is_some_and(MemberView::is_synced);
-    let missing: Vec<Member> = expected.iter().filter(|member| !synced(member)).copied().collect();
+    // A donor will be Synced again by itself; it is not what is waited for.
+    let there = |view: &MemberView| view.is_synced() || view.status().is_some_and(WsrepStatus::is_donor);
+    let missing = expected.iter().copied().filter(|member| !observed.members.get(member).is_some_and(there));
+    let missing: Vec<Member> = missing.collect();
     if missing.is_empty() { "a common view".to_owned() } else { format!("{} to be Synced", list(&missing)) }
 }
 

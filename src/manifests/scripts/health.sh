@@ -18,10 +18,11 @@ read -r crashes 2>/dev/null <"$RUN/crashes"
 if [ "$path" = /state ]; then
     # What the server itself has told of last. It is removed when the server ends.
     read -r wsrep 2>/dev/null <"$RUN/wsrep"
-    synced=no primary=no
+    serves=no primary=no
     [[ ${wsrep:-} != *primary=yes* || $wsrep == *uuid=$ZERO* ]] || primary=yes
-    [[ $primary = no || $wsrep != *status=synced* ]] || synced=yes
-    answer '200 OK' "phase=${phase:-none} synced=$synced primary=$primary crashes=${crashes:-0} ${wsrep:-status=closed}"
+    # One that gives a transfer has everything as well: it counts together with the joiner that it serves.
+    [[ $primary = no || ! $wsrep =~ status=(synced|donor|joined) ]] || serves=yes
+    answer '200 OK' "phase=${phase:-none} serves=$serves primary=$primary crashes=${crashes:-0} ${wsrep:-status=closed}"
 fi
 declare -A s=()
 # While a transfer runs there is no socket, and asking would only cost a process.

@@ -98,7 +98,7 @@ derive_sst_method() {
     SST_METHOD=galeractl
 }
 
-# What a peer says of itself, such as "phase=up synced=yes primary=yes"; nothing where nobody answers.
+# What a peer says of itself, such as "phase=up serves=yes primary=yes"; nothing where nobody answers.
 ask_peer() {
     # shellcheck disable=SC2016 # the inner shell expands it
     timeout 1 bash -c 'exec 3<>"/dev/tcp/$1/9200" && printf "GET /state HTTP/1.0\r\n\r\n" >&3 && cat <&3' _ "$1" 2>/dev/null
@@ -115,22 +115,22 @@ any_primary_peer() {
     return 1
 }
 
-# A Synced member can serve one joiner at a time; more joiners than donors leave zombies. Members of lower
+# A member that has everything can serve one joiner at a time; more joiners than donors leave zombies. Members of lower
 # number go first, so everyone comes to the same order without talking about it.
 released() {
-    local host synced=0 ahead=0 mine=below
+    local host serving=0 ahead=0 mine=below
     for host in $(hosts); do
         if [ "${host%%.*}" = "$GALERA_NODE_NAME" ]; then
             mine=above
-        elif [[ $(ask_peer "$host") == *synced=yes* ]]; then
-            synced=$((synced + 1))
+        elif [[ $(ask_peer "$host") == *serves=yes* ]]; then
+            serving=$((serving + 1))
         elif [ "$mine" = below ] && [ "${host%%.*}" != "$GALERA_SEED_NAME" ]; then
             ahead=$((ahead + 1))
             # Nobody behind this one can be further: asking on would only cost time.
-            ((ahead < synced)) || return 1
+            ((ahead < serving)) || return 1
         fi
     done
-    ((ahead < synced))
+    ((ahead < serving))
 }
 
 # Only a run of galeractl that has compared every volume writes this token, for this very pod.
