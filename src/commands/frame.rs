@@ -33,11 +33,6 @@ impl Frame {
         Ok(Self { id, verb, events, cancel, begun: Instant::now() })
     }
 
-    /// Identifier of the run.
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
     /// Stops the run at the next safe point.
     pub(super) fn cancel(&self) -> CancellationToken {
         self.cancel.clone()

@@ -7,16 +7,15 @@ use futures::future::join_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::Api;
 use kube::core::ApiResource;
 use tokio::time::Instant;
 
 use crate::checks::{Backend, haproxy};
 use crate::desired::{Desired, Hidden};
 use crate::error::{Kind, Result};
+use crate::kube::classes;
 use crate::kube::client::Connection;
 use crate::kube::delete::{Found, owned};
-use crate::kube::errors::explain;
 use crate::kube::http;
 use crate::manifests::member::HEALTH_PORT;
 use crate::manifests::proxy::STATS_PORT;
@@ -29,13 +28,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(4);
 
 /// Storage classes; none where one may not look at them.
 pub(super) async fn storage_classes(connection: &Connection) -> Result<Vec<StorageClass>> {
-    let all: Api<StorageClass> = Api::all(connection.client.clone());
-    match all.list(&kube::api::ListParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Vec::new()),
-        other => {
-            other.map(|list| list.items).map_err(|error| explain(Kind::Unreachable, "list storage classes", error))
-        }
-    }
+    Ok(classes::list(&connection.client, Kind::Unreachable).await?.unwrap_or_default())
 }
 
 /// Starts to look and waits until every running server has answered, or has had time to.

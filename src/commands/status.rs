@@ -180,8 +180,7 @@ async fn stopped(
     target: &super::target::Target,
     format: Format,
 ) -> Result<()> {
-    let settings = crate::settings::load_from(&crate::settings::Input::default(), None)?;
-    let desired = Desired { cluster: target.cluster.clone(), namespace: target.namespace.clone(), ..settings.desired };
+    let desired = target.with_defaults()?;
     let observer: Observer = gather::look(connection, &desired, None).await?;
     let observed = observer.now();
     if format == Format::Json {

@@ -20,6 +20,14 @@ pub(super) struct Target {
     pub(super) namespace: Namespace,
 }
 
+impl Target {
+    /// A cluster of which only the name is known: everything else as if nobody had said anything.
+    pub(super) fn with_defaults(&self) -> Result<Desired> {
+        let defaults = settings::load_from(&Input::default(), None)?.desired;
+        Ok(Desired { cluster: self.cluster.clone(), namespace: self.namespace.clone(), ..defaults })
+    }
+}
+
 /// What a cluster is recorded to be.
 pub(super) struct Stored {
     pub(super) desired: Desired,

@@ -10,7 +10,6 @@ use crate::kube::client::Connection;
 use crate::observe::Observer;
 use crate::observe::objects::claim_owner;
 use crate::observed::Observed;
-use crate::settings;
 use crate::steps::record::own_password;
 use crate::steps::teardown::{Look, RemoveRest, StopNodes, StopProxy};
 use crate::steps::world::{Choices, World};
@@ -74,8 +73,7 @@ async fn desired(connection: &Connection, target: &Target) -> Result<Desired> {
     if let Some(stored) = stored(connection, target).await? {
         return Ok(stored.desired);
     }
-    let defaults = settings::load_from(&settings::Input::default(), None)?.desired;
-    Ok(Desired { cluster: target.cluster.clone(), namespace: target.namespace.clone(), ..defaults })
+    target.with_defaults()
 }
 
 fn losses(desired: &Desired, observed: &Observed) -> String {
@@ -104,13 +102,8 @@ async fn take_down(
         Box::new(RemoveRest { volumes: args.delete_volumes }),
     ];
     frame.announce(connection, &desired, &plan);
-    let choices = Choices {
-        lock_wait: args.lock_wait,
-        take_ownership: false,
-        holder: frame.holder(),
-        run: frame.id().to_owned(),
-        cancel: frame.cancel(),
-    };
+    let choices =
+        Choices { lock_wait: args.lock_wait, take_ownership: false, holder: frame.holder(), cancel: frame.cancel() };
     let world = World::new(connection.clone(), desired, Passwords::default(), choices, observer);
     let result = frame.run(&plan, args.timeout, &world).await;
     let released = world.release_lock(result.is_ok()).await;

@@ -127,7 +127,6 @@ async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &
         lock_wait: args.lock_wait,
         take_ownership: args.take_ownership,
         holder: frame.holder(),
-        run: frame.id().to_owned(),
         cancel: frame.cancel(),
     };
     let world = World::new(connection.clone(), desired, passwords, choices, observer);

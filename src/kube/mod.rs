@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod apply;
+pub mod classes;
 pub mod client;
 pub mod delete;
 pub mod denial;

@@ -2,14 +2,14 @@
 
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
 
 use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied};
+use crate::kube::classes;
 use crate::kube::client::Connection;
 use crate::kube::errors::explain;
 use crate::manifests;
@@ -148,11 +148,6 @@ async fn namespace(world: &World) -> Result<bool> {
 }
 
 async fn storage_class(world: &World) -> Result<()> {
-    let all: Api<StorageClass> = Api::all(world.connection.client.clone());
-    let classes = match all.list(&ListParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(()),
-        other => other.map_err(|error| explain(Kind::Preflight, "list storage classes", error))?.items,
-    };
     let observed = world.observer.now();
     let bound = |member: Member| {
         observed.claims.get(&world.desired.cluster.claim(member)).is_some_and(|claim| claim.phase == "Bound")
@@ -160,6 +155,7 @@ async fn storage_class(world: &World) -> Result<()> {
     if world.desired.members().all(bound) {
         return Ok(());
     }
+    let Some(classes) = classes::list(&world.connection.client, Kind::Preflight).await? else { return Ok(()) };
     let names: Vec<&str> = classes.iter().filter_map(|class| class.metadata.name.as_deref()).collect();
     let known = if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
     match &world.desired.storage_class {
@@ -167,18 +163,12 @@ async fn storage_class(world: &World) -> Result<()> {
             Err(Failure::message(Kind::Preflight, format!("storage class `{wanted}` does not exist; {known}"))
                 .hint("name another one: --set galera_cluster_storage_class=NAME"))
         }
-        None if !classes.iter().any(is_default) => {
+        None if !classes.iter().any(classes::is_default) => {
             Err(Failure::message(Kind::Preflight, format!("no storage class is the default one; {known}"))
                 .hint("name one: --set galera_cluster_storage_class=NAME"))
         }
         _ => Ok(()),
     }
-}
-
-fn is_default(class: &StorageClass) -> bool {
-    let annotations = class.metadata.annotations.as_ref();
-    annotations
-        .is_some_and(|all| all.get("storageclass.kubernetes.io/is-default-class").is_some_and(|value| value == "true"))
 }
 
 /// What exists of the cluster, whose it is, and which way follows from it.
@@ -203,7 +193,6 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
     {
         let mut memory = world.memory();
         memory.secrets = secrets;
-        memory.recorded = recorded.is_some();
         memory.record = recorded.clone().unwrap_or_default();
     }
     settle(cx).await?;

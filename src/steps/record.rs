@@ -130,7 +130,6 @@ pub async fn write_spec(cx: &StepCx<'_, World>, change: impl FnOnce(&mut Record)
     let record = {
         let mut memory = world.memory();
         change(&mut memory.record);
-        memory.recorded = true;
         memory.record.clone()
     };
     world.apply(cx, &[Object::of(&spec_map(&world.desired, &record))]).await

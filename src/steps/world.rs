@@ -34,8 +34,6 @@ pub struct Choices {
     pub take_ownership: bool,
     /// Text of the lock's holder: who, where, which verb, which run.
     pub holder: String,
-    /// Identifier of the run.
-    pub run: String,
     /// Cancelled when the run has to stop, by the user or by the loss of the lock.
     pub cancel: CancellationToken,
 }
@@ -65,8 +63,6 @@ pub struct Memory {
     pub course: Option<Course>,
     /// What is recorded in the cluster.
     pub record: Record,
-    /// Whether the spec ConfigMap exists.
-    pub recorded: bool,
     /// What stopped volumes hold.
     pub volumes: BTreeMap<Member, Evidence>,
     /// Passwords by key of the Secret.

@@ -7,10 +7,9 @@ use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::ResourceExt;
 
-use super::{Trouble, events_about, reason, seconds, text};
+use crate::kube::classes::is_default;
 
-/// Annotation that makes a storage class the default one.
-const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+use super::{Trouble, events_about, reason, seconds, text};
 
 /// What is wrong with a claim; `None` if it is bound, or waits for its pod as it should.
 #[must_use]
@@ -64,10 +63,6 @@ fn provisioning(name: &str, events: &[&Event]) -> Option<Trouble> {
     };
     let message = format!("persistentvolumeclaim/{name} gets no volume: {}", text(latest.message.as_deref()));
     Some(Trouble { cause, patience, message, hint: hint.to_owned() })
-}
-
-fn is_default(class: &StorageClass) -> bool {
-    class.annotations().get(DEFAULT_CLASS).is_some_and(|value| value == "true")
 }
 
 fn known(classes: &[StorageClass]) -> String {
