@@ -41,6 +41,24 @@ pub struct Desired {
     pub resources: Resources,
     /// Node labels that the pods' hosts must have.
     pub node_selector: BTreeMap<String, String>,
+    /// Taints of hosts that the pods put up with.
+    #[serde(default)]
+    pub tolerations: Vec<Toleration>,
+    /// Priority class of the pods.
+    #[serde(default)]
+    pub priority_class: Option<String>,
+    /// Labels of every pod, beside those that galeractl needs.
+    #[serde(default)]
+    pub pod_labels: BTreeMap<String, String>,
+    /// Annotations of every pod.
+    #[serde(default)]
+    pub pod_annotations: BTreeMap<String, String>,
+    /// Annotations of the Service that exposes the cluster.
+    #[serde(default)]
+    pub service_annotations: BTreeMap<String, String>,
+    /// Domain of the Kubernetes cluster; `None` where each pod is to find it by itself.
+    #[serde(default)]
+    pub cluster_domain: Option<String>,
     /// Options for `[mysqld]`, beside those that galeractl owns: names spelt with `_`, values verbatim as in an
     /// option file, empty for a bare flag.
     pub mysqld: BTreeMap<String, String>,
@@ -56,6 +74,17 @@ pub struct Desired {
     /// Where backups go; `None` without backups.
     #[serde(default)]
     pub backup: Option<Backup>,
+}
+
+/// A taint that pods put up with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Toleration {
+    /// The taint's key.
+    pub key: String,
+    /// Its value; `None` for any.
+    pub value: Option<String>,
+    /// Its effect; `None` for all.
+    pub effect: Option<String>,
 }
 
 /// A volume on an iSCSI target that exists already.
@@ -183,6 +212,12 @@ pub(crate) mod tests {
             gcache_size: "256M".to_owned(),
             resources: Resources::default(),
             node_selector: BTreeMap::new(),
+            tolerations: Vec::new(),
+            priority_class: None,
+            pod_labels: BTreeMap::new(),
+            pod_annotations: BTreeMap::new(),
+            service_annotations: BTreeMap::new(),
+            cluster_domain: None,
             mysqld: BTreeMap::new(),
             iscsi: BTreeMap::new(),
             external_access: ExternalAccess::default(),

@@ -56,6 +56,12 @@ pub enum Role {
     Cluster,
     /// A pod that looks into a volume while the cluster is down.
     Inspector,
+    /// A way into the cluster from outside of Kubernetes.
+    Access,
+    /// The volume of the backups.
+    Backup,
+    /// A Job that empties a volume.
+    Purge,
 }
 
 impl Role {
@@ -68,6 +74,9 @@ impl Role {
             Self::Proxy => "haproxy",
             Self::Cluster => "cluster",
             Self::Inspector => "inspector",
+            Self::Access => "access",
+            Self::Backup => "backup",
+            Self::Purge => "purge",
         }
     }
 }
@@ -215,6 +224,42 @@ impl ClusterName {
     #[must_use]
     pub fn claim(&self, member: Member) -> String {
         format!("{}-volume-claim", self.member(member))
+    }
+
+    /// `PersistentVolume` of a member, where galeractl makes it.
+    #[must_use]
+    pub fn volume(&self, member: Member) -> String {
+        format!("{}-volume", self.member(member))
+    }
+
+    /// `PersistentVolume` of the backups.
+    #[must_use]
+    pub fn backup_volume(&self) -> String {
+        self.part("backup-volume")
+    }
+
+    /// Claim of the volume of the backups.
+    #[must_use]
+    pub fn backup_claim(&self) -> String {
+        self.part("backup-volume-claim")
+    }
+
+    /// Service of type `LoadBalancer` that exposes the proxy.
+    #[must_use]
+    pub fn external_load_balancer(&self) -> String {
+        self.part("external-lb")
+    }
+
+    /// Service of type `NodePort` that exposes the proxy.
+    #[must_use]
+    pub fn external_node_port(&self) -> String {
+        self.part("external-access")
+    }
+
+    /// Job that empties a member's volume.
+    #[must_use]
+    pub fn purge_job(&self, member: Member) -> String {
+        self.part(&format!("purge-{member}-volume-job"))
     }
 
     /// Pod that looks into a member's volume while the cluster is down.

@@ -230,6 +230,12 @@ impl MemberView {
         self.status().is_some_and(WsrepStatus::is_synced)
     }
 
+    /// Whether its container runs and waits for leave to start its server.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.pod.running && self.log.phase.as_deref() == Some("waiting")
+    }
+
     /// One phrase for a wait or a table.
     #[must_use]
     pub fn phrase(&self) -> String {

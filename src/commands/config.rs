@@ -1,14 +1,13 @@
 //! `galeractl config`.
 
-use std::path::PathBuf;
-
 use crate::cli::Globals;
 use crate::error::{Failure, Kind, Result};
-use crate::settings::{self, Flag};
+use crate::settings;
 use crate::ui::Ui;
 use crate::ui::table::{Cell, Table};
 
-use super::{Format, target};
+use super::Format;
+use super::wish::Wish;
 
 /// Show the merged settings and where each comes from, or an example file
 ///
@@ -16,18 +15,8 @@ use super::{Format, target};
 /// GALERA_CLUSTER_NAME), then flags. Needs no cluster.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Settings file; ./galera.conf is used if it exists
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// Built-in settings to start from: local, pks, coreos or targetd
-    #[arg(long, value_name = "PROFILE")]
-    profile: Option<String>,
-    /// Set one setting, as KEY=VALUE; can be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Number of nodes
-    #[arg(long, value_name = "N")]
-    nodes: Option<String>,
+    #[command(flatten)]
+    wish: Wish,
     /// table or json
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
     output: String,
@@ -43,12 +32,7 @@ pub(super) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     if let Some(profile) = &args.example {
         return ui.out(&settings::example(profile.parse().map_err(|why| Failure::message(Kind::Usage, why))?));
     }
-    let mut input = target::input(globals, None);
-    input.file.clone_from(&args.file);
-    input.profile.clone_from(&args.profile);
-    input.sets.clone_from(&args.set);
-    input.flags.extend(args.nodes.iter().map(|nodes| Flag::nodes("--nodes", nodes)));
-    let merged = settings::load(&input)?;
+    let merged = args.wish.settings(globals, None)?;
     for notice in &merged.notices {
         ui.notice(crate::engine::event::Level::Warning, notice);
     }

@@ -52,6 +52,11 @@ fn text(desired: &Desired) -> String {
     let mut text = format!(
         "Address inside Kubernetes:\n  {host}:{SQL_PORT}  reading and writing\n  {host}:{READ_PORT}  reading, spread over all nodes\n"
     );
+    text.push_str(&format!(
+        "\nPasswords: secret/{} in namespace {}\n",
+        desired.cluster.credentials(),
+        desired.namespace
+    ));
     for (user, key, rights) in users(desired) {
         text.push_str(&format!("\nUser {user} ({rights}); read the password:\n  {}\n", read_command(desired, key)));
     }

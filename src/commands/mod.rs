@@ -13,6 +13,7 @@ mod target;
 pub mod teardown;
 pub mod up;
 pub mod verify;
+mod wish;
 
 use crate::cli::{Cli, Verb};
 use crate::error::{Failure, Kind, Result};

@@ -21,15 +21,18 @@ use crate::ui::table::{Cell, Table};
 pub(super) async fn print(connection: &Connection, desired: &Desired, ui: &Ui) -> Result<()> {
     let all: Api<Namespace> = Api::all(connection.client.clone());
     let name = desired.namespace.as_str();
-    let exists =
-        all.get_opt(name).await.map_err(|error| explain(Kind::Preflight, format!("read namespace/{name}"), error))?;
+    let exists = match all.get_opt(name).await {
+        // Someone who may work in a namespace need not be allowed to look at it.
+        Err(kube::Error::Api(status)) if status.code == 403 => true,
+        found => found.map_err(|error| explain(Kind::Preflight, format!("read namespace/{name}"), error))?.is_some(),
+    };
     let stored = record::stored(&connection.client, &desired.namespace, &desired.cluster).await?;
     let record = stored.map(|(_, record)| record).unwrap_or_default();
     let mut table = Table::new(["STEP", "OBJECT", "CHANGE"]);
-    let state = if exists.is_some() { Change::Kept } else { Change::Created };
+    let state = if exists { Change::Kept } else { Change::Created };
     row(&mut table, "0 namespace", &format!("namespace/{name}"), state);
     for (step, objects) in steps(desired, &record) {
-        for (object, change) in changes(connection, desired, exists.is_some(), &objects).await? {
+        for (object, change) in changes(connection, desired, exists, &objects).await? {
             row(&mut table, step, &object, change);
         }
     }

@@ -11,6 +11,7 @@ use crate::observe::Observer;
 use crate::observe::objects::claim_owner;
 use crate::observed::Observed;
 use crate::steps::record::own_password;
+use crate::steps::rights;
 use crate::steps::teardown::{Look, RemoveRest, StopNodes, StopProxy};
 use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
@@ -46,6 +47,7 @@ pub struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
+    rights::check(&connection, &target.namespace, rights::TEARDOWN).await?;
     let desired = desired(&connection, &target).await?;
     let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
         Ok(password) => Some(password),

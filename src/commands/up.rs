@@ -1,6 +1,5 @@
 //! `galeractl up`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{Globals, span};
@@ -10,19 +9,21 @@ use crate::engine::event::Level;
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
 use crate::observe::{Observer, Wants};
-use crate::settings::{self, Flag, Settings};
+use crate::settings::Settings;
 use crate::steps::handover::Handover;
 use crate::steps::nodes::Nodes;
-use crate::steps::preflight::{self, Preflight};
+use crate::steps::preflight::Preflight;
 use crate::steps::proxy::Proxy;
 use crate::steps::record;
+use crate::steps::rights;
 use crate::steps::seed::Seed;
 use crate::steps::volumes::{MakeNamespace, Volumes};
 use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
 
 use super::frame::Frame;
-use super::{plan, target};
+use super::plan;
+use super::wish::Wish;
 
 /// Form a cluster, bring a stopped one back, or complete one
 ///
@@ -31,18 +32,8 @@ use super::{plan, target};
 /// where it was; on a healthy cluster it changes nothing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Number of nodes; 3 or 5 are best, for an even number survives no more failures than one less
-    #[arg(long, value_name = "N")]
-    nodes: Option<String>,
-    /// Settings file; ./galera.conf is used if it exists
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// Built-in settings to start from: local, pks, coreos or targetd
-    #[arg(long, value_name = "PROFILE")]
-    profile: Option<String>,
-    /// Set one setting, as KEY=VALUE; can be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    wish: Wish,
     /// Print every step and object, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -59,7 +50,7 @@ pub struct Args {
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = Connection::open(&globals.connection()).await?;
-    let mut settings = settings(args, globals, &connection)?;
+    let mut settings = args.wish.settings(globals, Some(&connection.default_namespace))?;
     connection.version().await?;
     match stored_wish(&settings, &connection).await {
         Ok(Some(stored)) => settings.desired = stored,
@@ -81,15 +72,6 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let frame = Frame::begin(ui, "up")?;
     let result = form(args, &connection, settings, &frame).await;
     frame.end(result).await
-}
-
-fn settings(args: &Args, globals: &Globals, connection: &Connection) -> Result<Settings> {
-    let mut input = target::input(globals, Some(connection.default_namespace.clone()));
-    input.file.clone_from(&args.file);
-    input.profile.clone_from(&args.profile);
-    input.sets.clone_from(&args.set);
-    input.flags.extend(args.nodes.iter().map(|nodes| Flag::nodes("--nodes", nodes)));
-    settings::load(&input)
 }
 
 /// Where nobody has said what the cluster should be, it should be what it was formed as.
@@ -120,7 +102,7 @@ async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &
     for notice in notices {
         frame.notice(Level::Warning, notice);
     }
-    preflight::rights(connection, &desired).await?;
+    rights::check(connection, &desired.namespace, rights::UP).await?;
     let classes = super::gather::storage_classes(connection).await?;
     let observer = Observer::start(connection, &desired, Wants { logs: true, classes }).await?;
     let choices = Choices {

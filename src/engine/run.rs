@@ -107,7 +107,7 @@ pub async fn run<W: Sync>(plan: &[Box<dyn Step<W>>], cx: &Cx, world: &W) -> Resu
         cx.events.send(Event::StepFinished { step: step.id().to_owned(), outcome, detail, elapsed_ms });
         // Repeating the first line keeps it in front; `Failure::lines` drops the repetition.
         result.map_err(|failure| {
-            let line = format!("{}: {}", step.id(), failure.error);
+            let line = format!("step {}: {}", step.id(), failure.error);
             failure.context(line)
         })?;
     }

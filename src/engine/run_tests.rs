@@ -57,7 +57,7 @@ async fn steps_run_in_order_and_stop_at_the_first_failure() {
     let (result, done, told) = run_all(&[("seed", good), ("nodes", bad), ("haproxy", good)]).await;
     let failure = result.unwrap_err();
     assert_eq!((done, failure.kind), (1, Kind::Preflight));
-    assert_eq!(failure.lines(), ["nodes: no pod", "quota exceeded"]);
+    assert_eq!(failure.lines(), ["step nodes: no pod", "quota exceeded"]);
     assert_eq!(failure.hints, ["raise the quota"]);
     insta::assert_snapshot!(told.join("\n"), @r#"
     {"event":"step-started","step":"seed","title":"Do seed"}

@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::labels::{matching, member_meta, member_selector, meta};
 use super::pod::{
-    MARIADB_UID, apart, base, claimed, config_files, confined, env, env_field, http_probe, mount, port, requirements,
-    scratch, secret_files,
+    MARIADB_UID, apart, base, claimed, config_files, confined, domain, dress, env, env_field, http_probe, mount, port,
+    requirements, scratch, secret_files,
 };
 use crate::desired::Desired;
 use crate::names::{MEMBER_LABEL, Member, Role};
@@ -33,20 +33,20 @@ pub fn seed(desired: &Desired) -> Pod {
         ]);
         container.liveness_probe = None;
     }
-    Pod {
-        metadata: member_meta(desired, desired.cluster.pod(Member::Seed), Member::Seed),
-        spec: Some(spec),
-        ..Pod::default()
-    }
+    let mut metadata = member_meta(desired, desired.cluster.pod(Member::Seed), Member::Seed);
+    dress(desired, &mut metadata);
+    Pod { metadata, spec: Some(spec), ..Pod::default() }
 }
 
 /// A permanent node: a StatefulSet of one, whose pod needs nothing but its volume and its peers to come back.
 #[must_use]
 pub fn node(desired: &Desired, member: Member) -> StatefulSet {
     let name = desired.cluster.member(member);
-    let template_meta = member_meta(desired, name.clone(), member);
+    let metadata = member_meta(desired, name.clone(), member);
+    let mut pod_metadata = ObjectMeta { labels: metadata.labels.clone(), ..ObjectMeta::default() };
+    dress(desired, &mut pod_metadata);
     StatefulSet {
-        metadata: template_meta.clone(),
+        metadata,
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
             service_name: Some(name),
@@ -57,7 +57,7 @@ pub fn node(desired: &Desired, member: Member) -> StatefulSet {
                 ..Default::default()
             }),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: template_meta.labels, ..ObjectMeta::default() }),
+                metadata: Some(pod_metadata),
                 spec: Some(PodSpec { affinity: Some(apart(desired, Role::Node)), ..member_pod(desired, member) }),
             },
             ..StatefulSetSpec::default()
@@ -71,6 +71,7 @@ pub fn node(desired: &Desired, member: Member) -> StatefulSet {
 pub fn inspector(desired: &Desired, member: Member) -> Pod {
     let mut metadata = meta(desired, desired.cluster.inspector(member), Role::Inspector);
     metadata.labels.get_or_insert_default().insert(MEMBER_LABEL.to_owned(), member.to_string());
+    dress(desired, &mut metadata);
     let mut spec = base(desired, MARIADB_UID);
     spec.restart_policy = Some("Never".to_owned());
     spec.termination_grace_period_seconds = Some(5);
@@ -119,14 +120,16 @@ fn member_pod(desired: &Desired, member: Member) -> PodSpec {
 }
 
 fn environment(desired: &Desired, member: Member) -> Vec<EnvVar> {
-    vec![
+    let mut environment = vec![
         env("GALERA_MEMBER", member.to_string()),
         env("GALERA_NODE_NAME", desired.cluster.member(member)),
         env("GALERA_SEED_NAME", desired.cluster.member(Member::Seed)),
         env("GALERA_GROUP", desired.cluster.group(&desired.namespace)),
         env_field("POD_IP", "status.podIP"),
         env_field("POD_UID", "metadata.uid"),
-    ]
+    ];
+    environment.extend(domain(desired));
+    environment
 }
 
 fn volumes(desired: &Desired, member: Member) -> Vec<Volume> {

@@ -1,11 +1,14 @@
 //! Manifests: pure functions from the desired state to Kubernetes objects.
 
+pub mod access;
 pub mod config;
+pub mod files;
 pub mod labels;
 pub mod member;
 pub mod object;
 pub mod pod;
 pub mod proxy;
+pub mod purge;
 pub mod services;
 pub mod volumes;
 
@@ -19,6 +22,25 @@ use crate::names::{Member, Role};
 pub fn claims(desired: &Desired, with_seed: bool) -> Vec<Object> {
     let seed = with_seed.then_some(Member::Seed);
     seed.into_iter().chain(desired.members()).map(|member| Object::of(&volumes::claim(desired, member))).collect()
+}
+
+/// Step 1: volumes that no storage class makes: those on iSCSI targets.
+#[must_use]
+pub fn volumes(desired: &Desired, with_seed: bool) -> Vec<Object> {
+    let wanted = desired.iscsi.iter().filter(|(member, _)| match member {
+        Member::Seed => with_seed,
+        Member::Node(index) => *index <= desired.nodes,
+    });
+    wanted.map(|(member, target)| Object::of(&volumes::iscsi_volume(desired, *member, target))).collect()
+}
+
+/// Step 1: the volume of the backups and its claim.
+#[must_use]
+pub fn backup(desired: &Desired) -> Vec<Object> {
+    let both = |backup| {
+        [Object::of(&volumes::backup_volume(desired, backup)), Object::of(&volumes::backup_claim(desired, backup))]
+    };
+    desired.backup.iter().flat_map(both).collect()
 }
 
 /// Step 2: the seed and its address.

@@ -6,9 +6,10 @@ use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
     HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector, PersistentVolumeClaimVolumeSource,
     PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile,
-    SecretVolumeSource, SecurityContext, Volume, VolumeMount, WeightedPodAffinityTerm,
+    SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{matching, selector};
@@ -37,10 +38,33 @@ pub fn base(desired: &Desired, uid: i64) -> PodSpec {
             ..PodSecurityContext::default()
         }),
         node_selector: some_map(&desired.node_selector),
+        tolerations: (!desired.tolerations.is_empty()).then(|| desired.tolerations.iter().map(tolerated).collect()),
+        priority_class_name: desired.priority_class.clone(),
         image_pull_secrets: (!desired.image_pull_secrets.is_empty()).then(|| {
             desired.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect()
         }),
         ..PodSpec::default()
+    }
+}
+
+fn tolerated(toleration: &crate::desired::Toleration) -> Toleration {
+    Toleration {
+        key: Some(toleration.key.clone()),
+        operator: Some(if toleration.value.is_some() { "Equal" } else { "Exists" }.to_owned()),
+        value: toleration.value.clone(),
+        effect: toleration.effect.clone(),
+        ..Toleration::default()
+    }
+}
+
+/// What the user wants on pods, beside the labels by which they are found.
+pub fn dress(desired: &Desired, metadata: &mut ObjectMeta) {
+    let labels = metadata.labels.get_or_insert_default();
+    for (key, value) in &desired.pod_labels {
+        labels.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    if !desired.pod_annotations.is_empty() {
+        metadata.annotations.get_or_insert_default().extend(desired.pod_annotations.clone());
     }
 }
 
@@ -73,6 +97,13 @@ pub fn requirements(resources: &Resources) -> Option<ResourceRequirements> {
 #[must_use]
 pub fn env(name: &str, value: impl Into<String>) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value.into()), ..EnvVar::default() }
+}
+
+/// The domain of the pods' names, where the user gives it.
+#[must_use]
+pub fn domain(desired: &Desired) -> Option<EnvVar> {
+    let domain = desired.cluster_domain.as_ref()?;
+    Some(env("GALERA_DOMAIN", format!("{}.svc.{domain}", desired.namespace)))
 }
 
 /// An environment variable taken from a field of the pod, such as `status.podIP`.

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{labels, matching, meta, selector};
 use super::member::HEALTH_PORT;
-use super::pod::{HAPROXY_UID, apart, base, config_files, confined, http_probe, mount, port, scratch};
+use super::pod::{HAPROXY_UID, apart, base, config_files, confined, domain, dress, http_probe, mount, port, scratch};
 use super::services::{READ_PORT, SQL_PORT};
 use crate::desired::{Desired, ProxyMode};
 use crate::names::{Role, fingerprint};
@@ -116,18 +116,21 @@ pub fn deployment(desired: &Desired) -> Deployment {
                     max_surge: Some(IntOrString::Int(1)),
                 }),
             }),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels(desired, Role::Proxy)),
-                    annotations: Some([(CONFIG_ANNOTATION.to_owned(), fingerprint(&configuration(desired)))].into()),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod(desired)),
-            },
+            template: PodTemplateSpec { metadata: Some(pod_metadata(desired)), spec: Some(pod(desired)) },
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()
     }
+}
+
+fn pod_metadata(desired: &Desired) -> ObjectMeta {
+    let mut metadata = ObjectMeta {
+        labels: Some(labels(desired, Role::Proxy)),
+        annotations: Some([(CONFIG_ANNOTATION.to_owned(), fingerprint(&configuration(desired)))].into()),
+        ..ObjectMeta::default()
+    };
+    dress(desired, &mut metadata);
+    metadata
 }
 
 fn pod(desired: &Desired) -> PodSpec {
@@ -140,6 +143,7 @@ fn pod(desired: &Desired) -> PodSpec {
             image: Some(desired.haproxy_image.clone()),
             image_pull_policy: Some(desired.image_pull_policy.clone()),
             command: Some(vec!["/bin/sh".to_owned(), "/galeractl/haproxy.sh".to_owned()]),
+            env: domain(desired).map(|domain| vec![domain]),
             ports: Some(vec![
                 port("mysql", i32::from(SQL_PORT)),
                 port("mysql-read", i32::from(READ_PORT)),

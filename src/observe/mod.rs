@@ -35,8 +35,8 @@ const ASK_EVERY: Duration = Duration::from_millis(150);
 /// galeractl's own user, who may read status and write one table.
 pub const OWN_USER: &str = "galeractl";
 const SQL_PORT: u16 = 3306;
-/// What mariadbd logs when it has opened its port.
-const OPENED: &str = "ready for connections";
+/// What the log says when the port has been opened, and when the member's state has become worth a question.
+const TELLING: [&str; 3] = ["ready for connections", "status=synced", "status=donor"];
 
 /// What is looked at beside the objects.
 #[derive(Debug, Clone)]
@@ -271,8 +271,9 @@ impl Eye {
     fn take(&mut self, news: News) {
         match news {
             News::Line(member, line) => {
-                // The server opens its port about now; the next question would come later by itself.
-                if let Some(attached) = self.attached.get(&member).filter(|_| line.contains(OPENED)) {
+                // The next question would come later by itself.
+                let telling = TELLING.iter().any(|telling| line.contains(telling));
+                if let Some(attached) = self.attached.get(&member).filter(|_| telling) {
                     attached.nudge.notify_one();
                 }
                 if let Some(view) = self.observed.members.get_mut(&member) {

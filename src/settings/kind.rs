@@ -46,6 +46,10 @@ pub enum Kind {
     Names,
     /// `key=value` pairs separated by commas.
     Labels,
+    /// As `Labels`, with any text without a comma as the value.
+    Annotations,
+    /// `key=value:effect`, `key:effect` or `key`, separated by commas.
+    Tolerations,
     /// Name of a database.
     Database,
     /// Name of a database user.
@@ -74,7 +78,8 @@ impl Kind {
             Self::Portal => "host:port".to_owned(),
             Self::Iqn => "iSCSI name".to_owned(),
             Self::Names => "list (`a,b`)".to_owned(),
-            Self::Labels => "list (`key=value,…`)".to_owned(),
+            Self::Labels | Self::Annotations => "list (`key=value,…`)".to_owned(),
+            Self::Tolerations => "list (`key=value:effect,…`)".to_owned(),
             Self::Database | Self::User => "database name".to_owned(),
             Self::Secret => "secret".to_owned(),
             Self::Unused => "ignored".to_owned(),
@@ -124,6 +129,8 @@ impl Kind {
                 )
             }
             Self::Labels => each(text, label),
+            Self::Annotations => each(text, annotation),
+            Self::Tolerations => each(text, toleration),
             Self::Database => identifier(text, 64),
             Self::User => identifier(text, 80),
             Self::Secret if text.chars().any(char::is_control) => Err("holds a control character".to_owned()),
@@ -252,19 +259,49 @@ fn iqn(text: &str) -> bool {
     date_fine && !name.is_empty() && !name.starts_with(':') && text.len() <= 223 && name.chars().all(fine)
 }
 
+fn word(text: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let edge = |c: char| !c.is_ascii_alphanumeric();
+    text.len() <= 63 && text.chars().all(fine) && !text.starts_with(edge) && !text.ends_with(edge)
+}
+
+/// A key of a label, an annotation or a taint: `name` or `domain/name`.
+fn key(text: &str) -> bool {
+    let (prefix, name) = text.rsplit_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    !name.is_empty() && word(name) && prefix.is_none_or(object_name)
+}
+
+fn wrong(item: &str, why: &str) -> Result<(), String> {
+    Err(format!("`{}` {why}", visible(item)))
+}
+
 fn label(item: &str) -> Result<(), String> {
-    let wrong = |why: &str| Err(format!("`{}` {why}", visible(item)));
-    let Some((key, value)) = item.split_once('=') else { return wrong("is not `key=value`") };
-    let word = |text: &str| {
-        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let edge = |c: char| !c.is_ascii_alphanumeric();
-        text.len() <= 63 && text.chars().all(fine) && !text.starts_with(edge) && !text.ends_with(edge)
-    };
-    let (prefix, name) = key.trim().rsplit_once('/').map_or((None, key.trim()), |(prefix, name)| (Some(prefix), name));
-    if name.is_empty() || !word(name) || prefix.is_some_and(|prefix| !object_name(prefix)) {
-        return wrong("has a key that is no label");
+    let Some((name, value)) = item.split_once('=') else { return wrong(item, "is not `key=value`") };
+    if !key(name.trim()) {
+        return wrong(item, "has a key that is no label");
     }
-    if word(value.trim()) { Ok(()) } else { wrong("has a value that is no label's value") }
+    if word(value.trim()) { Ok(()) } else { wrong(item, "has a value that is no label's value") }
+}
+
+fn annotation(item: &str) -> Result<(), String> {
+    match item.split_once('=') {
+        None => wrong(item, "is not `key=value`"),
+        Some((name, _)) if !key(name.trim()) => wrong(item, "has a key that is no annotation"),
+        Some((_, value)) if value.chars().any(char::is_control) => wrong(item, "holds a control character"),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Effects that a taint can have.
+const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+
+fn toleration(item: &str) -> Result<(), String> {
+    let (taint, effect) = item.rsplit_once(':').map_or((item, None), |(taint, effect)| (taint, Some(effect)));
+    if effect.is_some_and(|effect| !EFFECTS.contains(&effect)) {
+        return wrong(item, "has no known effect; expected `NoSchedule`, `PreferNoSchedule` or `NoExecute`");
+    }
+    let (name, value) = taint.split_once('=').map_or((taint, ""), |(name, value)| (name, value));
+    if key(name) && word(value) { Ok(()) } else { wrong(item, "is no taint; expected `key=value:effect`") }
 }
 
 fn identifier(text: &str, max: usize) -> Result<(), String> {

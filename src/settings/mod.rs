@@ -8,6 +8,7 @@ pub mod inventory;
 mod iscsi;
 mod keys;
 mod kind;
+mod list;
 mod merge;
 mod mysqld;
 mod origin;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::desired::{Backup, Desired, ExternalAccess, Hidden, Passwords, ProxyMode, Resources};
+use crate::desired::{Backup, Desired, ExternalAccess, Hidden, Passwords, ProxyMode, Resources, Toleration};
+use crate::names;
 
 use super::keys;
 use super::origin::{Origin, Problems, Value};
@@ -79,6 +80,12 @@ impl Resolver<'_> {
             gcache_size: self.required(keys::GCACHE),
             resources: self.resources(),
             node_selector: self.labels(keys::NODE_SELECTOR),
+            tolerations: self.list(keys::TOLERATIONS).iter().map(|item| toleration(item)).collect(),
+            priority_class: self.text(keys::PRIORITY_CLASS),
+            pod_labels: self.own_labels(),
+            pod_annotations: self.labels(keys::ANNOTATIONS),
+            service_annotations: self.labels(keys::SERVICE_ANNOTATIONS),
+            cluster_domain: self.text(keys::DOMAIN),
             mysqld,
             iscsi,
             external_access,
@@ -105,6 +112,25 @@ impl Resolver<'_> {
             item.split_once('=').map(|(label, value)| (label.trim().to_owned(), value.trim().to_owned()))
         };
         self.list(key).into_iter().filter_map(pair).collect()
+    }
+
+    /// Labels by which galeractl finds what is its own are not for users.
+    fn own_labels(&mut self) -> BTreeMap<String, String> {
+        let labels = self.labels(keys::LABELS);
+        let reserved = |key: &&String| {
+            [
+                names::NAME_LABEL,
+                names::INSTANCE_LABEL,
+                names::COMPONENT_LABEL,
+                names::MANAGED_BY_LABEL,
+                names::MEMBER_LABEL,
+            ]
+            .contains(&key.as_str())
+        };
+        if let Some(key) = labels.keys().find(reserved) {
+            self.problem(keys::LABELS, &format!("`{key}` is a label of galeractl's own; choose another key"));
+        }
+        labels
     }
 
     fn nodes(&mut self) -> u32 {
@@ -260,4 +286,12 @@ impl Resolver<'_> {
             user: self.required(keys::BACKUP_USER),
         })
     }
+}
+
+/// `key=value:effect` in parts; the table has checked it.
+fn toleration(item: &str) -> Toleration {
+    let (taint, effect) =
+        item.rsplit_once(':').map_or((item, None), |(taint, effect)| (taint, Some(effect.to_owned())));
+    let (key, value) = taint.split_once('=').map_or((taint, None), |(key, value)| (key, Some(value.to_owned())));
+    Toleration { key: key.to_owned(), value, effect }
 }

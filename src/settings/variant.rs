@@ -46,6 +46,16 @@ impl Variant {
         }
     }
 
+    /// What stands for the volumes in the name of their file of manifests.
+    #[must_use]
+    pub fn volumes_file(self) -> &'static str {
+        match self {
+            Self::Pks => "vsphere-volumes",
+            Self::Targetd => "volumes-targetd",
+            Self::Coreos | Self::Local => "volumes",
+        }
+    }
+
     /// The variant that alone has a use for a key.
     fn of_key(key: &str) -> Option<Self> {
         match key {

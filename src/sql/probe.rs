@@ -15,9 +15,13 @@ use super::status::{Raw, wsrep_status};
 
 /// Between two logins with a password that was refused: users may not exist before the first start is over.
 const AFTER_DENIAL: Duration = Duration::from_secs(1);
-/// Between two tries at a closed port, at least. Each is a new connection to the API server, the kubelet and the
-/// container runtime: four nodes asked every 150 ms keep half a core busy, mostly on their side.
-const AFTER_CLOSED: Duration = Duration::from_millis(400);
+/// Between two tries at a closed port. Each is a new connection to the API server, the kubelet and the container
+/// runtime, and a port that opens is told of by a [nudge](Probe::nudge); this is for when the nudge does not come.
+const AFTER_CLOSED: Duration = Duration::from_secs(2);
+/// A node whose answer stays the same is asked less and less often, down to this many times the interval.
+const CALM: u32 = 4;
+/// So long after a nudge, a closed port is tried as often as an open one is asked.
+const EAGER: Duration = Duration::from_secs(2);
 
 /// The latest answer of a node.
 #[derive(Debug, Clone)]
@@ -77,6 +81,8 @@ struct Asker {
 
 impl Asker {
     async fn run(mut self) {
+        let mut eager_until = Instant::now();
+        let mut calm = 1;
         loop {
             if !*self.switch.borrow_and_update() {
                 self.conn = None;
@@ -91,16 +97,27 @@ impl Asker {
             let answer = self.ask().await;
             let pause = match &answer {
                 Err(SqlError::Denied(_)) => AFTER_DENIAL.max(self.interval),
-                Err(SqlError::Closed(_)) => AFTER_CLOSED.max(self.interval),
-                _ => self.interval,
+                Err(SqlError::Closed(_)) if begun > eager_until => AFTER_CLOSED.max(self.interval),
+                Ok(answer) => {
+                    calm = if begun > eager_until && self.is_known(answer) { CALM.min(calm + 1) } else { 1 };
+                    self.interval * calm
+                }
+                Err(_) => self.interval,
             };
             self.tell(answer.map(Arc::new));
             tokio::select! {
                 () = sleep_until(begun + pause) => {}
-                () = self.nudge.notified() => {}
+                () = self.nudge.notified() => eager_until = Instant::now() + EAGER,
                 changed = self.switch.changed() => if changed.is_err() { return },
             }
         }
+    }
+
+    fn is_known(&self, answer: &Raw) -> bool {
+        self.publish
+            .borrow()
+            .as_ref()
+            .is_some_and(|sample| matches!(&sample.result, Ok(known) if known.is_like(answer)))
     }
 
     fn tell(&self, result: Result<Arc<Raw>, SqlError>) {

@@ -32,6 +32,22 @@ pub struct Raw {
     pub members: Result<Vec<GroupMember>, SqlError>,
 }
 
+impl Raw {
+    /// Whether another answer tells of the same state, counters of time and traffic aside.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        const STATE: [&str; 6] = [
+            "wsrep_cluster_status",
+            "wsrep_cluster_conf_id",
+            "wsrep_local_state",
+            "wsrep_ready",
+            "wsrep_last_committed",
+            "wsrep_reject_queries",
+        ];
+        self.members == other.members && STATE.iter().all(|name| self.values.get(*name) == other.values.get(*name))
+    }
+}
+
 /// Asks a node for its state in one round trip.
 ///
 /// # Errors

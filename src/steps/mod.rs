@@ -8,6 +8,7 @@ pub mod proof;
 pub mod proxy;
 pub mod record;
 pub mod remove;
+pub mod rights;
 pub mod seed;
 pub mod teardown;
 pub mod volumes;

@@ -17,6 +17,7 @@ use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
 use crate::wsrep::{Position, WsrepStatus};
 
+use super::preflight;
 use super::record::{keep_secret, mark_claims, write_spec};
 use super::world::{BEAT, World};
 
@@ -49,7 +50,13 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
             }
         }
         Course::BringBack { from, position } => bring_back(cx, from, position).await?,
-        Course::Keep => keep(cx, &mut expected).await?,
+        Course::Keep => {
+            keep(cx, &mut expected).await?;
+            if all_stopped(cx, &expected).await? {
+                let (from, position) = preflight::newest(cx).await?;
+                bring_back(cx, from, position).await?;
+            }
+        }
     }
     let reach = seed_position(&world.observer.now());
     let view = common_view(cx, &expected, reach).await?;
@@ -81,6 +88,24 @@ async fn keep(cx: &StepCx<'_, World>, expected: &mut Vec<Member>) -> Result<()> 
         expected.insert(0, Member::Seed);
     }
     Ok(())
+}
+
+/// Waits until the nodes agree, or all of them wait: when all were stopped cleanly at once, none remembers a view, and
+/// none may start the group by itself.
+async fn all_stopped(cx: &StepCx<'_, World>, expected: &[Member]) -> Result<bool> {
+    const STOPPED: &str = "stopped";
+    let world = cx.world;
+    let outcome = cx.wait(world.observer.changes(), BEAT, world.patience(), || {
+        let observed = world.observer.now();
+        let waits = |member: &Member| observed.members.get(member).is_some_and(MemberView::waits);
+        let verdict = if expected.iter().all(waits) {
+            Verdict::pass(STOPPED)
+        } else {
+            judge(world, expected, None).map_or_else(|verdict| verdict, |_| Verdict::pass(""))
+        };
+        async { verdict }
+    });
+    Ok(outcome.await? == STOPPED)
 }
 
 /// Whether the seed is a member of the group, or is about to say so: a question that it has not answered yet does not
@@ -206,7 +231,7 @@ fn waits_to_start(observed: &Observed, desired: &crate::desired::Desired, from: 
                 .map_or("has no pod".to_owned(), super::super::observed::MemberView::phrase);
             return Verdict::wait(format!("all nodes to wait on their volumes: {member} {phrase}"));
         };
-        if view.log.phase.as_deref() != Some("waiting") {
+        if !view.waits() {
             return Verdict::wait(format!("all nodes to wait on their volumes: {member} {}", view.phrase()));
         }
         let Some(found) = view.log.position else {

@@ -10,13 +10,13 @@ use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied};
 use crate::kube::classes;
-use crate::kube::client::Connection;
 use crate::kube::errors::explain;
 use crate::manifests;
 use crate::manifests::config::{ROOT_PASSWORD, Record, USER_PASSWORD};
 use crate::names::Member;
 use crate::observed::MemberView;
 use crate::plans::course::{Course, Found, Refusal, course};
+use crate::wsrep::Position;
 use crate::wsrep::volume::Evidence;
 
 use super::world::{BEAT, World};
@@ -59,66 +59,6 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
         Course::Keep => "the cluster runs".to_owned(),
     };
     Ok(Finished::unchanged(format!("Kubernetes {server}; {way}")))
-}
-
-/// Exactly what the steps ask of the API server.
-fn needed(desired: &Desired) -> Vec<Right> {
-    let namespace = Some(desired.namespace.to_string());
-    let right =
-        |verb, group, resource, subresource| Right { verb, group, resource, subresource, namespace: namespace.clone() };
-    let mut rights: Vec<Right> = Vec::new();
-    for (group, resource) in [
-        ("", "configmaps"),
-        ("", "secrets"),
-        ("", "services"),
-        ("", "pods"),
-        ("", "persistentvolumeclaims"),
-        ("apps", "statefulsets"),
-        ("apps", "deployments"),
-        ("policy", "poddisruptionbudgets"),
-        ("coordination.k8s.io", "leases"),
-    ] {
-        for verb in ["get", "create", "patch"] {
-            rights.push(right(verb, group, resource, ""));
-        }
-    }
-    for (group, resource) in
-        [("", "pods"), ("", "persistentvolumeclaims"), ("apps", "statefulsets"), ("apps", "deployments")]
-    {
-        for verb in ["list", "watch"] {
-            rights.push(right(verb, group, resource, ""));
-        }
-    }
-    for (verb, group, resource, subresource) in [
-        ("list", "", "services", ""),
-        ("get", "", "pods", "portforward"),
-        ("create", "", "pods", "portforward"),
-        ("get", "", "pods", "exec"),
-        ("get", "", "pods", "log"),
-        ("create", "", "pods", "exec"),
-        ("delete", "", "pods", ""),
-        ("delete", "", "services", ""),
-        ("delete", "", "persistentvolumeclaims", ""),
-        ("update", "coordination.k8s.io", "leases", ""),
-    ] {
-        rights.push(right(verb, group, resource, subresource));
-    }
-    rights
-}
-
-/// Whether the user may do all that the steps do. Asked before anything is looked at, since the first look that is
-/// forbidden would name one right only.
-///
-/// # Errors
-/// Every right that is missing.
-pub async fn rights(connection: &Connection, desired: &Desired) -> Result<()> {
-    let denied = denied(&connection.client, &needed(desired)).await?;
-    if denied.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<String> = denied.iter().map(ToString::to_string).collect();
-    Err(Failure::message(Kind::Preflight, format!("you may not: {}", list.join(", ")))
-        .hint("ask for a Role with these rights in the namespace, or use another --context or --as"))
 }
 
 async fn namespace(world: &World) -> Result<bool> {
@@ -196,10 +136,8 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
         memory.record = recorded.clone().unwrap_or_default();
     }
     settle(cx).await?;
-    let volumes = inspect::volumes(cx).await?;
+    let (way, volumes) = decide(cx, recorded.as_ref()).await?;
     let observed = world.observer.now();
-    let found = Found { desired, record: recorded.as_ref(), observed: &observed, volumes: &volumes };
-    let way = course(&found).map_err(|refusal| refused(world, &refusal, &volumes))?;
     // A new Secret would hold passwords that the database does not have.
     let has_data = way != Course::Form || !observed.members.is_empty();
     if has_data && world.memory().secrets.is_none() {
@@ -211,6 +149,31 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
     memory.course = Some(way);
     memory.volumes = volumes;
     Ok(())
+}
+
+/// Looks at everything that holds evidence, and decides the course by it.
+async fn decide(
+    cx: &StepCx<'_, World>,
+    record: Option<&Record>,
+) -> Result<(Course, std::collections::BTreeMap<Member, Evidence>)> {
+    let world = cx.world;
+    let volumes = inspect::volumes(cx).await?;
+    let observed = world.observer.now();
+    let found = Found { desired: &world.desired, record, observed: &observed, volumes: &volumes };
+    let way = course(&found).map_err(|refusal| refused(world, &refusal, &volumes))?;
+    Ok((way, volumes))
+}
+
+/// The node with the newest position, when all nodes of a formed cluster have been found to wait.
+///
+/// # Errors
+/// The evidence is not complete or not consistent.
+pub(super) async fn newest(cx: &StepCx<'_, World>) -> Result<(Member, Position)> {
+    let record = cx.world.memory().record.clone();
+    match decide(cx, Some(&record)).await?.0 {
+        Course::BringBack { from, position } => Ok((from, position)),
+        Course::Form | Course::Keep => Err(Failure::message(Kind::Step, "the nodes have begun to move; run again")),
+    }
 }
 
 /// A few moments for pods that run to say where they stand: an unanswered question is not an answer.
@@ -238,12 +201,13 @@ async fn settle(cx: &StepCx<'_, World>) -> Result<()> {
     }
 }
 
-/// A log alone does not count where the server has not been asked yet: while it is read, it tells of the past.
+/// A log alone does not count where the server has not been asked yet: while it is read, it tells of the past. A node
+/// that still looks for its position is about to say more.
 fn has_spoken(view: &MemberView) -> bool {
     match &view.sql {
         None => false,
         Some(Ok(_)) => true,
-        Some(Err(_)) => view.log.phase.is_some(),
+        Some(Err(_)) => view.log.phase.as_deref().is_some_and(|phase| phase != "recovering"),
     }
 }
 

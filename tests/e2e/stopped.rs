@@ -31,6 +31,10 @@ async fn a_stopped_cluster_comes_back_or_is_refused() {
         let journal = writers.stop().await;
         check(place, 3, &uuid, &[&journal]).await;
 
+        all_pods_go_at_once(place).await;
+        assert_eq!(place.uuid().await, uuid);
+        check(place, 3, &uuid, &[&journal]).await;
+
         stops_and_keeps_the_volumes(place).await;
         let of_seed = seed_events(place).await;
         let back = place.up(&["--nodes", "3"]).await.ended(0);
@@ -46,6 +50,23 @@ async fn a_stopped_cluster_comes_back_or_is_refused() {
         data_goes_only_on_explicit_wish(place).await;
     })
     .await;
+}
+
+/// Every server stops cleanly, so none remembers a view: they wait with their positions, and `up` compares them.
+async fn all_pods_go_at_once(place: &Place) {
+    let pods = place.api::<Pod>();
+    let nodes = ListParams::default().labels("app.kubernetes.io/component=node");
+    let uids =
+        async || -> Vec<Option<String>> { pods.list(&nodes).await.unwrap().iter().map(ResourceExt::uid).collect() };
+    let before = uids().await;
+    pods.delete_collection(&DeleteParams::default(), &nodes).await.unwrap();
+    until("three other pods", LIMIT, async || {
+        let now = uids().await;
+        holds(now.len() == 3 && now.iter().all(|uid| !before.contains(uid)), || format!("{now:?}"))
+    })
+    .await;
+    place.up(&["--nodes", "3"]).await.ended(0);
+    place.healthy().await;
 }
 
 async fn stops_and_keeps_the_volumes(place: &Place) {

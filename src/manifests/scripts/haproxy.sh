@@ -1,6 +1,6 @@
 #!/bin/sh
 # HAProxy's own resolver knows no search list, so the names of the nodes have to be whole.
-GALERA_DOMAIN=$(sed -n 's/^search[[:space:]]*\([^[:space:]]*\).*/\1/p' /etc/resolv.conf)
+[ -n "$GALERA_DOMAIN" ] || GALERA_DOMAIN=$(sed -n 's/^search[[:space:]]*\([^[:space:]]*\).*/\1/p' /etc/resolv.conf)
 if [ -z "$GALERA_DOMAIN" ]; then
     echo 'GALERACTL event=refused reason="/etc/resolv.conf has no search list, so the names of the nodes are unknown"'
     exit 1

@@ -30,7 +30,10 @@ fail() {
 }
 
 state() { [ -r "$STATE/$1" ] && cat "$STATE/$1"; }
-formed() { [ "$(state formed)" = true ]; }
+formed() { [ "$(state formed)" = true ] || outlived_seed; }
+
+# Manifests that are applied by hand are never told that the group is formed; a node with data knows it by the seed's end.
+outlived_seed() { [ -d "$DATA/mysql" ] && ! getent hosts "$GALERA_SEED_NAME.$DOMAIN" >/dev/null; }
 
 # Host names must be whole: a resolver with few dots would ask the search list first, for every peer.
 domain() {
@@ -116,15 +119,25 @@ any_primary_peer() {
 }
 
 # A member that has everything can serve one joiner at a time; more joiners than donors leave zombies. Members of lower
-# number go first, so everyone comes to the same order without talking about it.
+# number go first, so everyone comes to the same order without talking about it. While the group is formed, a member
+# that gives no answer is on its way; later it may be gone, and nobody waits for it.
 released() {
-    local host serving=0 ahead=0 mine=below
+    local host said serving=0 ahead=0 mine=below
     for host in $(hosts); do
         if [ "${host%%.*}" = "$GALERA_NODE_NAME" ]; then
             mine=above
-        elif [[ $(ask_peer "$host") == *serves=yes* ]]; then
+            continue
+        fi
+        said=$(ask_peer "$host")
+        if [[ $said == *serves=yes* ]]; then
             serving=$((serving + 1))
-        elif [ "$mine" = below ] && [ "${host%%.*}" != "$GALERA_SEED_NAME" ]; then
+        elif [ "${host%%.*}" = "$GALERA_SEED_NAME" ]; then
+            continue
+        elif formed; then
+            if ((SECONDS < PATIENT_UNTIL)) && [[ $said =~ phase=(starting|joining) || ($mine = below && $said == *phase=waiting*) ]]; then
+                ahead=$((ahead + 1))
+            fi
+        elif [ "$mine" = below ]; then
             ahead=$((ahead + 1))
             # Nobody behind this one can be further: asking on would only cost time.
             ((ahead < serving)) || return 1
@@ -136,7 +149,14 @@ released() {
 # Only a run of galeractl that has compared every volume writes this token, for this very pod.
 bootstrap_token() { [ "$(cat "$RUN/bootstrap" 2>/dev/null)" = "$POD_UID" ]; }
 
+# With a remembered view a server finds the others of that view by itself. Any other can only join a Primary component;
+# started without one it would die and start again, and tell nobody where it stands.
+remembers_view() { [ -s "$DATA/gvwstate.dat" ]; }
+
 wait_for_release() {
+    remembers_view && return
+    # A member that never gets through must not keep the others of a running cluster out.
+    PATIENT_UNTIL=$((SECONDS + 300))
     phase waiting
     until released; do
         if bootstrap_token; then
@@ -184,8 +204,7 @@ prepare_node() {
     ARGS=()
     POSITION=none
     [ ! -d "$DATA/mysql" ] || find_position
-    # Once it has been part of the group in this pod, or the group has been formed, a node needs nobody's leave.
-    [ -e "$RUN/joined" ] || formed || wait_for_release
+    wait_for_release
 }
 
 sql_string() {
@@ -229,7 +248,7 @@ prepare_seed() {
     for key in root-password galeractl-password ${GALERA_USER:+user-password}; do
         [ -s "$SECRETS/$key" ] || fail "the Secret has no key $key"
     done
-    formed && fail "the cluster has been formed; a seed is never needed again"
+    [ "$(state formed)" != true ] || fail "the cluster has been formed; a seed is never needed again"
     left=$(find "$VOLUME" -mindepth 1 -maxdepth 1 ! -name lost+found | head -n 1)
     [ -z "$left" ] || fail "the seed's volume is not empty ($left); a seed never starts on existing data"
     any_primary_peer && fail "a peer is part of a running cluster; a seed would start a second one"
@@ -299,7 +318,7 @@ mkdir -p "$RUN"
 rm -f "$RUN/draining" "$RUN/wsrep"
 SERVER=''
 trap stop TERM INT
-DOMAIN=$(domain)
+DOMAIN=${GALERA_DOMAIN:-$(domain)}
 [ -n "$DOMAIN" ] || fail "/etc/resolv.conf has no search list, so the names of the peers are unknown"
 derive_sst_method
 serve_health &

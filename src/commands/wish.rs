@@ -1,0 +1,41 @@
+//! What the user wishes the cluster to be: the options that name settings, shared by the verbs that read them.
+
+use std::path::PathBuf;
+
+use crate::cli::Globals;
+use crate::error::Result;
+use crate::settings::{self, Flag, Settings};
+
+use super::target;
+
+/// Options that name settings.
+#[derive(Debug, clap::Args)]
+pub(super) struct Wish {
+    /// Number of nodes; 3 or 5 are best, for an even number survives no more failures than one less
+    #[arg(long, value_name = "N")]
+    nodes: Option<String>,
+    /// Settings file; ./galera.conf is used if it exists
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Built-in settings to start from: local, pks, coreos or targetd
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Set one setting, as KEY=VALUE; can be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Wish {
+    /// The merged settings.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`](crate::error::Kind::Usage) for whatever is wrong with them.
+    pub(super) fn settings(&self, globals: &Globals, fallback_namespace: Option<&str>) -> Result<Settings> {
+        let mut input = target::input(globals, fallback_namespace.map(str::to_owned));
+        input.file.clone_from(&self.file);
+        input.profile.clone_from(&self.profile);
+        input.sets.clone_from(&self.set);
+        input.flags.extend(self.nodes.iter().map(|nodes| Flag::nodes("--nodes", nodes)));
+        settings::load(&input)
+    }
+}

@@ -1,0 +1,47 @@
+//! Jobs that empty the volumes of a cluster that is down.
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::labels::meta;
+use super::pod::{MARIADB_UID, base, claimed, confined, dress, env, mount, requirements};
+use crate::desired::Desired;
+use crate::names::{MEMBER_LABEL, Member, Role};
+
+/// Container of the Job's pod.
+pub const CONTAINER: &str = "purge";
+
+/// A Job that empties one member's volume.
+#[must_use]
+pub fn job(desired: &Desired, member: Member) -> Job {
+    let mut metadata = meta(desired, desired.cluster.purge_job(member), Role::Purge);
+    metadata.labels.get_or_insert_default().insert(MEMBER_LABEL.to_owned(), member.to_string());
+    let mut spec = base(desired, MARIADB_UID);
+    spec.restart_policy = Some("Never".to_owned());
+    spec.termination_grace_period_seconds = Some(5);
+    spec.volumes = Some(vec![claimed("data", desired.cluster.claim(member))]);
+    spec.containers = vec![Container {
+        name: CONTAINER.to_owned(),
+        image: Some(desired.mariadb_image.clone()),
+        image_pull_policy: Some(desired.image_pull_policy.clone()),
+        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), include_str!("scripts/purge.sh").to_owned()]),
+        env: Some(vec![env("GALERA_MEMBER", member.to_string())]),
+        volume_mounts: Some(vec![mount("data", "/var/lib/mysql", false)]),
+        resources: requirements(&desired.resources),
+        security_context: Some(confined()),
+        ..Container::default()
+    }];
+    let mut pod_metadata = ObjectMeta { labels: metadata.labels.clone(), ..ObjectMeta::default() };
+    dress(desired, &mut pod_metadata);
+    Job {
+        metadata,
+        spec: Some(JobSpec {
+            // What cannot be deleted once cannot be deleted the second time.
+            backoff_limit: Some(0),
+            template: PodTemplateSpec { metadata: Some(pod_metadata), spec: Some(spec) },
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}

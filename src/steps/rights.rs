@@ -1,0 +1,59 @@
+//! The rights that each verb asks of the API server, checked before anything is looked at or changed.
+
+use crate::error::{Failure, Kind, Result};
+use crate::kube::access::{Right, denied};
+use crate::kube::client::Connection;
+use crate::names::Namespace;
+
+/// API group, resource with its subresource, and the verbs that are used on it.
+pub type Need = (&'static str, &'static str, &'static [&'static str]);
+
+/// What `up` does.
+pub const UP: &[Need] = &[
+    ("", "configmaps", &["get", "create", "patch"]),
+    ("", "secrets", &["get", "create", "patch"]),
+    ("", "services", &["get", "list", "create", "patch", "delete"]),
+    ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
+    ("", "persistentvolumeclaims", &["get", "list", "watch", "create", "patch", "delete"]),
+    ("apps", "statefulsets", &["get", "list", "watch", "create", "patch"]),
+    ("apps", "deployments", &["get", "list", "watch", "create", "patch"]),
+    ("policy", "poddisruptionbudgets", &["get", "create", "patch"]),
+    ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
+    ("", "pods/portforward", &["get", "create"]),
+    ("", "pods/exec", &["get", "create"]),
+    ("", "pods/log", &["get"]),
+];
+
+/// What `teardown` does.
+pub const TEARDOWN: &[Need] = &[
+    ("", "configmaps", &["get", "list", "delete"]),
+    ("", "secrets", &["get", "list", "delete"]),
+    ("", "services", &["list", "delete"]),
+    ("", "pods", &["list", "watch", "delete"]),
+    ("", "persistentvolumeclaims", &["list", "watch", "delete"]),
+    ("apps", "statefulsets", &["list", "watch", "delete"]),
+    ("apps", "deployments", &["list", "watch", "delete"]),
+    ("policy", "poddisruptionbudgets", &["list", "delete"]),
+    ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
+    ("", "pods/portforward", &["get", "create"]),
+];
+
+/// Asks whether the user may do all of it, since the first act that is forbidden would name one right only.
+///
+/// # Errors
+/// Every right that is missing.
+pub async fn check(connection: &Connection, namespace: &Namespace, needs: &[Need]) -> Result<()> {
+    let rights: Vec<Right> = needs.iter().flat_map(|need| rights(namespace, need)).collect();
+    let denied = denied(&connection.client, &rights).await?;
+    if denied.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = denied.iter().map(ToString::to_string).collect();
+    Err(Failure::message(Kind::Preflight, format!("you may not: {}", list.join(", ")))
+        .hint("ask for a Role with these rights in the namespace, or use another --context or --as"))
+}
+
+fn rights<'a>(namespace: &'a Namespace, (group, resource, verbs): &'a Need) -> impl Iterator<Item = Right> + 'a {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    verbs.iter().map(move |verb| Right { verb, group, resource, subresource, namespace: Some(namespace.to_string()) })
+}
