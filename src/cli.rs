@@ -85,8 +85,13 @@ pub enum Verb {
     Verify(commands::verify::Args),
     Status(commands::status::Args),
     Teardown(commands::teardown::Args),
+    Expose(commands::expose::Args),
+    Unexpose(commands::expose::CloseArgs),
+    Purge(commands::purge::Args),
     Credentials(commands::credentials::Args),
     Config(commands::config::Args),
+    Render(commands::render::Args),
+    Diff(commands::diff::Args),
     Runs(commands::runs::Args),
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::desired::ExternalAccess;
 use crate::names::Member;
 use crate::wsrep::{Position, Report, Uuid, WsrepStatus};
 
@@ -124,6 +126,44 @@ pub struct ClaimView {
     /// What keeps it from being bound.
     #[serde(skip)]
     pub trouble: Option<Trouble>,
+}
+
+/// One way into the cluster from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exposed {
+    /// The Service.
+    pub name: String,
+    /// Its kind.
+    pub way: ExternalAccess,
+    /// Where a client connects to; empty while no address is assigned.
+    pub hosts: Vec<String>,
+    /// The port there.
+    pub port: u16,
+    /// Address ranges that may come in; empty for everybody.
+    pub allow: Vec<String>,
+    /// When it is over, RFC 3339.
+    pub until: Option<String>,
+}
+
+impl Exposed {
+    /// Whether its time is over.
+    #[must_use]
+    pub fn expired(&self, now: Timestamp) -> bool {
+        self.until.as_deref().and_then(|until| until.parse::<Timestamp>().ok()).is_some_and(|until| until <= now)
+    }
+
+    /// One line for people.
+    #[must_use]
+    pub fn describe(&self, now: Timestamp) -> String {
+        let hosts = if self.hosts.is_empty() { "no address yet".to_owned() } else { self.hosts.join(", ") };
+        let from = if self.allow.is_empty() { "everybody".to_owned() } else { self.allow.join(", ") };
+        let until = match &self.until {
+            Some(until) if self.expired(now) => format!(", over since {until}"),
+            Some(until) => format!(", until {until}"),
+            None => String::new(),
+        };
+        format!("service/{} at {hosts} port {}, open to {from}{until}", self.name, self.port)
+    }
 }
 
 /// What a member's log has said so far.

@@ -7,12 +7,13 @@ mod surroundings;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::desired::Desired;
 use crate::manifests::config::Record;
 use crate::names::Member;
-use crate::observed::Observed;
+use crate::observed::{Exposed, Observed};
 
 pub use haproxy::Backend;
 
@@ -31,6 +32,10 @@ pub struct Case<'a> {
     pub proxies: &'a BTreeMap<String, Result<Vec<Backend>, String>>,
     /// Objects of the cluster that should be gone.
     pub leftovers: &'a [String],
+    /// Ways into the cluster from outside.
+    pub exposures: &'a [Exposed],
+    /// The time of the look.
+    pub now: Timestamp,
 }
 
 /// A row written through one door and read on every node with causal reads.

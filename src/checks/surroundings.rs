@@ -7,7 +7,7 @@ const VOLUMES: &str = "volumes";
 const LEFTOVERS: &str = "leftovers";
 
 pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
-    vec![available(case), backends(case), through_proxy(case), volumes(case), leftovers(case)]
+    vec![available(case), backends(case), through_proxy(case), exposure(case), volumes(case), leftovers(case)]
 }
 
 fn available(case: &Case<'_>) -> Check {
@@ -84,6 +84,20 @@ fn through_proxy(case: &Case<'_>) -> Check {
         "galeractl status shows proxy and nodes",
     )
     .must(&wrong, format!("in {} ms", took.as_millis()))
+}
+
+fn exposure(case: &Case<'_>) -> Check {
+    let expired = case.exposures.iter().filter(|way| way.expired(case.now));
+    let wrong: Vec<String> = expired.map(|way| way.describe(case.now)).collect();
+    let open: Vec<String> = case.exposures.iter().map(|way| way.describe(case.now)).collect();
+    let fine = if open.is_empty() { "not open".to_owned() } else { open.join("; ") };
+    Question::new(
+        PROXY,
+        "exposure",
+        "access from outside is not open longer than meant",
+        "close it: galeractl unexpose --expired",
+    )
+    .must(&wrong, fine)
 }
 
 fn volumes(case: &Case<'_>) -> Check {

@@ -12,6 +12,7 @@ struct World {
     proof: Proof,
     proxies: BTreeMap<String, Result<Vec<Backend>, String>>,
     leftovers: Vec<String>,
+    exposures: Vec<Exposed>,
 }
 
 impl World {
@@ -39,6 +40,7 @@ impl World {
             },
             proxies: [("p1".to_owned(), Ok(nodes.iter().map(backend).collect()))].into(),
             leftovers: Vec::new(),
+            exposures: Vec::new(),
             desired,
             observed,
         }
@@ -57,6 +59,8 @@ impl World {
             proof: &self.proof,
             proxies: &self.proxies,
             leftovers: &self.leftovers,
+            exposures: &self.exposures,
+            now: Timestamp::UNIX_EPOCH,
         };
         let checks = run(&case);
         let with =
@@ -128,4 +132,20 @@ fn crashes_and_slow_nodes_only_warn() {
     world.observed.members.get_mut(&Node(1)).unwrap().log.crashes = 2;
     world.status(Node(2)).receive_queue = 5_000;
     assert_eq!(world.failed(), (vec![], vec!["no-crashes", "flow-control"]));
+}
+
+#[test]
+fn an_exposure_may_be_open_until_its_end() {
+    let mut world = World::new();
+    world.exposures.push(Exposed {
+        name: "c-galera-external-lb".to_owned(),
+        way: crate::desired::ExternalAccess::LoadBalancer,
+        hosts: vec!["10.0.0.1".to_owned()],
+        port: 3306,
+        allow: Vec::new(),
+        until: Some("1970-01-01T00:00:01Z".to_owned()),
+    });
+    assert_eq!(world.failed(), (vec![], vec![]));
+    world.exposures[0].until = Some("1969-12-31T23:59:59Z".to_owned());
+    assert_eq!(world.failed().0, ["exposure"]);
 }

@@ -4,9 +4,13 @@
 
 pub mod config;
 pub mod credentials;
+pub mod diff;
+pub mod expose;
 mod frame;
 mod gather;
 mod plan;
+pub mod purge;
+pub mod render;
 pub mod runs;
 pub mod status;
 mod target;
@@ -46,6 +50,11 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Teardown(args) => teardown::run(args, globals, ui).await,
         Verb::Credentials(args) => credentials::run(args, globals, ui).await,
         Verb::Config(args) => config::run(args, globals, ui),
+        Verb::Diff(args) => diff::run(args, globals, ui).await,
+        Verb::Expose(args) => expose::run(args, globals, ui).await,
+        Verb::Unexpose(args) => expose::close(args, globals, ui).await,
+        Verb::Purge(args) => purge::run(args, globals, ui).await,
+        Verb::Render(args) => render::run(args, globals, ui),
         Verb::Runs(args) => runs::run(args, ui),
     }
 }

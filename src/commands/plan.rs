@@ -1,12 +1,12 @@
 //! `galeractl up --dry-run`: every step and every object, without changing anything.
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::Api;
+use kube::api::{Api, DynamicObject};
 
 use crate::desired::Desired;
 use crate::engine::event::Change;
 use crate::error::{Kind, Result};
-use crate::kube::apply::{Applier, Strategy};
+use crate::kube::apply::{Applied, Applier, Strategy};
 use crate::kube::client::Connection;
 use crate::kube::errors::explain;
 use crate::manifests::config::{Record, config_map, credentials, spec_map};
@@ -17,8 +17,57 @@ use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::table::{Cell, Table};
 
+/// One object and what `up` would do to it.
+pub(super) struct Planned {
+    pub(super) step: &'static str,
+    pub(super) object: String,
+    pub(super) change: Change,
+    pub(super) before: Option<DynamicObject>,
+    pub(super) after: Option<DynamicObject>,
+}
+
+impl Planned {
+    fn new(step: &'static str, object: String, change: Change) -> Self {
+        Self { step, object, change, before: None, after: None }
+    }
+}
+
 /// Prints the plan as a table.
 pub(super) async fn print(connection: &Connection, desired: &Desired, ui: &Ui) -> Result<()> {
+    let mut table = Table::new(["STEP", "OBJECT", "CHANGE"]);
+    for planned in plan(connection, desired).await? {
+        row(&mut table, planned.step, &planned.object, planned.change);
+    }
+    let stored = record::stored(&connection.client, &desired.namespace, &desired.cluster).await?;
+    if !stored.is_some_and(|(_, record)| record.formed) {
+        let seed = desired.cluster.member(Member::Seed);
+        let claim = desired.cluster.claim(Member::Seed);
+        for object in [format!("pod/{seed}"), format!("service/{seed}"), format!("persistentvolumeclaim/{claim}")] {
+            row(&mut table, "5 handover", &object, Change::Deleted);
+        }
+    }
+    ui.table(&table)
+}
+
+/// Prints what would become of a few objects.
+pub(super) async fn print_objects(
+    connection: &Connection,
+    desired: &Desired,
+    objects: Vec<Object>,
+    ui: &Ui,
+) -> Result<()> {
+    let mut table = Table::new(["OBJECT", "CHANGE"]);
+    for planned in changes(connection, desired, true, "", &objects).await? {
+        table.row([Cell::from(planned.object), word(planned.change)]);
+    }
+    ui.table(&table)
+}
+
+/// Everything that `up` makes, in its order, and what would become of it. Nothing is changed.
+///
+/// # Errors
+/// The API server cannot be asked, or refuses an object.
+pub(super) async fn plan(connection: &Connection, desired: &Desired) -> Result<Vec<Planned>> {
     let all: Api<Namespace> = Api::all(connection.client.clone());
     let name = desired.namespace.as_str();
     let exists = match all.get_opt(name).await {
@@ -28,37 +77,25 @@ pub(super) async fn print(connection: &Connection, desired: &Desired, ui: &Ui) -
     };
     let stored = record::stored(&connection.client, &desired.namespace, &desired.cluster).await?;
     let record = stored.map(|(_, record)| record).unwrap_or_default();
-    let mut table = Table::new(["STEP", "OBJECT", "CHANGE"]);
     let state = if exists { Change::Kept } else { Change::Created };
-    row(&mut table, "0 namespace", &format!("namespace/{name}"), state);
+    let mut planned = vec![Planned::new("0 namespace", format!("namespace/{name}"), state)];
     for (step, objects) in steps(desired, &record) {
-        for (object, change) in changes(connection, desired, exists, &objects).await? {
-            row(&mut table, step, &object, change);
-        }
+        planned.extend(changes(connection, desired, exists, step, &objects).await?);
     }
-    if !record.formed {
-        for object in ["pod", "service"] {
-            row(
-                &mut table,
-                "5 handover",
-                &format!("{object}/{}", desired.cluster.member(Member::Seed)),
-                Change::Deleted,
-            );
-        }
-        let claim = format!("persistentvolumeclaim/{}", desired.cluster.claim(Member::Seed));
-        row(&mut table, "5 handover", &claim, Change::Deleted);
-    }
-    ui.table(&table)
+    Ok(planned)
 }
 
 fn row(table: &mut Table, step: &str, object: &str, change: Change) {
-    let (tone, word) = match change {
-        Change::Created => (Tone::Ok, "create"),
-        Change::Changed => (Tone::Warn, "change"),
-        Change::Kept => (Tone::Dim, "keep"),
-        Change::Deleted => (Tone::Fail, "delete"),
-    };
-    table.row([Cell::from(step), Cell::from(object), Cell::new(tone, word)]);
+    table.row([Cell::from(step), Cell::from(object), word(change)]);
+}
+
+fn word(change: Change) -> Cell {
+    match change {
+        Change::Created => Cell::new(Tone::Ok, "create"),
+        Change::Changed => Cell::new(Tone::Warn, "change"),
+        Change::Kept => Cell::new(Tone::Dim, "keep"),
+        Change::Deleted => Cell::new(Tone::Fail, "delete"),
+    }
 }
 
 /// Objects by step. A seed is only needed where nothing has been formed.
@@ -69,33 +106,44 @@ fn steps(desired: &Desired, record: &Record) -> Vec<(&'static str, Vec<Object>)>
         Object::of(&config_map(desired)),
         Object::of(&spec_map(desired, record)),
     ];
+    let claims = [
+        manifests::volumes(desired, !record.formed),
+        manifests::claims(desired, !record.formed),
+        manifests::backup(desired),
+    ];
+    let claims = claims.concat();
     let seed = if record.formed { Vec::new() } else { manifests::seed(desired) };
     vec![
-        ("1 volumes", manifests::claims(desired, !record.formed)),
+        ("1 volumes", claims),
         ("2 seed", shared.into_iter().chain(seed).collect()),
         ("3 nodes", manifests::nodes(desired)),
         ("4 haproxy", manifests::proxy(desired)),
     ]
 }
 
-/// What would become of the objects. Claims and the Secret are never changed once they exist.
+/// What would become of the objects. Volumes, claims and the Secret are never changed once they exist.
 async fn changes(
     connection: &Connection,
     desired: &Desired,
     namespace_exists: bool,
+    step: &'static str,
     objects: &[Object],
-) -> Result<Vec<(String, Change)>> {
+) -> Result<Vec<Planned>> {
     if !namespace_exists {
-        return Ok(objects.iter().map(|object| (object.display(), Change::Created)).collect());
+        return Ok(objects.iter().map(|object| Planned::new(step, object.display(), Change::Created)).collect());
     }
     let applier = Applier::new(connection.client.clone(), desired.cluster.clone(), Strategy::ServerDryRun);
-    let mut changes = Vec::new();
-    for (object, before) in objects.iter().zip(applier.read_all(objects).await?) {
-        let kept = matches!(object.resource.kind.as_str(), "Secret" | "PersistentVolumeClaim") && before.is_some();
-        let change = if kept { Change::Kept } else { applier.apply(object).await?.change };
-        changes.push((object.display(), change));
+    let mut planned = Vec::new();
+    for object in objects {
+        let lasting = ["Secret", "PersistentVolumeClaim", "PersistentVolume"].contains(&object.resource.kind.as_str());
+        if lasting && applier.exists(object).await? {
+            planned.push(Planned::new(step, object.display(), Change::Kept));
+            continue;
+        }
+        let Applied { change, before, after } = applier.apply(object).await?;
+        planned.push(Planned { before, after: Some(after), ..Planned::new(step, object.display(), change) });
     }
-    Ok(changes)
+    Ok(planned)
 }
 
 #[cfg(test)]

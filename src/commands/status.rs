@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::cli::Globals;
@@ -10,9 +11,9 @@ use crate::desired::Desired;
 use crate::error::Result;
 use crate::kube::lease;
 use crate::names::Member;
-use crate::observe::Observer;
+use crate::observe::{Observer, exposures};
 use crate::observe::objects::claim_owner;
-use crate::observed::{MemberView, Observed};
+use crate::observed::{Exposed, MemberView, Observed};
 use crate::steps::record::own_password;
 use crate::ui::Ui;
 use crate::ui::color::Tone;
@@ -38,6 +39,12 @@ pub struct Args {
     watch: bool,
 }
 
+/// What else there is beside members and volumes.
+struct Around {
+    holder: Option<String>,
+    exposures: Result<Vec<Exposed>, String>,
+}
+
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
@@ -50,11 +57,14 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     loop {
         let observed = gather::with_crashes(&connection, &stored.desired, &observer).await;
         let holder = lease::holder(&connection.client, &target.namespace, &target.cluster).await?;
-        let holder = holder.map(|held| held.holder);
+        let around = Around {
+            holder: holder.map(|held| held.holder),
+            exposures: exposures::list(&connection, &stored.desired).await.map_err(|failure| failure.to_string()),
+        };
         if clear {
             ui.out("\u{1b}[H\u{1b}[2J")?;
         }
-        show(ui, Format::of(&args.output), &stored, &observed, holder.as_deref())?;
+        show(ui, Format::of(&args.output), &stored, &observed, &around)?;
         if !args.watch {
             return Ok(());
         }
@@ -62,10 +72,10 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
 }
 
-fn show(ui: &Ui, format: Format, stored: &Stored, observed: &Observed, holder: Option<&str>) -> Result<()> {
+fn show(ui: &Ui, format: Format, stored: &Stored, observed: &Observed, around: &Around) -> Result<()> {
     let Stored { desired, record } = stored;
     if format == Format::Json {
-        return ui.json(&as_json(stored, observed, holder));
+        return ui.json(&as_json(stored, observed, around));
     }
     let uuid = record.uuid.map_or("not known yet".to_owned(), |uuid| uuid.to_string());
     let state = if record.formed { "formed" } else { "being formed" };
@@ -73,7 +83,7 @@ fn show(ui: &Ui, format: Format, stored: &Stored, observed: &Observed, holder: O
         "Cluster {} in namespace {}: {state}, {} nodes, uuid {uuid}\n",
         desired.cluster, desired.namespace, desired.nodes
     ))?;
-    if let Some(holder) = holder {
+    if let Some(holder) = &around.holder {
         ui.out(&format!("Lock held by {holder}\n"))?;
     }
     ui.out("\n")?;
@@ -84,7 +94,13 @@ fn show(ui: &Ui, format: Format, stored: &Stored, observed: &Observed, holder: O
         (Some(trouble), _) => format!("{} of {} available: {}", proxy.available, proxy.wanted, trouble.message),
         (None, _) => format!("{} of {} available", proxy.available, proxy.wanted),
     };
-    ui.out(&format!("\nProxy {}: {phrase}\n\n", desired.cluster.proxy()))?;
+    ui.out(&format!("\nProxy {}: {phrase}\n", desired.cluster.proxy()))?;
+    let now = Timestamp::now();
+    match &around.exposures {
+        Ok(ways) => ways.iter().try_for_each(|way| ui.out(&format!("Access from outside: {}\n", way.describe(now))))?,
+        Err(why) => ui.out(&format!("Access from outside: not known ({why})\n"))?,
+    }
+    ui.out("\n")?;
     ui.table(&claims(desired, observed))
 }
 
@@ -155,7 +171,7 @@ fn claims(desired: &Desired, observed: &Observed) -> Table {
     table
 }
 
-fn as_json(stored: &Stored, observed: &Observed, holder: Option<&str>) -> serde_json::Value {
+fn as_json(stored: &Stored, observed: &Observed, around: &Around) -> serde_json::Value {
     let Stored { desired, record } = stored;
     let member = |(member, view): (&Member, &MemberView)| {
         json!({
@@ -166,10 +182,10 @@ fn as_json(stored: &Stored, observed: &Observed, holder: Option<&str>) -> serde_
     };
     json!({
         "cluster": desired.cluster, "namespace": desired.namespace, "nodes": desired.nodes,
-        "formed": record.formed, "uuid": record.uuid, "lock": holder,
+        "formed": record.formed, "uuid": record.uuid, "lock": around.holder,
         "members": observed.members.iter().map(member).collect::<Vec<_>>(),
         "proxy": {"wanted": observed.proxy.wanted, "available": observed.proxy.available, "pods": observed.proxy.pods},
-        "volumes": observed.claims,
+        "volumes": observed.claims, "exposures": around.exposures.as_ref().ok(),
     })
 }
 

@@ -47,8 +47,8 @@ pub struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    rights::check(&connection, &target.namespace, rights::TEARDOWN).await?;
     let desired = desired(&connection, &target).await?;
+    rights::check(&connection, &desired, rights::TEARDOWN).await?;
     let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
         Ok(password) => Some(password),
         // Without the Secret the nodes cannot be asked, which `--force` is for.
@@ -87,6 +87,9 @@ fn losses(desired: &Desired, observed: &Observed) -> String {
         text.push_str(&format!("  {owner:6} persistentvolumeclaim/{name}  {size}  class {class}\n"));
     }
     text.push_str(&format!("  secret/{}", desired.cluster.credentials()));
+    if !desired.iscsi.is_empty() {
+        text.push_str("\nWhat lies on the iSCSI targets stays there: `galeractl purge` empties them, while their volumes exist.");
+    }
     text
 }
 

@@ -59,10 +59,6 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Err(failure) if failure.kind == Kind::Preflight && !args.dry_run => {}
         Err(failure) => return Err(failure),
     }
-    if !settings.desired.iscsi.is_empty() {
-        return Err(Failure::message(Kind::Usage, "volumes on iSCSI targets cannot be formed by this version")
-            .hint("use a storage class: --profile local --set galera_cluster_storage_class=NAME"));
-    }
     if args.dry_run {
         for notice in &settings.notices {
             ui.notice(Level::Warning, notice);
@@ -75,7 +71,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 }
 
 /// Where nobody has said what the cluster should be, it should be what it was formed as.
-async fn stored_wish(settings: &Settings, connection: &Connection) -> Result<Option<Desired>> {
+pub(super) async fn stored_wish(settings: &Settings, connection: &Connection) -> Result<Option<Desired>> {
     if !settings.only_names() {
         return Ok(None);
     }
@@ -102,7 +98,7 @@ async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &
     for notice in notices {
         frame.notice(Level::Warning, notice);
     }
-    rights::check(connection, &desired.namespace, rights::UP).await?;
+    rights::check(connection, &desired, rights::UP).await?;
     let classes = super::gather::storage_classes(connection).await?;
     let observer = Observer::start(connection, &desired, Wants { logs: true, classes }).await?;
     let choices = Choices {

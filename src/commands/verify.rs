@@ -8,6 +8,7 @@ use crate::checks::{Case, Check, Mark, passed, run as judge};
 use crate::cli::{Globals, span};
 use crate::error::{Failure, Kind, Result};
 use crate::names::Member;
+use crate::observe::exposures;
 use crate::steps::proof::prove;
 use crate::steps::record::own_password;
 use crate::ui::Ui;
@@ -41,15 +42,24 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let nodes: Vec<Member> = stored.desired.members().collect();
     let checks = loop {
         let observed = gather::with_crashes(&connection, &stored.desired, &observer).await;
-        let (proxies, leftovers, proof) = tokio::join!(
+        let (proxies, leftovers, exposures, proof) = tokio::join!(
             gather::proxies(&connection, &stored.desired, &observed),
             gather::leftovers(&connection, &stored.desired),
+            exposures::list(&connection, &stored.desired),
             prove(&connection, &stored.desired, &password, observed.proxy.pods.first().map(String::as_str), &nodes),
         );
         let leftovers = leftovers?;
         let Stored { desired, record } = &stored;
-        let case =
-            Case { desired, record, observed: &observed, proof: &proof, proxies: &proxies, leftovers: &leftovers };
+        let case = Case {
+            desired,
+            record,
+            observed: &observed,
+            proof: &proof,
+            proxies: &proxies,
+            leftovers: &leftovers,
+            exposures: &exposures?,
+            now: jiff::Timestamp::now(),
+        };
         let checks = judge(&case);
         let over = deadline.is_none_or(|deadline| tokio::time::Instant::now() >= deadline);
         if passed(&checks) || over {

@@ -92,10 +92,25 @@ impl Applier {
         stream::iter(objects.iter().map(|object| self.read(object))).buffered(PARALLEL).try_collect().await
     }
 
-    async fn read(&self, object: &Object) -> Result<Option<DynamicObject>> {
+    /// Whether an object of this kind and name exists, whosever it is.
+    ///
+    /// # Errors
+    /// [`Kind::Preflight`] if the API server refuses; [`Kind::Unreachable`].
+    pub async fn exists(&self, object: &Object) -> Result<bool> {
+        Ok(self.find(object).await?.is_some())
+    }
+
+    /// An object of this kind and name, whosever it is.
+    ///
+    /// # Errors
+    /// As [`Applier::exists`].
+    pub async fn find(&self, object: &Object) -> Result<Option<DynamicObject>> {
         let found = api(object, &self.client).get_opt(&object.name).await;
-        let found = found.map_err(|error| explain(Kind::Preflight, format!("read {object}"), error))?;
-        let Some(live) = found else { return Ok(None) };
+        found.map_err(|error| explain(Kind::Preflight, format!("read {object}"), error))
+    }
+
+    async fn read(&self, object: &Object) -> Result<Option<DynamicObject>> {
+        let Some(live) = self.find(object).await? else { return Ok(None) };
         if !self.take_ownership && !is_ours(&live, &self.cluster) {
             return Err(foreign(object, &live, &self.cluster));
         }

@@ -14,14 +14,12 @@ use super::errors::{explain, is_conflict, is_not_found};
 pub struct Found {
     /// Group, version, kind and plural.
     pub resource: ApiResource,
-    /// Namespace that it is in.
-    pub namespace: Namespace,
+    /// Namespace that it is in; `None` for objects of the whole Kubernetes cluster.
+    pub namespace: Option<Namespace>,
     /// `metadata.name`.
     pub name: String,
     /// `metadata.uid`.
     pub uid: String,
-    /// Its labels, annotations and the rest of its metadata.
-    pub metadata: PartialObjectMeta<DynamicObject>,
 }
 
 impl Found {
@@ -32,7 +30,10 @@ impl Found {
     }
 
     fn api(&self, client: &Client) -> Api<DynamicObject> {
-        Api::namespaced_with(client.clone(), self.namespace.as_str(), &self.resource)
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace.as_str(), &self.resource),
+            None => Api::all_with(client.clone(), &self.resource),
+        }
     }
 }
 
@@ -70,10 +71,9 @@ async fn list(client: &Client, namespace: &Namespace, kind: &ApiResource, params
     let identify = |metadata: PartialObjectMeta<DynamicObject>| {
         Some(Found {
             resource: kind.clone(),
-            namespace: namespace.clone(),
+            namespace: Some(namespace.clone()),
             name: metadata.name_any(),
             uid: metadata.uid()?,
-            metadata,
         })
     };
     Ok(found.items.into_iter().filter_map(identify).collect())

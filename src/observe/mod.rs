@@ -1,5 +1,6 @@
 //! The live look at a cluster: watches, logs and SQL answers brought together in one [`Observed`].
 
+pub mod exposures;
 pub mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};

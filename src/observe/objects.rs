@@ -40,7 +40,9 @@ impl Reader {
             into.members.entry(member).or_default().pod = pod_view(pod, trouble);
         }
         into.claims.clear();
-        for (name, claim) in &snapshot.claims {
+        // The claim of the backups is of another kind.
+        let of_members = snapshot.claims.iter().filter(|(name, _)| claim_owner(desired, name).is_some());
+        for (name, claim) in of_members {
             let trouble = claim_trouble(claim, classes, snapshot.events.values());
             let trouble = self.judge(&format!("claim/{name}"), trouble, now);
             into.claims.insert(name.clone(), claim_view(claim, trouble));

@@ -2,11 +2,13 @@
 
 mod conn;
 mod error;
+mod greeting;
 mod probe;
 mod proof;
 mod status;
 
 pub use conn::{Conn, Login, Row, connect};
+pub use greeting::greeting;
 pub use error::SqlError;
 pub use probe::{Probe, Sample};
 pub use proof::{prepare_marker, read_marker, write_marker};

@@ -8,6 +8,7 @@ use crate::engine::{Finished, Step, StepCx};
 use crate::error::Result;
 use crate::names::{Member, UUID_ANNOTATION};
 
+use super::adopt;
 use super::nodes::{common_view, seed_takes_part};
 use super::remove;
 use super::world::World;
@@ -70,5 +71,9 @@ async fn release_volume(cx: &StepCx<'_, World>, claim: &str) -> Result<usize> {
         return Ok(0);
     }
     let kinds = [ApiResource::erase::<PersistentVolumeClaim>(&())];
-    Ok(remove::objects(cx, &kinds, |name| name == claim).await?.len())
+    let mut removed = remove::objects(cx, &kinds, |name| name == claim).await?.len();
+    if cx.world.desired.iscsi.contains_key(&Member::Seed) {
+        removed += adopt::forget(cx, &cx.world.desired.cluster.volume(Member::Seed)).await?;
+    }
+    Ok(removed)
 }

@@ -1,11 +1,14 @@
 //! Steps: each looks, acts and waits for its gates; run again after any interruption, it arrives at the same end.
 
+pub mod adopt;
+pub mod expose;
 pub mod handover;
 pub mod inspect;
 pub mod nodes;
 pub mod preflight;
 pub mod proof;
 pub mod proxy;
+pub mod purge;
 pub mod record;
 pub mod remove;
 pub mod rights;

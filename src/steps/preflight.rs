@@ -20,7 +20,7 @@ use crate::wsrep::Position;
 use crate::wsrep::volume::Evidence;
 
 use super::world::{BEAT, World};
-use super::{inspect, record};
+use super::{adopt, inspect, record};
 
 /// The step.
 pub struct Preflight;
@@ -53,6 +53,7 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     } else {
         world.memory().course = Some(Course::Form);
     }
+    adopt::missing(world, world.course() == Course::Form).await?;
     let way = match world.course() {
         Course::Form => "nothing stands in the way".to_owned(),
         Course::BringBack { from, position } => format!("cleanly stopped volumes; {from} has the newest, {position}"),
@@ -88,6 +89,9 @@ async fn namespace(world: &World) -> Result<bool> {
 }
 
 async fn storage_class(world: &World) -> Result<()> {
+    if !world.desired.iscsi.is_empty() {
+        return Ok(());
+    }
     let observed = world.observer.now();
     let bound = |member: Member| {
         observed.claims.get(&world.desired.cluster.claim(member)).is_some_and(|claim| claim.phase == "Bound")
@@ -221,7 +225,8 @@ fn refused(world: &World, refusal: &Refusal, volumes: &std::collections::BTreeMa
 }
 
 /// What each volume holds, a line each.
-fn table(world: &World, volumes: &std::collections::BTreeMap<Member, Evidence>) -> String {
+#[must_use]
+pub fn table(world: &World, volumes: &std::collections::BTreeMap<Member, Evidence>) -> String {
     let observed = world.observer.now();
     let mut rows = vec![["MEMBER", "CLAIM", "SIZE", "LAST WRITTEN", "HOLDS"].map(str::to_owned)];
     for (member, evidence) in volumes {

@@ -1,5 +1,6 @@
 //! The rights that each verb asks of the API server, checked before anything is looked at or changed.
 
+use crate::desired::Desired;
 use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied};
 use crate::kube::client::Connection;
@@ -34,16 +35,40 @@ pub const TEARDOWN: &[Need] = &[
     ("apps", "statefulsets", &["list", "watch", "delete"]),
     ("apps", "deployments", &["list", "watch", "delete"]),
     ("policy", "poddisruptionbudgets", &["list", "delete"]),
+    ("networking.k8s.io", "networkpolicies", &["list", "delete"]),
     ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
     ("", "pods/portforward", &["get", "create"]),
 ];
+
+/// What `expose` and `unexpose` do.
+pub const EXPOSE: &[Need] = &[
+    ("", "services", &["get", "list", "create", "patch", "delete"]),
+    ("networking.k8s.io", "networkpolicies", &["get", "list", "create", "patch", "delete"]),
+    ("", "pods", &["list", "watch"]),
+    ("coordination.k8s.io", "leases", &["get", "create", "update"]),
+];
+
+/// What `purge` does.
+pub const PURGE: &[Need] = &[
+    ("batch", "jobs", &["get", "list", "create", "patch", "delete"]),
+    ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
+    ("", "pods/log", &["get"]),
+    ("", "persistentvolumeclaims", &["get", "list", "watch", "create", "patch"]),
+    ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
+];
+
+/// What all of them do in the whole Kubernetes cluster, where no storage class makes the volumes.
+const VOLUMES: Need = ("", "persistentvolumes", &["get", "create", "patch", "delete"]);
 
 /// Asks whether the user may do all of it, since the first act that is forbidden would name one right only.
 ///
 /// # Errors
 /// Every right that is missing.
-pub async fn check(connection: &Connection, namespace: &Namespace, needs: &[Need]) -> Result<()> {
-    let rights: Vec<Right> = needs.iter().flat_map(|need| rights(namespace, need)).collect();
+pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -> Result<()> {
+    let mut rights: Vec<Right> = needs.iter().flat_map(|need| rights(Some(&desired.namespace), need)).collect();
+    if needs != EXPOSE && (!desired.iscsi.is_empty() || desired.backup.is_some()) {
+        rights.extend(self::rights(None, &VOLUMES));
+    }
     let denied = denied(&connection.client, &rights).await?;
     if denied.is_empty() {
         return Ok(());
@@ -53,7 +78,10 @@ pub async fn check(connection: &Connection, namespace: &Namespace, needs: &[Need
         .hint("ask for a Role with these rights in the namespace, or use another --context or --as"))
 }
 
-fn rights<'a>(namespace: &'a Namespace, (group, resource, verbs): &'a Need) -> impl Iterator<Item = Right> + 'a {
+fn rights<'a>(
+    namespace: Option<&'a Namespace>,
+    (group, resource, verbs): &'a Need,
+) -> impl Iterator<Item = Right> + 'a {
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-    verbs.iter().map(move |verb| Right { verb, group, resource, subresource, namespace: Some(namespace.to_string()) })
+    verbs.iter().map(move |verb| Right { verb, group, resource, subresource, namespace: namespace.map(Namespace::to_string) })
 }

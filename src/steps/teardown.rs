@@ -3,6 +3,7 @@
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::{ApiResource, Resource};
 
@@ -10,8 +11,10 @@ use crate::engine::{Finished, Step, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, agreement, list};
 use crate::names::Member;
+use crate::observe::objects::claim_owner;
 use crate::observed::Observed;
 
+use super::adopt;
 use super::nodes::common_view;
 use super::remove;
 use super::world::World;
@@ -87,7 +90,11 @@ impl Step<World> for StopProxy {
 }
 
 async fn stop_proxy(cx: &StepCx<'_, World>) -> Result<Finished> {
-    let name = cx.world.desired.cluster.proxy();
+    let cluster = &cx.world.desired.cluster;
+    let name = cluster.proxy();
+    // Whoever comes from outside is sent away first.
+    let outside = [cluster.external_load_balancer(), cluster.external_node_port()];
+    remove::objects(cx, &kind::<Service>(), |found| outside.iter().any(|name| name == found)).await?;
     let kinds = [kind::<Service>(), kind::<Deployment>(), kind::<ConfigMap>(), kind::<PodDisruptionBudget>()].concat();
     let removed = remove::objects(cx, &kinds, |found| found == name).await?;
     remove::gone(cx, &kind::<Pod>(), "the proxy's pods to end", |found| found.starts_with(&name)).await?;
@@ -172,11 +179,16 @@ async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> 
     world.confirm_lock().await?;
     let spec = world.desired.cluster.spec();
     let mut count =
-        remove::objects(cx, &[kind::<Service>(), kind::<PodDisruptionBudget>()].concat(), |_| true).await?.len();
+        remove::objects(cx, &[kind::<Service>(), kind::<PodDisruptionBudget>(), kind::<NetworkPolicy>()].concat(), |_| true).await?.len();
     if volumes {
         let claims = kind::<PersistentVolumeClaim>();
-        count += remove::objects(cx, &claims, |_| true).await?.len();
-        remove::gone(cx, &claims, "the volumes to be released", |_| true).await?;
+        // Backups have a claim as well, and outlive the cluster.
+        let data = |name: &str| claim_owner(&world.desired, name).is_some();
+        count += remove::objects(cx, &claims, data).await?.len();
+        remove::gone(cx, &claims, "the volumes to be released", data).await?;
+        for member in world.desired.iscsi.keys() {
+            count += adopt::forget(cx, &world.desired.cluster.volume(*member)).await?;
+        }
         count += remove::objects(cx, &kind::<Secret>(), |_| true).await?.len();
     }
     count += remove::objects(cx, &kind::<ConfigMap>(), |name| name != spec).await?.len();

@@ -13,6 +13,7 @@ use crate::manifests::{self, Object, volumes};
 use crate::names::Member;
 use crate::plans::course::Course;
 
+use super::adopt;
 use super::world::{BEAT, World};
 
 /// Step 0: the namespace.
@@ -91,7 +92,10 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
     for claim in &there {
         world.tell(cx, &claim.display(), Change::Kept);
     }
+    let volumes = adopt::missing(world, with_seed).await?;
+    world.apply(cx, &volumes).await?;
     world.apply(cx, &missing).await?;
+    backup_claim(cx).await?;
     let detail = cx
         .wait(world.observer.changes(), BEAT, world.patience(), || async {
             let observed = world.observer.now();
@@ -104,8 +108,14 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
             if !unseen.is_empty() {
                 return Verdict::wait(format!("claims: those of {} are created", unseen.join(", ")));
             }
+            // A volume that was made for its claim has nothing else to wait for.
+            let is_bound = |member: &Member| claim(member).is_some_and(|claim| claim.phase == "Bound");
+            if let Some(member) = world.desired.iscsi.keys().find(|member| members.contains(member) && !is_bound(member)) {
+                let volume = world.desired.cluster.volume(*member);
+                return Verdict::wait(format!("claims: that of {member} to be bound to persistentvolume/{volume}"));
+            }
             let bound =
-                members.iter().filter(|member| claim(member).is_some_and(|claim| claim.phase == "Bound")).count();
+                members.iter().filter(|member| is_bound(member)).count();
             // What waits for its first pod is bound as soon as that pod is placed, which the next steps wait for.
             Verdict::pass(match members.len() - bound {
                 0 => format!("{bound} bound"),
@@ -113,5 +123,19 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
             })
         })
         .await?;
-    Ok(if missing.is_empty() { Finished::unchanged(detail) } else { Finished::changed(detail) })
+    Ok(if missing.is_empty() && volumes.is_empty() { Finished::unchanged(detail) } else { Finished::changed(detail) })
+}
+
+/// The claim of the backups outlives the cluster, and is never changed.
+async fn backup_claim(cx: &StepCx<'_, World>) -> Result<()> {
+    let world = cx.world;
+    let claims = manifests::backup(&world.desired).into_iter().filter(|object| object.namespace.is_some());
+    for claim in claims {
+        if world.applier.exists(&claim).await? {
+            world.tell(cx, &claim.display(), Change::Kept);
+        } else {
+            world.apply(cx, &[claim]).await?;
+        }
+    }
+    Ok(())
 }

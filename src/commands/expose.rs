@@ -1,0 +1,169 @@
+//! `galeractl expose` and `galeractl unexpose`.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cli::{Globals, span};
+use crate::desired::{Desired, ExternalAccess, Passwords};
+use crate::engine::Step;
+use crate::error::{Failure, Kind, Result};
+use crate::kube::client::Connection;
+use crate::manifests::Object;
+use crate::manifests::access::{self, Exposure};
+use crate::observe::exposures;
+use crate::plans::ranges::range;
+use crate::steps::expose::{Close, Open, Reach};
+use crate::steps::rights;
+use crate::steps::world::{Choices, World};
+use crate::ui::Ui;
+
+use super::frame::Frame;
+use super::target::{connect, find, running};
+use super::{gather, plan};
+
+/// Let clients outside of Kubernetes reach a cluster, and wait until they can
+///
+/// Makes a Service before the proxy: a load balancer on port 3306, or a port on every host. Waits until it has an
+/// address and a server answers there, and prints how to connect. `galeractl unexpose` closes it again.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Kind of Service: lb or nodeport; without it, what the settings say
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["lb", "nodeport"])]
+    kind: Option<String>,
+    /// A load balancer, as for VMware PKS; the same as --type lb
+    #[arg(long, conflicts_with_all = ["kind", "coreos"])]
+    pks: bool,
+    /// A port on every host, as for CoreOS; the same as --type nodeport
+    #[arg(long, conflicts_with = "kind")]
+    coreos: bool,
+    /// The port on every host, 30000-32767; without it, that of the settings, or one that Kubernetes chooses
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(30000..=32767))]
+    node_port: Option<u16>,
+    /// Only clients from these addresses, such as 10.1.0.0/16; can be repeated
+    #[arg(long, value_name = "RANGE", value_delimiter = ',', value_parser = range)]
+    allow: Vec<String>,
+    /// How long it is meant to stay open, such as 2h; afterwards verify fails until it is closed
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    lasting: Option<Duration>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Close what `expose` has opened, and prove that it is closed
+///
+/// Removes the Services that let clients in from outside, and waits until nothing answers at their addresses any more.
+/// Clients inside of Kubernetes notice nothing.
+#[derive(Debug, clap::Args)]
+pub struct CloseArgs {
+    /// Only those whose time is over
+    #[arg(long)]
+    expired: bool,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What both have in common.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// Print what would be done, and change nothing
+    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "server", value_parser = ["server"])]
+    dry_run: Option<String>,
+    /// Limit for the whole run, such as 2m
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    timeout: Option<Duration>,
+    /// How long to wait for another run that holds the cluster's lock, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "0s")]
+    lock_wait: Duration,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = connect(globals).await?;
+    let target = find(globals, &connection).await?;
+    let desired = running(&connection, &target).await?.desired;
+    let exposure = exposure(args, &desired)?;
+    rights::check(&connection, &desired, rights::EXPOSE).await?;
+    if args.run.dry_run.is_some() {
+        let objects = [access::policy(&desired, &exposure).as_ref().map(Object::of), Some(Object::of(&access::service(&desired, &exposure)))];
+        return plan::print_objects(&connection, &desired, objects.into_iter().flatten().collect(), ui).await;
+    }
+    let way = exposure.way;
+    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Open { exposure }), Box::new(Reach { way })];
+    let name = access::name(&desired, way);
+    go(ui, "expose", &connection, &desired, &steps, &args.run, || format!("service/{name} is open")).await?;
+    let open = exposures::list(&connection, &desired).await?;
+    let Some((host, port)) = open.iter().find(|open| open.name == name).and_then(|open| Some((open.hosts.first()?, open.port)))
+    else {
+        return Err(Failure::message(Kind::Step, format!("service/{name} is gone again")));
+    };
+    ui.out(&format!("mariadb -h {host} -P {port} -u root -p"))
+}
+
+pub(super) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = connect(globals).await?;
+    let target = find(globals, &connection).await?;
+    let desired = running(&connection, &target).await?.desired;
+    rights::check(&connection, &desired, rights::EXPOSE).await?;
+    if args.run.dry_run.is_some() {
+        let now = Timestamp::now();
+        let ways = exposures::list(&connection, &desired).await?;
+        let meant = ways.iter().filter(|way| !args.expired || way.expired(now));
+        let lines: Vec<String> = meant.map(|way| format!("close  {}", way.describe(now))).collect();
+        return ui.out(if lines.is_empty() { "nothing to close".to_owned() } else { lines.join("\n") }.as_str());
+    }
+    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Close { expired: args.expired })];
+    let cluster = &desired.cluster;
+    let done = || if args.expired { "no exposure is over its time".to_owned() } else { format!("cluster {cluster} is not exposed") };
+    go(ui, "unexpose", &connection, &desired, &steps, &args.run, done).await
+}
+
+fn exposure(args: &Args, desired: &Desired) -> Result<Exposure> {
+    let way = match args.kind.as_deref() {
+        Some("lb") => ExternalAccess::LoadBalancer,
+        Some(_) => ExternalAccess::NodePort,
+        None if args.pks => ExternalAccess::LoadBalancer,
+        None if args.coreos || args.node_port.is_some() => ExternalAccess::NodePort,
+        None => desired.external_access,
+    };
+    if way == ExternalAccess::LoadBalancer && args.node_port.is_some() {
+        return Err(Failure::message(Kind::Usage, "--node-port does not go with a load balancer")
+            .hint("use --type nodeport, or leave the port out"));
+    }
+    let until = |lasting: Duration| {
+        let lasting = SignedDuration::try_from(lasting).ok();
+        let end = lasting.and_then(|lasting| Timestamp::now().checked_add(lasting).ok());
+        end.map(|end| end.strftime("%FT%TZ").to_string()).ok_or_else(|| {
+            Failure::message(Kind::Usage, "--for is further away than a calendar goes")
+        })
+    };
+    Ok(Exposure {
+        way,
+        node_port: match way {
+            ExternalAccess::NodePort => args.node_port.or(desired.node_port),
+            ExternalAccess::LoadBalancer => None,
+        },
+        allow: args.allow.clone(),
+        until: args.lasting.map(until).transpose()?,
+        ..Exposure::of(desired)
+    })
+}
+
+async fn go(
+    ui: &Ui,
+    verb: &'static str,
+    connection: &Connection,
+    desired: &Desired,
+    steps: &[Box<dyn Step<World>>],
+    args: &RunArgs,
+    done: impl FnOnce() -> String,
+) -> Result<()> {
+    let observer = gather::look(connection, desired, None).await?;
+    let frame = Frame::begin(ui, verb)?;
+    frame.announce(connection, desired, steps);
+    let choices =
+        Choices { lock_wait: args.lock_wait, take_ownership: false, holder: frame.holder(), cancel: frame.cancel() };
+    let world = World::new(connection.clone(), desired.clone(), Passwords::default(), choices, observer);
+    let result = frame.run(steps, args.timeout, &world).await;
+    let released = world.release_lock(false).await;
+    frame.end(result.and(released).map(|()| done())).await
+}

@@ -1,0 +1,121 @@
+//! `galeractl purge`.
+
+use std::time::Duration;
+
+use crate::cli::{Globals, span};
+use crate::desired::{Desired, Passwords};
+use crate::engine::event::Level;
+use crate::engine::{Cx, Events, Step, run as run_steps};
+use crate::error::{Kind, Result};
+use crate::kube::client::Connection;
+use crate::names::Member;
+use crate::steps::preflight::table;
+use crate::steps::purge::{Empty, Look, Prove};
+use crate::steps::rights;
+use crate::steps::world::{Choices, World};
+use crate::ui::Ui;
+use crate::ui::plural::plural;
+
+use super::frame::Frame;
+use super::target::{connect, find, stored};
+use super::wish::Wish;
+use super::gather;
+
+/// Empty the data volumes of a cluster that is down, so that a new one can be formed on them
+///
+/// Deletes all data on the volumes and keeps the volumes themselves; meant for volumes that are made by hand, such as
+/// iSCSI targets. Refuses while a pod uses one of them, shows what each volume holds, asks for the cluster's name,
+/// and looks afterwards whether every volume is empty.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    wish: Wish,
+    /// Only the volume of the seed
+    #[arg(long, conflicts_with = "node")]
+    seed_only: bool,
+    /// Only the volume of this node, such as 2; can be repeated
+    #[arg(long, value_name = "I", value_parser = clap::value_parser!(u32).range(1..=99))]
+    node: Vec<u32>,
+    /// Also take back iSCSI volumes that are Released because their claims were deleted
+    #[arg(long)]
+    released: bool,
+    /// The cluster's name, to confirm in scripts that its data may go
+    #[arg(long, value_name = "CLUSTER")]
+    confirm: Option<String>,
+    /// Only show what would be deleted
+    #[arg(long)]
+    dry_run: bool,
+    /// Limit for the whole run, such as 10m
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    timeout: Option<Duration>,
+    /// How long to wait for another run that holds the cluster's lock, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "0s")]
+    lock_wait: Duration,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = connect(globals).await?;
+    let desired = desired(args, globals, &connection).await?;
+    rights::check(&connection, &desired, rights::PURGE).await?;
+    let observer = gather::look(&connection, &desired, None).await?;
+    let frame = Frame::begin(ui, "purge")?;
+    let choices =
+        Choices { lock_wait: args.lock_wait, take_ownership: true, holder: frame.holder(), cancel: frame.cancel() };
+    let world = World::new(connection.clone(), desired, Passwords::default(), choices, observer);
+    let result = purge(args, ui, &frame, &world).await;
+    let released = world.release_lock(true).await;
+    frame.end(result.and_then(|message| released.map(|()| message))).await
+}
+
+/// What is known about the cluster: from the settings, from its record, or only its name.
+async fn desired(args: &Args, globals: &Globals, connection: &Connection) -> Result<Desired> {
+    let settings = args.wish.settings(globals, Some(&connection.default_namespace))?;
+    if !settings.only_names() {
+        return Ok(settings.desired);
+    }
+    let target = find(globals, connection).await?;
+    match stored(connection, &target).await? {
+        Some(stored) => Ok(stored.desired),
+        None => target.with_defaults(),
+    }
+}
+
+async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
+    let members = if args.seed_only {
+        vec![Member::Seed]
+    } else {
+        args.node.iter().copied().map(Member::Node).collect()
+    };
+    // Nothing may move on the screen while a question is asked, so the look is not part of the run that is shown.
+    ui.notice(Level::Info, "looking what the volumes hold");
+    let look: [Box<dyn Step<World>>; 1] = [Box::new(Look { members, released: args.released })];
+    let silent = Cx { events: Events::start(Vec::new()), cancel: frame.cancel(), deadline: None };
+    run_steps(&look, &silent, world).await?;
+    let volumes = world.memory().volumes.clone();
+    let cluster = world.desired.cluster.clone();
+    if volumes.is_empty() {
+        return Ok(format!("cluster {cluster} has no volumes"));
+    }
+    let what = format!(
+        "This deletes ALL DATA on {} of cluster {cluster} in namespace {}:\n{}\nNo backup of this cluster is known to galeractl.",
+        plural(volumes.len(), "volume"),
+        world.desired.namespace,
+        table(world, &volumes)
+    );
+    if args.dry_run {
+        ui.out(&what)?;
+        return Ok("nothing was changed".to_owned());
+    }
+    if args.confirm.is_some() {
+        ui.notice(Level::Warning, &what);
+    }
+    ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
+    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Empty), Box::new(Prove)];
+    frame.announce(&world.connection, &world.desired, &steps);
+    let result = frame.run(&steps, args.timeout, world).await;
+    result.map_err(|failure| match failure.kind {
+        Kind::Step | Kind::Interrupted => failure.hint("data may be gone already; the same command goes on from there"),
+        _ => failure,
+    })?;
+    Ok(format!("{} of cluster {cluster} are empty", plural(volumes.len(), "volume")))
+}

@@ -1,0 +1,245 @@
+//! Opening a way into the cluster from outside, and closing it.
+
+use std::time::Duration;
+
+use futures::future::{FutureExt, LocalBoxFuture, join_all};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Event, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use kube::core::ApiResource;
+
+use crate::desired::ExternalAccess;
+use crate::engine::event::Level;
+use crate::engine::{Finished, Never, Patience, Step, StepCx, Verdict};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::errors::explain;
+use crate::manifests::Object;
+use crate::manifests::access::{self, Exposure};
+use crate::observe::exposures;
+use crate::observed::Exposed;
+use crate::sql::{SqlError, greeting};
+
+use super::remove;
+use super::world::{BEAT, World};
+
+/// Somebody has to assign an address, or to route one; nobody does it later than this.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(90);
+/// Ports that a `NodePort` may have.
+const NODE_PORTS: std::ops::RangeInclusive<i32> = 30000..=32767;
+
+/// Makes the Service.
+pub struct Open {
+    /// The way in.
+    pub exposure: Exposure,
+}
+
+impl Step<World> for Open {
+    fn id(&self) -> &'static str {
+        "open"
+    }
+
+    fn title(&self) -> String {
+        "make the Service".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        open(cx, &self.exposure).boxed_local()
+    }
+}
+
+async fn open(cx: &StepCx<'_, World>, exposure: &Exposure) -> Result<Finished> {
+    let world = cx.world;
+    let proxy = world.observer.now().proxy.clone();
+    if proxy.available == 0 {
+        let why = if proxy.exists { "no pod of the proxy is available" } else { "there is no proxy" };
+        return Err(Failure::message(Kind::Preflight, format!("nothing can be exposed: {why}"))
+            .hint("galeractl up puts back what is missing"));
+    }
+    port_is_free(world, exposure).await?;
+    world.take_lock(cx).await?;
+    let before = world.memory().changes;
+    let name = access::name(&world.desired, exposure.way);
+    let policy = access::policy(&world.desired, exposure);
+    let service = Object::of(&access::service(&world.desired, exposure));
+    // The guard is there before the door.
+    let objects: Vec<Object> = policy.iter().map(Object::of).chain([service]).collect();
+    world.apply(cx, &objects).await?;
+    if policy.is_none() {
+        remove::objects(cx, &[ApiResource::erase::<NetworkPolicy>(&())], |found| found == name).await?;
+    }
+    if exposure.allow.is_empty() {
+        cx.notice(
+            Level::Warning,
+            format!("service/{name} is open to everybody who can reach it; limit it with --allow ADDRESS-RANGE"),
+        );
+    } else if exposure.way == ExternalAccess::NodePort {
+        cx.notice(
+            Level::Warning,
+            "a port on hosts is filtered by a NetworkPolicy: it holds only where the network plugin enforces policies",
+        );
+    }
+    let detail = format!("service/{name}");
+    Ok(if world.memory().changes > before { Finished::changed(detail) } else { Finished::unchanged(detail) })
+}
+
+/// A port can have one owner in the whole Kubernetes cluster.
+async fn port_is_free(world: &World, exposure: &Exposure) -> Result<()> {
+    let Some(wanted) = exposure.node_port.map(i32::from) else { return Ok(()) };
+    let all: Api<Service> = Api::all(world.connection.client.clone());
+    let services = match all.list(&ListParams::default()).await {
+        // The API server itself refuses a taken port; it only does not say whose it is.
+        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(()),
+        found => found.map_err(|error| explain(Kind::Preflight, "list services", error))?.items,
+    };
+    let own = access::name(&world.desired, exposure.way);
+    let namespace = world.desired.namespace.as_str();
+    let ports = |service: &Service| -> Vec<i32> {
+        let ports = service.spec.as_ref().and_then(|spec| spec.ports.clone()).unwrap_or_default();
+        ports.iter().filter_map(|port| port.node_port).collect()
+    };
+    let others = services.iter().filter(|service| {
+        (service.name_any().as_str(), service.namespace().as_deref()) != (own.as_str(), Some(namespace))
+    });
+    let Some(owner) = others.clone().find(|service| ports(service).contains(&wanted)) else { return Ok(()) };
+    let taken: Vec<i32> = services.iter().flat_map(ports).collect();
+    let free = NODE_PORTS.cycle().skip(usize::try_from(wanted - NODE_PORTS.start()).unwrap_or(0));
+    let free = free.take(NODE_PORTS.count()).find(|port| !taken.contains(port));
+    let place = owner.namespace().unwrap_or_default();
+    let failure = Failure::message(
+        Kind::Preflight,
+        format!("node port {wanted} is taken by service/{} in namespace {place}", owner.name_any()),
+    );
+    Err(match free {
+        Some(free) => failure.hint(format!("{free} is free: --node-port {free}")),
+        None => failure.hint("no port in 30000-32767 is free"),
+    })
+}
+
+/// Waits until a server answers through the new way.
+pub struct Reach {
+    /// Kind of the way.
+    pub way: ExternalAccess,
+}
+
+impl Step<World> for Reach {
+    fn id(&self) -> &'static str {
+        "reach"
+    }
+
+    fn title(&self) -> String {
+        "reach a server from outside".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        reach(cx, self.way).boxed_local()
+    }
+}
+
+async fn reach(cx: &StepCx<'_, World>, way: ExternalAccess) -> Result<Finished> {
+    let world = cx.world;
+    let name = access::name(&world.desired, way);
+    let reached = cx.wait(Never, BEAT, Patience::new(ADDRESS_PATIENCE), || async {
+        let found = match exposures::list(&world.connection, &world.desired).await {
+            Ok(found) => found.into_iter().find(|found| found.name == name),
+            Err(failure) => return Verdict::wait(format!("service/{name}: {failure}")),
+        };
+        match found {
+            None => Verdict::wait(format!("service/{name}: it is not seen yet")),
+            Some(found) if found.hosts.is_empty() => {
+                Verdict::wait(format!("an address for service/{name}: {}", no_address(world, &name).await))
+            }
+            Some(found) => answer(&found).await,
+        }
+    });
+    let detail = reached.await.map_err(|failure| match way {
+        ExternalAccess::LoadBalancer => failure
+            .hint("without a controller for load balancers no address ever comes: galeractl expose --type nodeport")
+            .hint(format!("the Service stays; its events say more: kubectl describe service {name}")),
+        ExternalAccess::NodePort => failure
+            .hint("the Service stays; if a firewall stands between this machine and the hosts, try from elsewhere"),
+    })?;
+    Ok(Finished::unchanged(detail))
+}
+
+/// Whether servers greet at all addresses.
+async fn answer(found: &Exposed) -> Verdict {
+    let answers = join_all(found.hosts.iter().map(|host| greeting(host, found.port))).await;
+    let mut version = String::new();
+    for (host, answer) in found.hosts.iter().zip(answers) {
+        match answer {
+            Ok(told) => version = told,
+            Err(error) => return Verdict::wait(format!("an answer from {host}:{}: {error}", found.port)),
+        }
+    }
+    Verdict::pass(format!("MariaDB {version} answers at {} port {}", found.hosts.join(", "), found.port))
+}
+
+/// What Kubernetes says about a Service without an address.
+async fn no_address(world: &World, name: &str) -> String {
+    let events: Api<Event> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let about = ListParams::default().fields(&format!("involvedObject.kind=Service,involvedObject.name={name}"));
+    let newest = events.list(&about).await.ok().and_then(|events| events.items.into_iter().next_back());
+    newest.and_then(|event| event.message).unwrap_or_else(|| "none is assigned yet".to_owned())
+}
+
+/// Closes ways in.
+pub struct Close {
+    /// Only those whose time is over.
+    pub expired: bool,
+}
+
+impl Step<World> for Close {
+    fn id(&self) -> &'static str {
+        "close"
+    }
+
+    fn title(&self) -> String {
+        "close the ways in from outside".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        close(cx, self.expired).boxed_local()
+    }
+}
+
+async fn close(cx: &StepCx<'_, World>, expired: bool) -> Result<Finished> {
+    let world = cx.world;
+    world.take_lock(cx).await?;
+    let now = Timestamp::now();
+    let mut ways = exposures::list(&world.connection, &world.desired).await?;
+    ways.retain(|way| !expired || way.expired(now));
+    if ways.is_empty() {
+        return Ok(Finished::unchanged(if expired { "none is over its time" } else { "none is open" }));
+    }
+    // What did not answer before proves nothing by not answering afterwards.
+    let open = answering(&ways).await;
+    let is_meant = |name: &str| ways.iter().any(|way| way.name == name);
+    let kinds = [ApiResource::erase::<Service>(&()), ApiResource::erase::<NetworkPolicy>(&())];
+    remove::objects(cx, &kinds, is_meant).await?;
+    remove::gone(cx, &kinds, "the Services to go", is_meant).await?;
+    cx.wait(Never, BEAT / 4, Patience::new(ADDRESS_PATIENCE), || async {
+        let left: Vec<String> = answering(&ways).await;
+        if left.is_empty() { Verdict::pass("") } else { Verdict::wait(format!("silence at {}", left.join(", "))) }
+    })
+    .await?;
+    let names: Vec<&str> = ways.iter().map(|way| way.name.as_str()).collect();
+    let proof = if open.is_empty() {
+        "nothing had answered from this machine before either".to_owned()
+    } else {
+        format!("nobody answers at {} any more", open.join(", "))
+    };
+    Ok(Finished::changed(format!("{} closed; {proof}", names.join(", "))))
+}
+
+/// Addresses at which a server, or anything else, answers.
+async fn answering(ways: &[Exposed]) -> Vec<String> {
+    let addresses: Vec<(&str, u16)> =
+        ways.iter().flat_map(|way| way.hosts.iter().map(|host| (host.as_str(), way.port))).collect();
+    let answers = join_all(addresses.iter().map(|(host, port)| greeting(host, *port))).await;
+    let open = addresses.iter().zip(answers).filter(|(_, answer)| {
+        !matches!(answer, Err(SqlError::Closed(_) | SqlError::Timeout(_)))
+    });
+    open.map(|((host, port), _)| format!("{host}:{port}")).collect()
+}

@@ -1,0 +1,274 @@
+//! Emptying the volumes of a cluster that is down.
+
+use std::collections::BTreeMap;
+
+use futures::future::{FutureExt, LocalBoxFuture, join_all};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::core::ApiResource;
+use serde_json::json;
+
+use crate::engine::event::Change;
+use crate::engine::{Finished, Never, Step, StepCx, Verdict};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::errors::explain;
+use crate::kube::logs;
+use crate::manifests::{self, Object, purge};
+use crate::names::{COMPONENT_LABEL, MANAGER, MEMBER_LABEL, Member, Role, UUID_ANNOTATION};
+use crate::wsrep::Report;
+use crate::wsrep::volume::{Contents, Evidence};
+
+use super::world::{BEAT, World};
+use super::{adopt, inspect, remove};
+
+/// Refuses while anything uses a volume, and finds out what each of them holds.
+pub struct Look {
+    /// Whose volumes are meant; empty for all that exist.
+    pub members: Vec<Member>,
+    /// Take back volumes whose claims are gone.
+    pub released: bool,
+}
+
+impl Step<World> for Look {
+    fn id(&self) -> &'static str {
+        "preflight"
+    }
+
+    fn title(&self) -> String {
+        "look what the volumes hold".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        look(cx, self).boxed_local()
+    }
+}
+
+async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
+    let world = cx.world;
+    world.take_lock(cx).await?;
+    nobody_uses_them(world).await?;
+    remove_jobs(cx).await?;
+    if !world.desired.iscsi.is_empty() {
+        claim_targets(cx, step).await?;
+    }
+    let mut volumes = inspect::volumes(cx).await?;
+    volumes.retain(|member, evidence| {
+        evidence.contents != Contents::Missing && (step.members.is_empty() || step.members.contains(member))
+    });
+    if let Some(absent) = step.members.iter().find(|member| !volumes.contains_key(member)) {
+        let claim = world.desired.cluster.claim(*absent);
+        return Err(Failure::message(Kind::Preflight, format!("{absent} has no volume: there is no claim {claim}"))
+            .hint("galeractl status lists the volumes that exist"));
+    }
+    let count = volumes.len();
+    world.memory().volumes = volumes;
+    Ok(Finished::unchanged(format!("{count} volumes looked at")))
+}
+
+/// Any pod that has one of the volumes, or that is part of the cluster, stands in the way.
+async fn nobody_uses_them(world: &World) -> Result<()> {
+    let (desired, pods) = (&world.desired, Api::<Pod>::namespaced(world.connection.client.clone(), world.desired.namespace.as_str()));
+    let pods = pods.list(&ListParams::default()).await;
+    let pods = pods.map_err(|error| explain(Kind::Preflight, "list pods", error))?.items;
+    let prefix = format!("{}-galera-", desired.cluster);
+    let is_tool = |pod: &Pod| {
+        let role = pod.labels().get(COMPONENT_LABEL);
+        role.is_some_and(|role| role == Role::Inspector.label() || role == Role::Purge.label())
+    };
+    let claims: Vec<String> = desired.members().chain([Member::Seed]).map(|member| desired.cluster.claim(member)).collect();
+    let uses = |pod: &Pod| {
+        let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.clone()).unwrap_or_default();
+        let ended = pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(|phase| {
+            matches!(phase, "Succeeded" | "Failed")
+        });
+        let claimed = volumes.iter().filter_map(|volume| volume.persistent_volume_claim.as_ref());
+        !ended && claimed.into_iter().any(|source| claims.contains(&source.claim_name))
+    };
+    let in_the_way: Vec<String> =
+        pods.iter().filter(|pod| !is_tool(pod) && (pod.name_any().starts_with(&prefix) || uses(pod))).map(ResourceExt::name_any).collect();
+    if in_the_way.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::message(
+        Kind::Preflight,
+        format!("cluster {} is not down, or its volumes are in use: {}", desired.cluster, in_the_way.join(", ")),
+    )
+    .hint(format!("stop it first: galeractl teardown --name {} -n {}", desired.cluster, desired.namespace)))
+}
+
+/// Volumes on targets are emptied through claims, which need not exist any more.
+async fn claim_targets(cx: &StepCx<'_, World>, step: &Look) -> Result<()> {
+    let world = cx.world;
+    if step.released {
+        for member in world.desired.iscsi.keys().filter(|member| step.members.is_empty() || step.members.contains(member)) {
+            reclaim(cx, &world.desired.cluster.volume(*member)).await?;
+        }
+    }
+    let volumes = adopt::missing(world, true).await?;
+    world.apply(cx, &volumes).await?;
+    let observed = world.observer.now();
+    let claims: Vec<Object> = manifests::claims(&world.desired, true)
+        .into_iter()
+        .filter(|claim| !observed.claims.contains_key(&claim.name))
+        .collect();
+    world.apply(cx, &claims).await?;
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        let observed = world.observer.now();
+        let unbound = world.desired.iscsi.keys().find(|member| {
+            observed.claims.get(&world.desired.cluster.claim(**member)).is_none_or(|claim| claim.phase != "Bound")
+        });
+        match unbound {
+            Some(member) => Verdict::wait(format!("claims: that of {member} to be bound")),
+            None => Verdict::pass(""),
+        }
+    })
+    .await
+    .map(drop)
+}
+
+/// Lets a released volume be claimed again by the claim that it was made for.
+async fn reclaim(cx: &StepCx<'_, World>, name: &str) -> Result<()> {
+    let all: Api<PersistentVolume> = Api::all(cx.world.connection.client.clone());
+    let refused = |error| explain(Kind::Step, format!("release persistentvolume/{name}"), error);
+    let Some(volume) = all.get_opt(name).await.map_err(refused)? else { return Ok(()) };
+    let claim = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+    let released = volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Released");
+    let is_ours = claim.and_then(|claim| claim.namespace.as_deref()) == Some(cx.world.desired.namespace.as_str());
+    if released && is_ours {
+        let patch = json!({"metadata": {"resourceVersion": volume.resource_version()}, "spec": {"claimRef": {"uid": null, "resourceVersion": null}}});
+        all.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.map_err(refused)?;
+        cx.world.tell(cx, &format!("persistentvolume/{name}"), Change::Changed);
+    }
+    Ok(())
+}
+
+/// Jobs that an earlier run left hold the volumes.
+async fn remove_jobs(cx: &StepCx<'_, World>) -> Result<()> {
+    let kinds = [ApiResource::erase::<Job>(&()), ApiResource::erase::<Pod>(&())];
+    let prefix = format!("{}-galera-purge-", cx.world.desired.cluster);
+    let ours = |name: &str| name.starts_with(&prefix);
+    remove::objects(cx, &kinds[..1], ours).await?;
+    remove::gone(cx, &kinds, "the Jobs to end", ours).await
+}
+
+/// Empties the volumes, all at once.
+pub struct Empty;
+
+impl Step<World> for Empty {
+    fn id(&self) -> &'static str {
+        "purge"
+    }
+
+    fn title(&self) -> String {
+        "empty the volumes".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        empty(cx).boxed_local()
+    }
+}
+
+async fn empty(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let world = cx.world;
+    let filled: Vec<Member> = filled(&world.memory().volumes);
+    if filled.is_empty() {
+        return Ok(Finished::unchanged("all of them are empty already"));
+    }
+    world.confirm_lock().await?;
+    nobody_uses_them(world).await?;
+    let jobs: Vec<Object> = filled.iter().map(|member| Object::of(&purge::job(&world.desired, *member))).collect();
+    world.apply(cx, &jobs).await?;
+    cx.wait(Never, BEAT, world.patience(), || async {
+        let states = join_all(filled.iter().map(|member| state(world, *member))).await;
+        let mut left = Vec::new();
+        for (member, state) in filled.iter().zip(states) {
+            match state {
+                State::Done => {}
+                State::Failed(why) => {
+                    let job = world.desired.cluster.purge_job(*member);
+                    return Verdict::fail(format!("the volume of {member} could not be emptied: {why} (job/{job})"));
+                }
+                State::Works(what) => left.push(format!("{member} {what}")),
+            }
+        }
+        if left.is_empty() { Verdict::pass("") } else { Verdict::wait(format!("empty volumes: {}", left.join(", "))) }
+    })
+    .await?;
+    remove_jobs(cx).await?;
+    Ok(Finished::changed(format!("{} volumes emptied", filled.len())))
+}
+
+fn filled(volumes: &BTreeMap<Member, Evidence>) -> Vec<Member> {
+    volumes.iter().filter(|(_, evidence)| evidence.contents != Contents::Empty).map(|(member, _)| *member).collect()
+}
+
+enum State {
+    Works(String),
+    Done,
+    Failed(String),
+}
+
+async fn state(world: &World, member: Member) -> State {
+    let (client, namespace) = (world.connection.client.clone(), world.desired.namespace.as_str());
+    let name = world.desired.cluster.purge_job(member);
+    let job = match Api::<Job>::namespaced(client.clone(), namespace).get(&name).await {
+        Ok(job) => job,
+        Err(error) => return State::Works(error.to_string()),
+    };
+    let status = job.status.unwrap_or_default();
+    if status.succeeded.unwrap_or(0) > 0 {
+        return State::Done;
+    }
+    let pods: Api<Pod> = Api::namespaced(client, namespace);
+    let selector = format!("{COMPONENT_LABEL}={},{MEMBER_LABEL}={member},app.kubernetes.io/managed-by={MANAGER}", Role::Purge.label());
+    let pod = pods.list(&ListParams::default().labels(&selector)).await.ok().and_then(|pods| pods.items.into_iter().next());
+    let Some(pod) = pod else { return State::Works("waits for its pod".to_owned()) };
+    let lines = logs::tail(&world.connection.streams, &world.desired.namespace, &pod.name_any(), purge::CONTAINER, 20, false).await;
+    let lines = lines.unwrap_or_default();
+    if status.failed.unwrap_or(0) > 0 {
+        return State::Failed(lines.last().cloned().unwrap_or_else(|| "its pod ended without a word".to_owned()));
+    }
+    let bytes = lines.iter().rev().find_map(|line| Report::parse(line)?.parsed::<u64>("bytes"));
+    State::Works(bytes.map_or("starts".to_owned(), |bytes| format!("has {} MiB left", bytes >> 20)))
+}
+
+/// Looks again, with other eyes than those of the Jobs.
+pub struct Prove;
+
+impl Step<World> for Prove {
+    fn id(&self) -> &'static str {
+        "proof"
+    }
+
+    fn title(&self) -> String {
+        "look whether they are empty".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        prove(cx).boxed_local()
+    }
+}
+
+async fn prove(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let world = cx.world;
+    let members: Vec<Member> = world.memory().volumes.keys().copied().collect();
+    let mut now = inspect::volumes(cx).await?;
+    now.retain(|member, _| members.contains(member));
+    if let Some(member) = filled(&now).first() {
+        let found = now[member].describe();
+        return Err(Failure::message(Kind::Step, format!("the volume of {member} is not empty: {found}"))
+            .hint("the same command goes on from there"));
+    }
+    // What is recorded at a claim was true of the data that is gone.
+    let claims: Api<PersistentVolumeClaim> =
+        Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let patch = json!({"metadata": {"annotations": {UUID_ANNOTATION: null}}});
+    for member in &members {
+        let name = world.desired.cluster.claim(*member);
+        let patched = claims.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        patched.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
+    }
+    Ok(Finished::unchanged(format!("{} volumes are empty", members.len())))
+}
