@@ -46,7 +46,10 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         _ => ui.out(&text(&different, ui)?)?,
     }
     if different.is_empty() {
-        ui.notice(Level::Info, &format!("nothing differs: {} are as the settings say", plural(planned.len(), "object")));
+        ui.notice(
+            Level::Info,
+            &format!("nothing differs: {} are as the settings say", plural(planned.len(), "object")),
+        );
         return Ok(());
     }
     let count = plural(different.len(), "object");

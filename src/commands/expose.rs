@@ -84,7 +84,10 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let exposure = exposure(args, &desired)?;
     rights::check(&connection, &desired, rights::EXPOSE).await?;
     if args.run.dry_run.is_some() {
-        let objects = [access::policy(&desired, &exposure).as_ref().map(Object::of), Some(Object::of(&access::service(&desired, &exposure)))];
+        let objects = [
+            access::policy(&desired, &exposure).as_ref().map(Object::of),
+            Some(Object::of(&access::service(&desired, &exposure))),
+        ];
         return plan::print_objects(&connection, &desired, objects.into_iter().flatten().collect(), ui).await;
     }
     let way = exposure.way;
@@ -92,7 +95,8 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let name = access::name(&desired, way);
     go(ui, "expose", &connection, &desired, &steps, &args.run, || format!("service/{name} is open")).await?;
     let open = exposures::list(&connection, &desired).await?;
-    let Some((host, port)) = open.iter().find(|open| open.name == name).and_then(|open| Some((open.hosts.first()?, open.port)))
+    let Some((host, port)) =
+        open.iter().find(|open| open.name == name).and_then(|open| Some((open.hosts.first()?, open.port)))
     else {
         return Err(Failure::message(Kind::Step, format!("service/{name} is gone again")));
     };
@@ -113,7 +117,13 @@ pub(super) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Resul
     }
     let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Close { expired: args.expired })];
     let cluster = &desired.cluster;
-    let done = || if args.expired { "no exposure is over its time".to_owned() } else { format!("cluster {cluster} is not exposed") };
+    let done = || {
+        if args.expired {
+            "no exposure is over its time".to_owned()
+        } else {
+            format!("cluster {cluster} is not exposed")
+        }
+    };
     go(ui, "unexpose", &connection, &desired, &steps, &args.run, done).await
 }
 
@@ -132,9 +142,8 @@ fn exposure(args: &Args, desired: &Desired) -> Result<Exposure> {
     let until = |lasting: Duration| {
         let lasting = SignedDuration::try_from(lasting).ok();
         let end = lasting.and_then(|lasting| Timestamp::now().checked_add(lasting).ok());
-        end.map(|end| end.strftime("%FT%TZ").to_string()).ok_or_else(|| {
-            Failure::message(Kind::Usage, "--for is further away than a calendar goes")
-        })
+        end.map(|end| end.strftime("%FT%TZ").to_string())
+            .ok_or_else(|| Failure::message(Kind::Usage, "--for is further away than a calendar goes"))
     };
     Ok(Exposure {
         way,

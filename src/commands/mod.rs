@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod credentials;
+mod default_class;
 pub mod diff;
 pub mod expose;
 mod frame;

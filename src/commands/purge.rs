@@ -15,11 +15,12 @@ use crate::steps::rights;
 use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
 use crate::ui::plural::plural;
+use crate::wsrep::volume::Contents;
 
 use super::frame::Frame;
+use super::gather;
 use super::target::{connect, find, stored};
 use super::wish::Wish;
-use super::gather;
 
 /// Empty the data volumes of a cluster that is down, so that a new one can be formed on them
 ///
@@ -81,11 +82,8 @@ async fn desired(args: &Args, globals: &Globals, connection: &Connection) -> Res
 }
 
 async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
-    let members = if args.seed_only {
-        vec![Member::Seed]
-    } else {
-        args.node.iter().copied().map(Member::Node).collect()
-    };
+    let members =
+        if args.seed_only { vec![Member::Seed] } else { args.node.iter().copied().map(Member::Node).collect() };
     // Nothing may move on the screen while a question is asked, so the look is not part of the run that is shown.
     ui.notice(Level::Info, "looking what the volumes hold");
     let look: [Box<dyn Step<World>>; 1] = [Box::new(Look { members, released: args.released })];
@@ -106,8 +104,8 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
         ui.out(&what)?;
         return Ok("nothing was changed".to_owned());
     }
-    if args.confirm.is_some() {
-        ui.notice(Level::Warning, &what);
+    if volumes.values().all(|evidence| evidence.contents == Contents::Empty) {
+        return Ok(format!("nothing to do: all volumes of cluster {cluster} are empty"));
     }
     ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
     let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Empty), Box::new(Prove)];
@@ -117,5 +115,5 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
         Kind::Step | Kind::Interrupted => failure.hint("data may be gone already; the same command goes on from there"),
         _ => failure,
     })?;
-    Ok(format!("{} of cluster {cluster} are empty", plural(volumes.len(), "volume")))
+    Ok(format!("emptied and looked at again: {} of cluster {cluster}", plural(volumes.len(), "volume")))
 }

@@ -42,7 +42,8 @@ pub(super) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         args.show_secrets.then(|| choose_passwords(&settings.desired, &settings.passwords));
     let files = files(&settings.desired, settings.variant.volumes_file(), passwords.as_ref());
     let Some(folder) = &args.out else {
-        let texts: Result<Vec<String>> = files.iter().map(|file| Ok(format!("# {}\n{}", file.name, text(file)?))).collect();
+        let texts: Result<Vec<String>> =
+            files.iter().map(|file| Ok(format!("# {}\n{}", file.name, text(file)?))).collect();
         return ui.out(&texts?.join("---\n"));
     };
     let texts: Vec<(PathBuf, String)> =
@@ -71,9 +72,7 @@ fn unless_different(path: &Path, text: &str) -> Result<()> {
             Err(Failure::message(Kind::Usage, format!("{} exists and is different", path.display()))
                 .hint("name another folder, or overwrite with --force; nothing was written"))
         }
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(at(Failure::new(Kind::Usage, error), path))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(Failure::new(Kind::Usage, error), path)),
         _ => Ok(()),
     }
 }

@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::core::ApiResource;
+
 use crate::cli::{Globals, span};
 use crate::desired::{Desired, Passwords};
 use crate::engine::Step;
 use crate::error::{Kind, Result};
 use crate::kube::client::Connection;
+use crate::kube::delete::owned;
 use crate::observe::Observer;
 use crate::observe::objects::claim_owner;
 use crate::observed::Observed;
@@ -15,7 +22,9 @@ use crate::steps::rights;
 use crate::steps::teardown::{Look, RemoveRest, StopNodes, StopProxy};
 use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
+use crate::ui::color::Tone;
 use crate::ui::plural::plural;
+use crate::ui::table::{Cell, Table};
 
 use super::frame::Frame;
 use super::gather;
@@ -33,6 +42,9 @@ pub struct Args {
     /// The cluster's name, to confirm in scripts that its data may go
     #[arg(long, value_name = "CLUSTER", requires = "delete_volumes")]
     confirm: Option<String>,
+    /// Print what would be stopped, deleted and kept, and change nothing
+    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "server", value_parser = ["server"])]
+    dry_run: Option<String>,
     /// Stop the nodes even if they do not agree with each other
     #[arg(long)]
     force: bool,
@@ -49,6 +61,9 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let target = find(globals, &connection).await?;
     let desired = desired(&connection, &target).await?;
     rights::check(&connection, &desired, rights::TEARDOWN).await?;
+    if args.dry_run.is_some() {
+        return dry_run(args, &connection, &desired, ui).await;
+    }
     let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
         Ok(password) => Some(password),
         // Without the Secret the nodes cannot be asked, which `--force` is for.
@@ -78,6 +93,31 @@ async fn desired(connection: &Connection, target: &Target) -> Result<Desired> {
     target.with_defaults()
 }
 
+/// All objects of the cluster, and what would become of each.
+async fn dry_run(args: &Args, connection: &Connection, desired: &Desired, ui: &Ui) -> Result<()> {
+    let kinds = [
+        ApiResource::erase::<Service>(&()),
+        ApiResource::erase::<NetworkPolicy>(&()),
+        ApiResource::erase::<Deployment>(&()),
+        ApiResource::erase::<StatefulSet>(&()),
+        ApiResource::erase::<PodDisruptionBudget>(&()),
+        ApiResource::erase::<ConfigMap>(&()),
+        ApiResource::erase::<PersistentVolumeClaim>(&()),
+        ApiResource::erase::<Secret>(&()),
+    ];
+    let mut table = Table::new(["OBJECT", "CHANGE"]);
+    for found in owned(&connection.client, &desired.namespace, &desired.cluster, &kinds).await? {
+        let lasting = match found.resource.kind.as_str() {
+            "Secret" => !args.delete_volumes,
+            "PersistentVolumeClaim" => !args.delete_volumes || claim_owner(desired, &found.name).is_none(),
+            _ => false,
+        };
+        let change = if lasting { Cell::new(Tone::Dim, "keep") } else { Cell::new(Tone::Fail, "delete") };
+        table.row([Cell::from(found.display()), change]);
+    }
+    ui.table(&table)
+}
+
 fn losses(desired: &Desired, observed: &Observed) -> String {
     let mut text = format!("This deletes cluster {} with all its data, and its passwords:\n", desired.cluster);
     for (name, claim) in &observed.claims {
@@ -88,7 +128,9 @@ fn losses(desired: &Desired, observed: &Observed) -> String {
     }
     text.push_str(&format!("  secret/{}", desired.cluster.credentials()));
     if !desired.iscsi.is_empty() {
-        text.push_str("\nWhat lies on the iSCSI targets stays there: `galeractl purge` empties them, while their volumes exist.");
+        text.push_str(
+            "\nWhat lies on the iSCSI targets stays there: `galeractl purge` empties them, while their volumes exist.",
+        );
     }
     text
 }

@@ -22,8 +22,8 @@ use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
 
 use super::frame::Frame;
-use super::plan;
 use super::wish::Wish;
+use super::{default_class, plan};
 
 /// Form a cluster, bring a stopped one back, or complete one
 ///
@@ -34,9 +34,15 @@ use super::wish::Wish;
 pub struct Args {
     #[command(flatten)]
     wish: Wish,
-    /// Print every step and object, and change nothing
+    /// Print every step and object, and change nothing; the API server checks each object
+    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "server", value_parser = ["server"])]
+    dry_run: Option<String>,
+    /// Where the storage class for vSphere is the default of the Kubernetes cluster, unset that, after asking
     #[arg(long)]
-    dry_run: bool,
+    fix_default_class: bool,
+    /// Answer yes to that question
+    #[arg(long, requires = "fix_default_class")]
+    yes: bool,
     /// Limit for the whole run, such as 10m; without it only a standstill ends a wait
     #[arg(long, value_name = "TIME", value_parser = span)]
     timeout: Option<Duration>,
@@ -56,16 +62,17 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Ok(Some(stored)) => settings.desired = stored,
         Ok(None) => {}
         // The preflight meets it again, and names every right that is missing rather than the first.
-        Err(failure) if failure.kind == Kind::Preflight && !args.dry_run => {}
+        Err(failure) if failure.kind == Kind::Preflight && args.dry_run.is_none() => {}
         Err(failure) => return Err(failure),
     }
-    if args.dry_run {
+    if args.dry_run.is_some() {
         for notice in &settings.notices {
             ui.notice(Level::Warning, notice);
         }
         return plan::print(&connection, &settings.desired, ui).await;
     }
     let frame = Frame::begin(ui, "up")?;
+    default_class::look(ui, &connection, &mut settings, args.fix_default_class, args.yes, &frame.cancel()).await?;
     let result = form(args, &connection, settings, &frame).await;
     frame.end(result).await
 }

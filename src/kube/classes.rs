@@ -9,7 +9,7 @@ use crate::error::{Kind, Result};
 use super::errors::explain;
 
 /// Annotation that makes a storage class the default one.
-const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+pub const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 
 /// All storage classes; `None` for a user who may not look at them.
 ///

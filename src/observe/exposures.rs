@@ -52,7 +52,9 @@ fn exposed(service: &Service, proxies: &[Pod]) -> Option<Exposed> {
         way,
         hosts,
         port: u16::try_from(port).ok()?,
-        allow: annotation(ALLOW_ANNOTATION).map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+        allow: annotation(ALLOW_ANNOTATION)
+            .map(|list| list.split(',').map(str::to_owned).collect())
+            .unwrap_or_default(),
         until: annotation(UNTIL_ANNOTATION),
     })
 }
@@ -63,7 +65,8 @@ fn ingress(service: &Service) -> Vec<String> {
 }
 
 fn hosts(proxies: &[Pod]) -> Vec<String> {
-    let host = |pod: &Pod| pod.status.as_ref().filter(|status| status.phase.as_deref() == Some("Running"))?.host_ip.clone();
+    let host =
+        |pod: &Pod| pod.status.as_ref().filter(|status| status.phase.as_deref() == Some("Running"))?.host_ip.clone();
     let mut hosts: Vec<String> = proxies.iter().filter_map(host).collect();
     hosts.sort();
     hosts.dedup();
@@ -82,7 +85,8 @@ mod tests {
 
     #[test]
     fn addresses_come_from_the_balancer_or_from_the_hosts_of_the_proxy() {
-        let pod = |ip: &str, phase: &str| serde_json::from_value(json!({"status": {"hostIP": ip, "phase": phase}})).unwrap();
+        let pod =
+            |ip: &str, phase: &str| serde_json::from_value(json!({"status": {"hostIP": ip, "phase": phase}})).unwrap();
         let proxies: [Pod; 3] = [pod("10.0.0.2", "Running"), pod("10.0.0.2", "Running"), pod("10.0.0.9", "Failed")];
         let node_port = service(json!({
             "metadata": {"name": "a", "annotations": {"galeractl.dev/exposed-until": "2026-01-01T00:00:00Z"}},

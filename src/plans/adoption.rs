@@ -24,7 +24,11 @@ pub enum Misfit {
 pub fn fits(wanted: &PersistentVolume, live: &PersistentVolume) -> Result<(), Misfit> {
     let claim = |volume: &PersistentVolume| {
         let claim = volume.spec.as_ref()?.claim_ref.as_ref()?;
-        Some(format!("{}/{}", claim.namespace.as_deref().unwrap_or_default(), claim.name.as_deref().unwrap_or_default()))
+        Some(format!(
+            "{}/{}",
+            claim.namespace.as_deref().unwrap_or_default(),
+            claim.name.as_deref().unwrap_or_default()
+        ))
     };
     let phase = live.status.as_ref().and_then(|status| status.phase.as_deref());
     if let Some(taken) = claim(live).filter(|taken| Some(taken) != claim(wanted).as_ref()) {
@@ -33,8 +37,7 @@ pub fn fits(wanted: &PersistentVolume, live: &PersistentVolume) -> Result<(), Mi
     if let Some("Released" | "Failed") = phase {
         return Err(Misfit::Released);
     }
-    let differences: Vec<String> =
-        unmet(&essence(live), &essence(wanted)).iter().map(Difference::describe).collect();
+    let differences: Vec<String> = unmet(&essence(live), &essence(wanted)).iter().map(Difference::describe).collect();
     if differences.is_empty() { Ok(()) } else { Err(Misfit::Different(differences)) }
 }
 
@@ -54,7 +57,8 @@ mod tests {
     use crate::names::Member;
 
     fn volume(lun: u32) -> PersistentVolume {
-        let target = IscsiTarget { portal: "10.0.0.1:3260".to_owned(), iqn: "iqn.2018-04.org.example:a".to_owned(), lun };
+        let target =
+            IscsiTarget { portal: "10.0.0.1:3260".to_owned(), iqn: "iqn.2018-04.org.example:a".to_owned(), lun };
         iscsi_volume(&crate::desired::tests::desired("c", 3), Member::Node(1), &target)
     }
 
@@ -74,7 +78,8 @@ mod tests {
     fn another_target_another_claim_and_a_released_volume_do_not() {
         let different = misfit(|live| live.spec.as_mut().unwrap().iscsi.as_mut().unwrap().lun = 2);
         assert_eq!(different, Some(Misfit::Different(vec!["spec.iscsi.lun: 2 → 1".to_owned()])));
-        let taken = misfit(|live| live.spec.as_mut().unwrap().claim_ref.as_mut().unwrap().namespace = Some("x".to_owned()));
+        let taken =
+            misfit(|live| live.spec.as_mut().unwrap().claim_ref.as_mut().unwrap().namespace = Some("x".to_owned()));
         assert_eq!(taken, Some(Misfit::Taken("x/c-galera-node1-volume-claim".to_owned())));
         let released = misfit(|live| live.status.get_or_insert_default().phase = Some("Released".to_owned()));
         assert_eq!(released, Some(Misfit::Released));

@@ -8,8 +8,8 @@ mod proof;
 mod status;
 
 pub use conn::{Conn, Login, Row, connect};
-pub use greeting::greeting;
 pub use error::SqlError;
+pub use greeting::greeting;
 pub use probe::{Probe, Sample};
 pub use proof::{prepare_marker, read_marker, write_marker};
 pub use status::{GroupMember, Raw, wsrep_status};

@@ -70,7 +70,8 @@ pub async fn forget(cx: &StepCx<'_, World>, name: &str) -> Result<usize> {
     let client = &world.connection.client;
     let resource = ApiResource::erase::<PersistentVolume>(&());
     let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-    let found = all.get_opt(name).await.map_err(|error| explain(Kind::Step, format!("read persistentvolume/{name}"), error))?;
+    let found =
+        all.get_opt(name).await.map_err(|error| explain(Kind::Step, format!("read persistentvolume/{name}"), error))?;
     let Some(live) = found.filter(|live| is_ours(live, &world.desired.cluster) && is_for(live, world)) else {
         return Ok(0);
     };

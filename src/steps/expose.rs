@@ -238,8 +238,9 @@ async fn answering(ways: &[Exposed]) -> Vec<String> {
     let addresses: Vec<(&str, u16)> =
         ways.iter().flat_map(|way| way.hosts.iter().map(|host| (host.as_str(), way.port))).collect();
     let answers = join_all(addresses.iter().map(|(host, port)| greeting(host, *port))).await;
-    let open = addresses.iter().zip(answers).filter(|(_, answer)| {
-        !matches!(answer, Err(SqlError::Closed(_) | SqlError::Timeout(_)))
-    });
+    let open = addresses
+        .iter()
+        .zip(answers)
+        .filter(|(_, answer)| !matches!(answer, Err(SqlError::Closed(_) | SqlError::Timeout(_))));
     open.map(|((host, port), _)| format!("{host}:{port}")).collect()
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::engine::event::Change;
 use crate::engine::{Finished, Never, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
+use crate::gates::group::list;
 use crate::kube::errors::explain;
 use crate::kube::logs;
 use crate::manifests::{self, Object, purge};
@@ -62,14 +63,14 @@ async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
         return Err(Failure::message(Kind::Preflight, format!("{absent} has no volume: there is no claim {claim}"))
             .hint("galeractl status lists the volumes that exist"));
     }
-    let count = volumes.len();
     world.memory().volumes = volumes;
-    Ok(Finished::unchanged(format!("{count} volumes looked at")))
+    Ok(Finished::unchanged("the volumes were looked at"))
 }
 
 /// Any pod that has one of the volumes, or that is part of the cluster, stands in the way.
 async fn nobody_uses_them(world: &World) -> Result<()> {
-    let (desired, pods) = (&world.desired, Api::<Pod>::namespaced(world.connection.client.clone(), world.desired.namespace.as_str()));
+    let (desired, pods) =
+        (&world.desired, Api::<Pod>::namespaced(world.connection.client.clone(), world.desired.namespace.as_str()));
     let pods = pods.list(&ListParams::default()).await;
     let pods = pods.map_err(|error| explain(Kind::Preflight, "list pods", error))?.items;
     let prefix = format!("{}-galera-", desired.cluster);
@@ -77,17 +78,23 @@ async fn nobody_uses_them(world: &World) -> Result<()> {
         let role = pod.labels().get(COMPONENT_LABEL);
         role.is_some_and(|role| role == Role::Inspector.label() || role == Role::Purge.label())
     };
-    let claims: Vec<String> = desired.members().chain([Member::Seed]).map(|member| desired.cluster.claim(member)).collect();
+    let claims: Vec<String> =
+        desired.members().chain([Member::Seed]).map(|member| desired.cluster.claim(member)).collect();
     let uses = |pod: &Pod| {
         let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.clone()).unwrap_or_default();
-        let ended = pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_some_and(|phase| {
-            matches!(phase, "Succeeded" | "Failed")
-        });
+        let ended = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref())
+            .is_some_and(|phase| matches!(phase, "Succeeded" | "Failed"));
         let claimed = volumes.iter().filter_map(|volume| volume.persistent_volume_claim.as_ref());
         !ended && claimed.into_iter().any(|source| claims.contains(&source.claim_name))
     };
-    let in_the_way: Vec<String> =
-        pods.iter().filter(|pod| !is_tool(pod) && (pod.name_any().starts_with(&prefix) || uses(pod))).map(ResourceExt::name_any).collect();
+    let in_the_way: Vec<String> = pods
+        .iter()
+        .filter(|pod| !is_tool(pod) && (pod.name_any().starts_with(&prefix) || uses(pod)))
+        .map(ResourceExt::name_any)
+        .collect();
     if in_the_way.is_empty() {
         return Ok(());
     }
@@ -102,7 +109,9 @@ async fn nobody_uses_them(world: &World) -> Result<()> {
 async fn claim_targets(cx: &StepCx<'_, World>, step: &Look) -> Result<()> {
     let world = cx.world;
     if step.released {
-        for member in world.desired.iscsi.keys().filter(|member| step.members.is_empty() || step.members.contains(member)) {
+        for member in
+            world.desired.iscsi.keys().filter(|member| step.members.is_empty() || step.members.contains(member))
+        {
             reclaim(cx, &world.desired.cluster.volume(*member)).await?;
         }
     }
@@ -197,7 +206,7 @@ async fn empty(cx: &StepCx<'_, World>) -> Result<Finished> {
     })
     .await?;
     remove_jobs(cx).await?;
-    Ok(Finished::changed(format!("{} volumes emptied", filled.len())))
+    Ok(Finished::changed(format!("emptied: {}", list(&filled))))
 }
 
 fn filled(volumes: &BTreeMap<Member, Evidence>) -> Vec<Member> {
@@ -222,10 +231,16 @@ async fn state(world: &World, member: Member) -> State {
         return State::Done;
     }
     let pods: Api<Pod> = Api::namespaced(client, namespace);
-    let selector = format!("{COMPONENT_LABEL}={},{MEMBER_LABEL}={member},app.kubernetes.io/managed-by={MANAGER}", Role::Purge.label());
-    let pod = pods.list(&ListParams::default().labels(&selector)).await.ok().and_then(|pods| pods.items.into_iter().next());
+    let selector = format!(
+        "{COMPONENT_LABEL}={},{MEMBER_LABEL}={member},app.kubernetes.io/managed-by={MANAGER}",
+        Role::Purge.label()
+    );
+    let pod =
+        pods.list(&ListParams::default().labels(&selector)).await.ok().and_then(|pods| pods.items.into_iter().next());
     let Some(pod) = pod else { return State::Works("waits for its pod".to_owned()) };
-    let lines = logs::tail(&world.connection.streams, &world.desired.namespace, &pod.name_any(), purge::CONTAINER, 20, false).await;
+    let lines =
+        logs::tail(&world.connection.streams, &world.desired.namespace, &pod.name_any(), purge::CONTAINER, 20, false)
+            .await;
     let lines = lines.unwrap_or_default();
     if status.failed.unwrap_or(0) > 0 {
         return State::Failed(lines.last().cloned().unwrap_or_else(|| "its pod ended without a word".to_owned()));
@@ -270,5 +285,5 @@ async fn prove(cx: &StepCx<'_, World>) -> Result<Finished> {
         let patched = claims.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await;
         patched.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
     }
-    Ok(Finished::unchanged(format!("{} volumes are empty", members.len())))
+    Ok(Finished::unchanged(format!("empty: {}", list(&members))))
 }

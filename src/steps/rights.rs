@@ -83,5 +83,11 @@ fn rights<'a>(
     (group, resource, verbs): &'a Need,
 ) -> impl Iterator<Item = Right> + 'a {
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-    verbs.iter().map(move |verb| Right { verb, group, resource, subresource, namespace: namespace.map(Namespace::to_string) })
+    verbs.iter().map(move |verb| Right {
+        verb,
+        group,
+        resource,
+        subresource,
+        namespace: namespace.map(Namespace::to_string),
+    })
 }

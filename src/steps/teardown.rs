@@ -178,8 +178,13 @@ async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> 
     let world = cx.world;
     world.confirm_lock().await?;
     let spec = world.desired.cluster.spec();
-    let mut count =
-        remove::objects(cx, &[kind::<Service>(), kind::<PodDisruptionBudget>(), kind::<NetworkPolicy>()].concat(), |_| true).await?.len();
+    let mut count = remove::objects(
+        cx,
+        &[kind::<Service>(), kind::<PodDisruptionBudget>(), kind::<NetworkPolicy>()].concat(),
+        |_| true,
+    )
+    .await?
+    .len();
     if volumes {
         let claims = kind::<PersistentVolumeClaim>();
         // Backups have a claim as well, and outlive the cluster.

@@ -110,12 +110,13 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
             }
             // A volume that was made for its claim has nothing else to wait for.
             let is_bound = |member: &Member| claim(member).is_some_and(|claim| claim.phase == "Bound");
-            if let Some(member) = world.desired.iscsi.keys().find(|member| members.contains(member) && !is_bound(member)) {
+            if let Some(member) =
+                world.desired.iscsi.keys().find(|member| members.contains(member) && !is_bound(member))
+            {
                 let volume = world.desired.cluster.volume(*member);
                 return Verdict::wait(format!("claims: that of {member} to be bound to persistentvolume/{volume}"));
             }
-            let bound =
-                members.iter().filter(|member| is_bound(member)).count();
+            let bound = members.iter().filter(|member| is_bound(member)).count();
             // What waits for its first pod is bound as soon as that pod is placed, which the next steps wait for.
             Verdict::pass(match members.len() - bound {
                 0 => format!("{bound} bound"),

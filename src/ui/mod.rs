@@ -209,6 +209,13 @@ impl Ui {
         write_err(&format!("{}\n", self.err.tone(color::Tone::Warn, lines.trim_end())));
     }
 
+    /// Lines about something that was confirmed in advance; programs learn it from the events.
+    fn tell_what(&self, lines: &str) {
+        if matches!(self.view, View::Tty | View::Plain) {
+            self.say(lines);
+        }
+    }
+
     /// The question itself; the answer is typed on the same line.
     fn ask(&self, question: &str) {
         write_err(&self.err.tone(color::Tone::Typed, question));

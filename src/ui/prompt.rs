@@ -67,7 +67,9 @@ impl Ui {
         cancel: &CancellationToken,
     ) -> Result<()> {
         if let Some(given) = given {
-            return given_name(expected, given);
+            given_name(expected, given)?;
+            self.tell_what(what);
+            return Ok(());
         }
         if !self.can_ask() {
             let failure =

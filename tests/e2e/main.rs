@@ -6,10 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
 #![expect(clippy::print_stderr, reason = "figures, and what is left of a failed test")]
 
+mod access;
 mod alone;
+mod by_hand;
 mod checker;
 mod facts;
 mod formation;
+mod iscsi;
 mod killed;
 mod pks;
 mod place;

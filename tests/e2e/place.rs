@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use galeractl::kube::client::{Connection, Options};
-use galeractl::names::{ClusterName, Member, Namespace};
+use galeractl::names::{ClusterName, INSTANCE_LABEL, Member, Namespace};
 use k8s_openapi::api::core::v1;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -93,9 +94,11 @@ pub(crate) async fn within(name: &str, cluster: &str, test: impl AsyncFnOnce(&Pl
     }
 }
 
-/// What is left need not say goodbye.
+/// What is left need not say goodbye. Volumes belong to no namespace; those that were made for this one go as well.
 async fn remove(place: &Place) {
     let name = place.namespace.as_str();
+    let volumes: Api<v1::PersistentVolume> = Api::all(place.connection.client.clone());
+    let ours = ListParams::default().labels(&format!("{INSTANCE_LABEL}={}", place.cluster));
     let namespaces: Api<v1::Namespace> = Api::all(place.connection.client.clone());
     namespaces.delete(name, &DeleteParams::background()).await.expect("the namespace can be deleted");
     until(&format!("the end of namespace {name}"), Duration::from_secs(90), async || {
@@ -106,6 +109,12 @@ async fn remove(place: &Place) {
         holds(left.is_none(), || format!("{:?}", left.and_then(|left| left.status)))
     })
     .await;
+    for volume in volumes.list(&ours).await.unwrap() {
+        let claim = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+        if claim.and_then(|claim| claim.namespace.as_deref()) == Some(name) {
+            volumes.delete(&volume.name_any(), &DeleteParams::default()).await.unwrap();
+        }
+    }
 }
 
 pub(crate) fn parse<K: DeserializeOwned>(value: Value) -> K {

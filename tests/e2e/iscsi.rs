@@ -1,0 +1,119 @@
+//! The example for `CoreOS`: volumes that are made by hand, emptied when the cluster is gone, and used again. Hosts of
+//! tests have no iSCSI, so the volumes of these names lie on the hosts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use galeractl::names::Member;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use kube::api::{Api, DeleteParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::place::{Place, parse, within};
+use crate::wait::{holds, until};
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
+    within("web", "tier1", async |place| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/coreos.conf");
+        let file = file.to_str().unwrap();
+        let members = [Member::Seed, Member::Node(1), Member::Node(2), Member::Node(3)];
+        let sources = places_on_hosts(place, &members).await;
+        make_volumes(place, &members, &sources).await;
+
+        let refused = place.reaching(&["up", "-f", file]).end().await.ended(3);
+        assert!(refused.stderr.contains("tier1-galera-seed-volume exists and is not what"), "{refused:?}");
+        assert!(refused.stderr.contains("spec.iscsi"), "{refused:?}");
+
+        let up = ["up", "--progress", "json", "--take-ownership", "-f", file];
+        place.reaching(&up).end().await.ended(0);
+        place.healthy().await;
+        let table = ["SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = 'drupaldb'"];
+        assert_eq!(place.sql(&place.node(3), table[0]).await, [[Some("1".to_owned())]]);
+
+        let busy = place.reaching(&["purge", "-f", file, "--confirm", "tier1"]).end().await.ended(3);
+        assert!(busy.stderr.contains("is not down"), "{busy:?}");
+        place.reaching(&["teardown", "--name", "tier1", "-n", "web"]).end().await.ended(0);
+        // The seed's claim went when the cluster was formed, and its volume, made by hand, waits for somebody to decide.
+        let released = place.reaching(&["purge", "-f", file, "--dry-run"]).end().await.ended(3);
+        assert!(released.stderr.contains("tier1-galera-seed-volume is Released"), "{released:?}");
+        let shown = place.reaching(&["purge", "-f", file, "--released", "--dry-run"]).end().await.ended(0);
+        for member in members {
+            assert!(shown.stdout.contains(&place.cluster.claim(member)), "{shown:?}");
+        }
+        place.reaching(&["purge", "-f", file]).end().await.ended(6);
+        place.reaching(&["purge", "-f", file, "--confirm", "tier2"]).end().await.ended(6);
+        let purged = place.reaching(&["purge", "-f", file, "--confirm", "tier1"]).end().await.ended(0);
+        assert!(purged.stderr.contains("emptied and looked at again: 4 volumes"), "{purged:?}");
+        let again = place.reaching(&["purge", "-f", file]).end().await.ended(0);
+        assert!(again.stderr.contains("nothing to do"), "{again:?}");
+
+        place.reaching(&up).end().await.ended(0);
+        place.healthy().await;
+    })
+    .await;
+}
+
+/// Lets the cluster's own storage find a place for each volume.
+async fn places_on_hosts(place: &Place, members: &[Member]) -> Vec<Value> {
+    let claims: Api<PersistentVolumeClaim> = place.api();
+    for member in members {
+        let claim = parse(json!({
+            "metadata": {"name": format!("place-{member}")},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        }));
+        claims.create(&PostParams::default(), &claim).await.unwrap();
+        let pod: Pod = parse(json!({
+            "metadata": {"name": format!("place-{member}")},
+            "spec": {
+                "restartPolicy": "Never",
+                "securityContext": {"runAsNonRoot": true, "runAsUser": 999, "fsGroup": 999, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [{
+                    "name": "main", "image": "mariadb:11.8", "command": ["true"],
+                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                    "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                }],
+                "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": format!("place-{member}")}}],
+            },
+        }));
+        place.api::<Pod>().create(&PostParams::default(), &pod).await.unwrap();
+    }
+    let mut sources = Vec::new();
+    for member in members {
+        let name = format!("place-{member}");
+        until(&format!("the end of pod {name}"), LIMIT, async || {
+            let status = place.api::<Pod>().get(&name).await.unwrap().status.unwrap_or_default();
+            holds(status.phase.as_deref() == Some("Succeeded"), || format!("{status:?}"))
+        })
+        .await;
+        let volume = claims.get(&name).await.unwrap().spec.unwrap().volume_name.unwrap();
+        let all: Api<PersistentVolume> = Api::all(place.connection.client.clone());
+        sources.push(serde_json::to_value(all.get(&volume).await.unwrap().spec.unwrap()).unwrap());
+        place.api::<Pod>().delete(&name, &DeleteParams::default()).await.unwrap();
+    }
+    sources
+}
+
+/// Volumes of the names that the example asks for, at these places.
+async fn make_volumes(place: &Place, members: &[Member], sources: &[Value]) {
+    let all: Api<PersistentVolume> = Api::all(place.connection.client.clone());
+    for (member, source) in members.iter().zip(sources) {
+        let name = place.cluster.volume(*member);
+        let mut volume = json!({
+            "metadata": {"name": name, "labels": {"volume": name, "app.kubernetes.io/instance": place.cluster}},
+            "spec": {
+                "capacity": {"storage": "50Gi"}, "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Retain", "storageClassName": "",
+                "claimRef": {"namespace": place.namespace, "name": place.cluster.claim(*member)},
+            },
+        });
+        for field in ["local", "hostPath", "csi", "nodeAffinity"] {
+            if let Some(value) = source.get(field) {
+                volume["spec"][field] = value.clone();
+            }
+        }
+        all.create(&PostParams::default(), &parse(volume)).await.unwrap();
+    }
+}
