@@ -28,7 +28,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    everything went as asked
-  1    the answer is no: verify failed
+  1    the answer is no: verify failed, or diff found a difference
   2    wrong command line or settings; nothing was changed
   3    a precondition does not hold; nothing was changed
   4    a step failed or timed out; the same command continues from there

@@ -34,7 +34,8 @@ fn help_names_every_verb_and_exit_code() {
     let output = Place::new().galeractl(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    for word in ["up", "verify", "status", "teardown", "credentials", "config", "runs", "Exit codes:", "130"] {
+    let verbs = "up verify status teardown expose unexpose purge credentials config render diff runs";
+    for word in verbs.split(' ').chain(["Exit codes:", "130"]) {
         assert!(text.contains(word), "help does not name {word}");
     }
 }
@@ -54,9 +55,41 @@ fn a_wrong_command_line_is_exit_code_2() {
         &["up", "-n", "a.b"],
         &["up", "--set", "galera_cluster_nods=3"],
         &["up", "-f", "missing.conf"],
+        &["up", "--dry-run=client"],
+        &["up", "--yes"],
+        &["expose", "--type", "ingress"],
+        &["expose", "--pks", "--coreos"],
+        &["expose", "--pks", "--type", "lb"],
+        &["expose", "--node-port", "80"],
+        &["expose", "--allow", "10.1.2.3/16"],
+        &["expose", "--allow", "office"],
+        &["expose", "--for", "2"],
+        &["unexpose", "--type", "lb"],
+        &["purge", "--node", "0"],
+        &["purge", "--node", "1", "--seed-only"],
+        &["render", "--force"],
+        &["render", "--out", "Cargo.toml", "--nodes", "none"],
+        &["diff", "-o", "table"],
     ] {
         place.fails(2, args);
     }
+}
+
+#[test]
+fn files_of_manifests_are_written_once_and_overwritten_only_on_wish() {
+    let place = Place::new();
+    let ran = |args: &[&str]| place.galeractl(&[&["render", "--name", "c", "-n", "n", "--out", "m"], args].concat());
+    assert_eq!(ran(&[]).status.code(), Some(0));
+    let first = fs::read_to_string(place.0.path().join("m/galera-3-seed.yml")).unwrap();
+    assert_eq!(ran(&[]).status.code(), Some(0), "the same once more");
+    let other = ["--set", "galera_cluster_cpu_request=2"];
+    let refused = ran(&other);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("exists and is different"));
+    assert_eq!(fs::read_to_string(place.0.path().join("m/galera-3-seed.yml")).unwrap(), first);
+    assert_eq!(ran(&[&other[..], &["--force"]].concat()).status.code(), Some(0));
+    fs::write(place.0.path().join("file"), "").unwrap();
+    place.fails(2, &["render", "--name", "c", "-n", "n", "--out", "file"]);
 }
 
 #[test]

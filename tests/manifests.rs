@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
 
-use galeractl::desired::Desired;
+use galeractl::desired::{Desired, ExternalAccess};
+use galeractl::manifests::access::{self, Exposure};
 use galeractl::manifests::config::{Record, config_map, server_options, spec_map};
+use galeractl::manifests::files::files;
 use galeractl::manifests::{self, Object, member, proxy};
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, Source, load_from};
@@ -55,6 +57,55 @@ fn manifests_of_the_pks_example() {
 #[test]
 fn manifests_of_the_targetd_example() {
     insta::assert_snapshot!("targetd", yaml(&manifests::claims(&desired("targetd", "5"), true)));
+}
+
+#[test]
+fn files_of_the_coreos_example() {
+    let desired = desired("coreos", "3");
+    let files = files(&desired, "volumes", None);
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "galera-3-namespace.yml",
+            "galera-3-volumes.yml",
+            "galera-3-seed.yml",
+            "galera-3-nodes-backup.yml",
+            "galera-3-haproxy.yml",
+            "galera-external-lb.yml",
+            "galera-external-access.yml",
+            "galera-3-purge-volumes-jobs.yml",
+        ]
+    );
+    let of_note = |object: &Object| {
+        ["PersistentVolume", "PersistentVolumeClaim", "Job", "Namespace"].contains(&object.resource.kind.as_str())
+            || object.name.contains("-external-")
+    };
+    let objects: Vec<Object> = files.into_iter().flat_map(|file| file.objects).filter(of_note).collect();
+    // The script stands in a file of its own.
+    let text = yaml(&objects).replace(include_str!("../src/manifests/scripts/purge.sh"), "");
+    insta::assert_snapshot!("coreos", text);
+}
+
+#[test]
+fn an_exposure_with_everything() {
+    let base = desired("local", "3");
+    let service_annotations = [("example.org/internal".to_owned(), "true".to_owned())].into();
+    let desired = Desired { service_annotations, ..base };
+    let exposure = |way| Exposure {
+        way,
+        node_port: (way == ExternalAccess::NodePort).then_some(30306),
+        allow: vec!["10.0.0.0/8".to_owned()],
+        until: Some("2026-01-01T00:00:00Z".to_owned()),
+        ..Exposure::of(&desired)
+    };
+    let node_port = exposure(ExternalAccess::NodePort);
+    let objects = [
+        Object::of(&access::service(&desired, &exposure(ExternalAccess::LoadBalancer))),
+        Object::of(&access::service(&desired, &node_port)),
+        Object::of(&access::policy(&desired, &node_port).unwrap()),
+    ];
+    insta::assert_snapshot!("access", yaml(&objects));
 }
 
 #[test]

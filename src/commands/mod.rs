@@ -4,7 +4,6 @@
 
 pub mod config;
 pub mod credentials;
-mod default_class;
 pub mod diff;
 pub mod expose;
 mod frame;
@@ -14,6 +13,7 @@ pub mod purge;
 pub mod render;
 pub mod runs;
 pub mod status;
+mod surroundings;
 mod target;
 pub mod teardown;
 pub mod up;

@@ -22,10 +22,10 @@ use super::gather;
 use super::target::{connect, find, stored};
 use super::wish::Wish;
 
-/// Empty the data volumes of a cluster that is down, so that a new one can be formed on them
+/// Empty the volumes of a cluster that is down
 ///
-/// Deletes all data on the volumes and keeps the volumes themselves; meant for volumes that are made by hand, such as
-/// iSCSI targets. Refuses while a pod uses one of them, shows what each volume holds, asks for the cluster's name,
+/// Deletes all data on the volumes and keeps the volumes themselves, so that a new cluster can be formed on them; meant
+/// for volumes that are made by hand, such as iSCSI targets. Refuses while a pod uses one of them, shows what each volume holds, asks for the cluster's name,
 /// and looks afterwards whether every volume is empty.
 #[derive(Debug, clap::Args)]
 pub struct Args {

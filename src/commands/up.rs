@@ -23,7 +23,7 @@ use crate::ui::Ui;
 
 use super::frame::Frame;
 use super::wish::Wish;
-use super::{default_class, plan};
+use super::{plan, surroundings};
 
 /// Form a cluster, bring a stopped one back, or complete one
 ///
@@ -65,6 +65,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Err(failure) if failure.kind == Kind::Preflight && args.dry_run.is_none() => {}
         Err(failure) => return Err(failure),
     }
+    surroundings::volume_size(&connection, &settings).await?;
     if args.dry_run.is_some() {
         for notice in &settings.notices {
             ui.notice(Level::Warning, notice);
@@ -72,7 +73,8 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         return plan::print(&connection, &settings.desired, ui).await;
     }
     let frame = Frame::begin(ui, "up")?;
-    default_class::look(ui, &connection, &mut settings, args.fix_default_class, args.yes, &frame.cancel()).await?;
+    let (fix, yes) = (args.fix_default_class, args.yes);
+    surroundings::default_class(ui, &connection, &mut settings, fix, yes, &frame.cancel()).await?;
     let result = form(args, &connection, settings, &frame).await;
     frame.end(result).await
 }

@@ -3,7 +3,10 @@
 use super::kind::visible;
 
 /// Bytes that a Kubernetes quantity such as `10Gi` stands for.
-pub(super) fn bytes(text: &str) -> Result<u128, String> {
+///
+/// # Errors
+/// What would be right.
+pub fn bytes(text: &str) -> Result<u128, String> {
     let compact: String = text.split_whitespace().collect();
     if compact != text && bytes(&compact).is_ok() {
         return Err(format!("`{}` has blanks in it; expected `{compact}`", visible(text)));

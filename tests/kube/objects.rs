@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use galeractl::desired::Passwords;
+use galeractl::desired::{ExternalAccess, Passwords};
 use galeractl::engine::event::Change;
 use galeractl::error::Kind;
 use galeractl::kube::access::{Right, denied};
@@ -8,8 +8,9 @@ use galeractl::kube::apply::{Applied, Strategy};
 use galeractl::kube::client::{Connection, Options};
 use galeractl::kube::delete::{Deletion, Found, delete, owned};
 use galeractl::kube::lease::{self, Claim, Pace};
-use galeractl::manifests::config::{Record, config_map, credentials, spec_map};
-use galeractl::manifests::{self, Object, member};
+use galeractl::manifests::access::{self, Exposure};
+use galeractl::manifests::files::files;
+use galeractl::manifests::{Object, member};
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, load_from};
 use galeractl::steps::record::choose_passwords;
@@ -59,12 +60,41 @@ async fn a_second_apply_keeps_everything() {
 }
 
 /// Every profile's objects, checked by the API server and its admission as if they were created.
+/// Settings that change what pods and Services look like.
+const ADORNMENT: [&str; 8] = [
+    "galera_cluster_tolerations=dedicated=db:NoSchedule,spot:NoExecute,old",
+    "galera_cluster_priority_class=system-cluster-critical",
+    "galera_cluster_labels=team=shop",
+    "galera_cluster_annotations=example.org/note=two words",
+    "galera_cluster_service_annotations=example.org/internal=true",
+    "galera_cluster_domain=cluster.local",
+    "galera_cluster_backup_nfs_server=192.168.1.107",
+    "galera_cluster_backup_path=/backups",
+];
+
+fn targets() -> Vec<String> {
+    let members = ["seed", "node1", "node2", "node3", "node4", "node5"];
+    let of = |(lun, member): (usize, &str)| {
+        [
+            format!("galera_cluster_{member}_iscsi_targetportal=192.168.100.40:3260"),
+            format!("galera_cluster_{member}_iscsi_iqn=iqn.2018-04.org.example:galera"),
+            format!("galera_cluster_{member}_iscsi_lun={lun}"),
+        ]
+    };
+    members.into_iter().enumerate().flat_map(of).collect()
+}
+
 #[tokio::test]
 async fn the_objects_of_every_profile_are_accepted() {
     in_namespace(|place| async move {
-        for (profile, class) in [("local", ""), ("pks", "thin"), ("targetd", "targetd")] {
-            let key = if profile == "pks" { "galera_vsphere_storage_class" } else { "galera_iscsi_storage_class" };
-            let sets = if class.is_empty() { Vec::new() } else { vec![format!("{key}={class}")] };
+        for profile in ["local", "pks", "coreos", "targetd"] {
+            let mut sets: Vec<String> = ADORNMENT.iter().map(ToString::to_string).collect();
+            match profile {
+                "pks" => sets.push("galera_vsphere_storage_class=thin".to_owned()),
+                "targetd" => sets.push("galera_iscsi_storage_class=targetd".to_owned()),
+                "coreos" => sets.extend(targets()),
+                _ => {}
+            }
             let flags = vec![
                 Flag::name("--name", place.cluster.as_str()),
                 Flag::namespace("-n", place.namespace.as_str()),
@@ -73,20 +103,18 @@ async fn the_objects_of_every_profile_are_accepted() {
             let input = Input { profile: Some(profile.to_owned()), sets, flags, ..Input::default() };
             let desired = load_from(&input, None).unwrap().desired;
             let passwords = choose_passwords(&desired, &Passwords::default());
-            let shared = [
-                Object::of(&credentials(&desired, &passwords)),
-                Object::of(&config_map(&desired)),
-                Object::of(&spec_map(&desired, &Record::default())),
-                Object::of(&member::inspector(&desired, Member::Node(1))),
-            ];
-            let parts = [
-                manifests::claims(&desired, true),
-                shared.into(),
-                manifests::seed(&desired),
-                manifests::nodes(&desired),
-                manifests::proxy(&desired),
-            ];
-            let applied = place.applier(Strategy::ServerDryRun).apply_all(&parts.concat()).await.unwrap();
+            let mut objects = vec![Object::of(&member::inspector(&desired, Member::Node(1)))];
+            let files = files(&desired, "volumes", Some(&passwords));
+            objects.extend(files.into_iter().flat_map(|file| file.objects));
+            let allow = vec!["10.0.0.0/8".to_owned()];
+            for way in [ExternalAccess::LoadBalancer, ExternalAccess::NodePort] {
+                let exposure = Exposure { way, allow: allow.clone(), ..Exposure::of(&desired) };
+                objects.extend(access::policy(&desired, &exposure).as_ref().map(Object::of));
+                objects.push(Object::of(&access::service(&desired, &exposure)));
+            }
+            // The namespace is there.
+            objects.retain(|object| object.resource.kind != "Namespace");
+            let applied = place.applier(Strategy::ServerDryRun).apply_all(&objects).await.unwrap();
             assert!(applied.iter().all(|one| one.change == Change::Created), "{profile}");
         }
     })
