@@ -38,7 +38,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     for notice in &settings.notices {
         ui.notice(Level::Warning, notice);
     }
-    let planned = plan(&connection, &settings.desired).await?;
+    let planned = plan(&connection, &settings.desired, true).await?;
     let different: Vec<&Planned> = planned.iter().filter(|planned| planned.change != Change::Kept).collect();
     match Format::of(&args.output) {
         Format::Json => ui.json(&different.iter().map(|planned| as_json(planned)).collect::<Vec<_>>())?,

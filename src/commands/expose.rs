@@ -90,8 +90,8 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         ];
         return plan::print_objects(&connection, &desired, objects.into_iter().flatten().collect(), ui).await;
     }
-    let way = exposure.way;
-    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Open { exposure }), Box::new(Reach { way })];
+    let (way, limited) = (exposure.way, !exposure.allow.is_empty());
+    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Open { exposure }), Box::new(Reach { way, limited })];
     let name = access::name(&desired, way);
     go(ui, "expose", &connection, &desired, &steps, &args.run, || format!("service/{name} is open")).await?;
     let open = exposures::list(&connection, &desired).await?;

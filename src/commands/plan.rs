@@ -35,7 +35,7 @@ impl Planned {
 /// Prints the plan as a table.
 pub(super) async fn print(connection: &Connection, desired: &Desired, ui: &Ui) -> Result<()> {
     let mut table = Table::new(["STEP", "OBJECT", "CHANGE"]);
-    for planned in plan(connection, desired).await? {
+    for planned in plan(connection, desired, false).await? {
         row(&mut table, planned.step, &planned.object, planned.change);
     }
     let stored = record::stored(&connection.client, &desired.namespace, &desired.cluster).await?;
@@ -57,17 +57,18 @@ pub(super) async fn print_objects(
     ui: &Ui,
 ) -> Result<()> {
     let mut table = Table::new(["OBJECT", "CHANGE"]);
-    for planned in changes(connection, desired, true, "", &objects).await? {
+    for planned in changes(connection, desired, (true, false), "", &objects).await? {
         table.row([Cell::from(planned.object), word(planned.change)]);
     }
     ui.table(&table)
 }
 
-/// Everything that `up` makes, in its order, and what would become of it. Nothing is changed.
+/// Everything that `up` makes, in its order, and what would become of it. Nothing is changed. `force` also looks at what
+/// belongs to others, as `--take-ownership` does.
 ///
 /// # Errors
 /// The API server cannot be asked, or refuses an object.
-pub(super) async fn plan(connection: &Connection, desired: &Desired) -> Result<Vec<Planned>> {
+pub(super) async fn plan(connection: &Connection, desired: &Desired, force: bool) -> Result<Vec<Planned>> {
     let all: Api<Namespace> = Api::all(connection.client.clone());
     let name = desired.namespace.as_str();
     let exists = match all.get_opt(name).await {
@@ -80,7 +81,7 @@ pub(super) async fn plan(connection: &Connection, desired: &Desired) -> Result<V
     let state = if exists { Change::Kept } else { Change::Created };
     let mut planned = vec![Planned::new("0 namespace", format!("namespace/{name}"), state)];
     for (step, objects) in steps(desired, &record) {
-        planned.extend(changes(connection, desired, exists, step, &objects).await?);
+        planned.extend(changes(connection, desired, (exists, force), step, &objects).await?);
     }
     Ok(planned)
 }
@@ -125,14 +126,15 @@ fn steps(desired: &Desired, record: &Record) -> Vec<(&'static str, Vec<Object>)>
 async fn changes(
     connection: &Connection,
     desired: &Desired,
-    namespace_exists: bool,
+    (namespace_exists, force): (bool, bool),
     step: &'static str,
     objects: &[Object],
 ) -> Result<Vec<Planned>> {
     if !namespace_exists {
         return Ok(objects.iter().map(|object| Planned::new(step, object.display(), Change::Created)).collect());
     }
-    let applier = Applier::new(connection.client.clone(), desired.cluster.clone(), Strategy::ServerDryRun);
+    let applier =
+        Applier::new(connection.client.clone(), desired.cluster.clone(), Strategy::ServerDryRun).take_ownership(force);
     let mut planned = Vec::new();
     for object in objects {
         let lasting = ["Secret", "PersistentVolumeClaim", "PersistentVolume"].contains(&object.resource.kind.as_str());

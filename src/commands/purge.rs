@@ -40,12 +40,15 @@ pub struct Args {
     /// Also take back iSCSI volumes that are Released because their claims were deleted
     #[arg(long)]
     released: bool,
+    /// Also empty volumes that are not what the settings describe, such as another target of the same name
+    #[arg(long)]
+    take_ownership: bool,
     /// The cluster's name, to confirm in scripts that its data may go
     #[arg(long, value_name = "CLUSTER")]
     confirm: Option<String>,
-    /// Only show what would be deleted
-    #[arg(long)]
-    dry_run: bool,
+    /// Only show what would be deleted; to look, pods mount the volumes read-only for a moment
+    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "server", value_parser = ["server"])]
+    dry_run: Option<String>,
     /// Limit for the whole run, such as 10m
     #[arg(long, value_name = "TIME", value_parser = span)]
     timeout: Option<Duration>,
@@ -60,8 +63,12 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     rights::check(&connection, &desired, rights::PURGE).await?;
     let observer = gather::look(&connection, &desired, None).await?;
     let frame = Frame::begin(ui, "purge")?;
-    let choices =
-        Choices { lock_wait: args.lock_wait, take_ownership: true, holder: frame.holder(), cancel: frame.cancel() };
+    let choices = Choices {
+        lock_wait: args.lock_wait,
+        take_ownership: args.take_ownership,
+        holder: frame.holder(),
+        cancel: frame.cancel(),
+    };
     let world = World::new(connection.clone(), desired, Passwords::default(), choices, observer);
     let result = purge(args, ui, &frame, &world).await;
     let released = world.release_lock(true).await;
@@ -100,9 +107,9 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
         world.desired.namespace,
         table(world, &volumes)
     );
-    if args.dry_run {
+    if args.dry_run.is_some() {
         ui.out(&what)?;
-        return Ok("nothing was changed".to_owned());
+        return Ok("nothing was deleted".to_owned());
     }
     if volumes.values().all(|evidence| evidence.contents == Contents::Empty) {
         return Ok(format!("nothing to do: all volumes of cluster {cluster} are empty"));

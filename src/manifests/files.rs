@@ -6,7 +6,7 @@ use super::access::{self, Exposure};
 use super::config::{Record, config_map, credentials, spec_map};
 use super::{Object, backup, claims, nodes, proxy, purge, seed, volumes};
 use crate::desired::{Desired, ExternalAccess};
-use crate::names::Member;
+use crate::names::{MANAGER, Member};
 
 /// One file of manifests.
 #[derive(Debug, Clone)]
@@ -50,7 +50,9 @@ pub fn files(desired: &Desired, volumes_name: &str, passwords: Option<&BTreeMap<
         ),
         file(
             "seed",
-            format!("Step 2: the seed. Wait for it: kubectl wait -n {namespace} --for=condition=Ready pod/{seed_pod}"),
+            format!(
+                "Step 2: the seed. Wait for it: kubectl wait -n {namespace} --for=condition=Ready --timeout=10m pod/{seed_pod}"
+            ),
             seed(desired),
         ),
         file(
@@ -93,8 +95,12 @@ fn secret_command(desired: &Desired) -> String {
     let user = desired.user.as_ref().map(|_| " --from-literal=user-password=…").unwrap_or_default();
     format!(
         "kubectl create secret generic -n {} {} --from-literal=root-password=… --from-literal=galeractl-password=…{user} \
-         --from-literal=backup-password=…",
+         --from-literal=backup-password=… && kubectl label secret -n {} {} app.kubernetes.io/managed-by={MANAGER} \
+         app.kubernetes.io/instance={}",
         desired.namespace,
-        desired.cluster.credentials()
+        desired.cluster.credentials(),
+        desired.namespace,
+        desired.cluster.credentials(),
+        desired.cluster
     )
 }

@@ -54,7 +54,7 @@ fn judge(world: &World, wanted: &Object, live: DynamicObject) -> Result<()> {
             format!("persistentvolume/{name} is Released: its claim was deleted, its data is still on the target"),
         )
         .hint(format!(
-            "to use it again with the data: kubectl patch pv {name} --type json -p \
+            "to use it with what is on it: kubectl patch pv {name} --type json -p \
              '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef/uid\"}}]'"
         ))
         .hint("to empty it and use it again: galeractl purge --released -f galera.conf"),

@@ -121,6 +121,8 @@ async fn port_is_free(world: &World, exposure: &Exposure) -> Result<()> {
 pub struct Reach {
     /// Kind of the way.
     pub way: ExternalAccess,
+    /// Only some may come in, perhaps not this machine.
+    pub limited: bool,
 }
 
 impl Step<World> for Reach {
@@ -133,11 +135,11 @@ impl Step<World> for Reach {
     }
 
     fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        reach(cx, self.way).boxed_local()
+        reach(cx, self.way, self.limited).boxed_local()
     }
 }
 
-async fn reach(cx: &StepCx<'_, World>, way: ExternalAccess) -> Result<Finished> {
+async fn reach(cx: &StepCx<'_, World>, way: ExternalAccess, limited: bool) -> Result<Finished> {
     let world = cx.world;
     let name = access::name(&world.desired, way);
     let reached = cx.wait(Never, BEAT, Patience::new(ADDRESS_PATIENCE), || async {
@@ -154,6 +156,7 @@ async fn reach(cx: &StepCx<'_, World>, way: ExternalAccess) -> Result<Finished> 
         }
     });
     let detail = reached.await.map_err(|failure| match way {
+        _ if limited => failure.hint("the Service stays; is the address of this machine within --allow?"),
         ExternalAccess::LoadBalancer => failure
             .hint("without a controller for load balancers no address ever comes: galeractl expose --type nodeport")
             .hint(format!("the Service stays; its events say more: kubectl describe service {name}")),

@@ -142,12 +142,8 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
     settle(cx).await?;
     let (way, volumes) = decide(cx, recorded.as_ref()).await?;
     let observed = world.observer.now();
-    // A new Secret would hold passwords that the database does not have.
-    let has_data = way != Course::Form || !observed.members.is_empty();
-    if has_data && world.memory().secrets.is_none() {
-        let name = desired.cluster.credentials();
-        return Err(Failure::message(Kind::Preflight, format!("there is a database, but secret/{name} is missing"))
-            .hint("restore the Secret: without its passwords nobody could use or check the database"));
+    if way != Course::Form || !observed.members.is_empty() {
+        secret_is_there(world)?;
     }
     let mut memory = world.memory();
     memory.course = Some(way);
@@ -166,6 +162,34 @@ async fn decide(
     let found = Found { desired: &world.desired, record, observed: &observed, volumes: &volumes };
     let way = course(&found).map_err(|refusal| refused(world, &refusal, &volumes))?;
     Ok((way, volumes))
+}
+
+/// Decides once more, when volumes that have just been bound turn out to be old ones: what lies on a target outlives its
+/// volume and its claim.
+///
+/// # Errors
+/// The volumes hold something that does not fit together.
+pub(super) async fn reconsider(cx: &StepCx<'_, World>) -> Result<()> {
+    let world = cx.world;
+    let record = world.memory().record.clone();
+    let (way, volumes) = decide(cx, Some(&record)).await.map_err(|failure| Failure { kind: Kind::Step, ..failure })?;
+    if way != Course::Form {
+        secret_is_there(world)?;
+    }
+    let mut memory = world.memory();
+    memory.course = Some(way);
+    memory.volumes = volumes;
+    Ok(())
+}
+
+/// A new Secret would hold passwords that the database does not have.
+fn secret_is_there(world: &World) -> Result<()> {
+    if world.memory().secrets.is_some() {
+        return Ok(());
+    }
+    let name = world.desired.cluster.credentials();
+    Err(Failure::message(Kind::Preflight, format!("there is a database, but secret/{name} is missing"))
+        .hint("restore the Secret: without its passwords nobody could use or check the database"))
 }
 
 /// The node with the newest position, when all nodes of a formed cluster have been found to wait.

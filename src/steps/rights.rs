@@ -57,7 +57,7 @@ pub const PURGE: &[Need] = &[
     ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
 ];
 
-/// What all of them do in the whole Kubernetes cluster, where no storage class makes the volumes.
+/// What they do in the whole Kubernetes cluster, where no storage class makes the volumes.
 const VOLUMES: Need = ("", "persistentvolumes", &["get", "create", "patch", "delete"]);
 
 /// Asks whether the user may do all of it, since the first act that is forbidden would name one right only.
@@ -66,7 +66,8 @@ const VOLUMES: Need = ("", "persistentvolumes", &["get", "create", "patch", "del
 /// Every right that is missing.
 pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -> Result<()> {
     let mut rights: Vec<Right> = needs.iter().flat_map(|need| rights(Some(&desired.namespace), need)).collect();
-    if needs != EXPOSE && (!desired.iscsi.is_empty() || desired.backup.is_some()) {
+    let by_hand = !desired.iscsi.is_empty() && needs != EXPOSE;
+    if by_hand || (desired.backup.is_some() && needs == UP) {
         rights.extend(self::rights(None, &VOLUMES));
     }
     let denied = denied(&connection.client, &rights).await?;

@@ -13,8 +13,8 @@ use crate::manifests::{self, Object, volumes};
 use crate::names::Member;
 use crate::plans::course::Course;
 
-use super::adopt;
 use super::world::{BEAT, World};
+use super::{adopt, preflight};
 
 /// Step 0: the namespace.
 pub struct MakeNamespace;
@@ -124,7 +124,11 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
             })
         })
         .await?;
-    Ok(if missing.is_empty() && volumes.is_empty() { Finished::unchanged(detail) } else { Finished::changed(detail) })
+    let nothing_new = missing.is_empty() && volumes.is_empty();
+    if !nothing_new && !world.desired.iscsi.is_empty() {
+        preflight::reconsider(cx).await?;
+    }
+    Ok(if nothing_new { Finished::unchanged(detail) } else { Finished::changed(detail) })
 }
 
 /// The claim of the backups outlives the cluster, and is never changed.

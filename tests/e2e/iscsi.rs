@@ -37,23 +37,60 @@ async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
         assert!(busy.stderr.contains("is not down"), "{busy:?}");
         place.reaching(&["teardown", "--name", "tier1", "-n", "web"]).end().await.ended(0);
         // The seed's claim went when the cluster was formed, and its volume, made by hand, waits for somebody to decide.
-        let released = place.reaching(&["purge", "-f", file, "--dry-run"]).end().await.ended(3);
+        let released = place.reaching(&["purge", "-f", file, "--take-ownership", "--dry-run"]).end().await.ended(3);
         assert!(released.stderr.contains("tier1-galera-seed-volume is Released"), "{released:?}");
-        let shown = place.reaching(&["purge", "-f", file, "--released", "--dry-run"]).end().await.ended(0);
+        let shown =
+            place.reaching(&["purge", "-f", file, "--take-ownership", "--released", "--dry-run"]).end().await.ended(0);
         for member in members {
             assert!(shown.stdout.contains(&place.cluster.claim(member)), "{shown:?}");
         }
-        place.reaching(&["purge", "-f", file]).end().await.ended(6);
-        place.reaching(&["purge", "-f", file, "--confirm", "tier2"]).end().await.ended(6);
-        let purged = place.reaching(&["purge", "-f", file, "--confirm", "tier1"]).end().await.ended(0);
+        let purge = ["purge", "-f", file, "--take-ownership"];
+        place.reaching(&purge).end().await.ended(6);
+        place.reaching(&[&purge[..], &["--confirm", "tier2"]].concat()).end().await.ended(6);
+        let purged = place.reaching(&[&purge[..], &["--confirm", "tier1"]].concat()).end().await.ended(0);
         assert!(purged.stderr.contains("emptied and looked at again: 4 volumes"), "{purged:?}");
-        let again = place.reaching(&["purge", "-f", file]).end().await.ended(0);
+        let again = place.reaching(&purge).end().await.ended(0);
         assert!(again.stderr.contains("nothing to do"), "{again:?}");
 
         place.reaching(&up).end().await.ended(0);
         place.healthy().await;
+        let uuid = status_uuid(place).await;
+        place.sql(&place.node(1), "CREATE TABLE drupaldb.node (nid INT PRIMARY KEY)").await;
+        place.sql(&place.node(1), "INSERT INTO drupaldb.node VALUES (7)").await;
+        place.reaching(&["teardown", "--name", "tier1", "-n", "web"]).end().await.ended(0);
+        forget_volumes(place, &members).await;
+        make_volumes(place, &members, &sources).await;
+        // Nothing in Kubernetes knows any more that there is data, and yet it is found.
+        let back = place.reaching(&up).end().await.ended(0);
+        assert!(!back.changes().iter().any(|change| change.contains("pod/tier1-galera-seed")), "{:?}", back.changes());
+        place.healthy().await;
+        assert_eq!(status_uuid(place).await, uuid);
+        assert_eq!(place.sql(&place.node(3), "SELECT nid FROM drupaldb.node").await, [[Some("7".to_owned())]]);
     })
     .await;
+}
+
+async fn status_uuid(place: &Place) -> String {
+    let status = place.run(&["status", "-o", "json"]).await.ended(0).json();
+    status["uuid"].as_str().unwrap().to_owned()
+}
+
+/// Claims and volumes go; what they hold stays on the hosts.
+async fn forget_volumes(place: &Place, members: &[Member]) {
+    let (claims, all) =
+        (place.api::<PersistentVolumeClaim>(), Api::<PersistentVolume>::all(place.connection.client.clone()));
+    for member in members {
+        let (claim, volume) = (place.cluster.claim(*member), place.cluster.volume(*member));
+        if claims.get_opt(&claim).await.unwrap().is_some() {
+            claims.delete(&claim, &DeleteParams::default()).await.unwrap();
+        }
+        all.delete(&volume, &DeleteParams::default()).await.unwrap();
+        until(&format!("the end of {volume}"), LIMIT, async || {
+            let (claim, volume) = (claims.get_opt(&claim).await.unwrap(), all.get_opt(&volume).await.unwrap());
+            holds(claim.is_none() && volume.is_none(), || format!("{:?}", volume.and_then(|volume| volume.status)))
+        })
+        .await;
+    }
 }
 
 /// Lets the cluster's own storage find a place for each volume.

@@ -1,4 +1,4 @@
-//! The settings of the example file for PKS.
+//! The example files whose volumes come from a storage class.
 
 use std::path::Path;
 
@@ -30,6 +30,25 @@ async fn the_pks_example_forms_a_cluster_for_drupal() {
         assert_eq!(on_node3, [[Some("hello".to_owned())]]);
         let told = place.said.lock().unwrap().clone();
         assert!(!told.contains("Fender2000"), "a password is told");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_targetd_example_forms_a_cluster() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/targetd.conf");
+    let settings =
+        galeractl::settings::load(&galeractl::settings::Input { file: Some(file.clone()), ..Default::default() });
+    let desired = settings.unwrap().desired;
+    within(desired.namespace.as_str(), desired.cluster.as_str(), async |place| {
+        let class = format!("galera_iscsi_storage_class={CLASS}");
+        let args = ["up", "--progress", "json", "-f", file.to_str().unwrap(), "--set", &class];
+        place.reaching(&args).end().await.ended(0);
+        place.healthy().await;
+        let status = place.run(&["status", "-o", "json"]).await.ended(0).json();
+        let classes: Vec<&str> =
+            status["volumes"].as_object().unwrap().values().map(|v| v["class"].as_str().unwrap()).collect();
+        assert_eq!(classes, vec![CLASS; usize::try_from(desired.nodes).unwrap()]);
     })
     .await;
 }
