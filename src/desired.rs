@@ -25,6 +25,9 @@ pub struct Desired {
     pub image_pull_secrets: Vec<String>,
     /// Storage class of the data volumes; `None` takes the cluster's default class.
     pub storage_class: Option<String>,
+    /// Storage class of the seed's volume; `None` takes that of the data volumes.
+    #[serde(default)]
+    pub seed_storage_class: Option<String>,
     /// Size of each data volume, a Kubernetes quantity.
     pub volume_size: String,
     /// Database that the seed creates.
@@ -109,15 +112,31 @@ pub enum ExternalAccess {
     NodePort,
 }
 
-/// Backups on an NFS share.
+/// A directory of an NFS server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NfsShare {
+    /// Name or address of the server.
+    pub server: String,
+    /// Exported path on that server.
+    pub path: String,
+}
+
+/// Where backups go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BackupTarget {
+    /// A share, through a volume that is made for it.
+    Nfs(NfsShare),
+    /// A volume of this storage class.
+    Class(String),
+}
+
+/// Backups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backup {
     /// Image of the agent.
     pub image: String,
-    /// Name or address of the NFS server.
-    pub nfs_server: String,
-    /// Exported path on that server.
-    pub path: String,
+    /// Where they go.
+    pub target: BackupTarget,
     /// Size of the backup volume, a Kubernetes quantity.
     pub volume_size: String,
     /// Days for which backups are kept, at least 1.
@@ -211,6 +230,7 @@ pub(crate) mod tests {
             proxy_replicas: 2,
             gcache_size: "256M".to_owned(),
             resources: Resources::default(),
+            seed_storage_class: None,
             node_selector: BTreeMap::new(),
             tolerations: Vec::new(),
             priority_class: None,

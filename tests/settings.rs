@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use galeractl::desired::{BackupTarget, NfsShare};
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, SETTINGS, Settings, Source, Variant, example, load, load_from, reference};
 use proptest::prelude::*;
@@ -157,10 +158,8 @@ fn the_documents_pks_example_is_accepted_unchanged() {
     assert_eq!(desired.storage_class.as_deref(), Some("vmware-thin"));
     assert_eq!((desired.mariadb_image.as_str(), desired.haproxy_image.as_str()), ("mariadb:11.8", "haproxy:3.0"));
     let backup = desired.backup.as_ref().unwrap();
-    assert_eq!(
-        (backup.nfs_server.as_str(), backup.path.as_str()),
-        ("192.168.1.107", "/idstudios-files-galera-backups")
-    );
+    let share = NfsShare { server: "192.168.1.107".to_owned(), path: "/idstudios-files-galera-backups".to_owned() };
+    assert_eq!(backup.target, BackupTarget::Nfs(share));
     assert_eq!((backup.retention_days, backup.incremental_interval_seconds), (3, 3600));
     for password in [&settings.passwords.root, &settings.passwords.user, &settings.passwords.backup] {
         assert_eq!(password.as_ref().unwrap().reveal(), "Fender2000");

@@ -18,6 +18,7 @@ use crate::steps::rights;
 use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
 
+use super::bounds::Bounds;
 use super::frame::Frame;
 use super::target::{connect, find, running};
 use super::{gather, plan};
@@ -47,7 +48,7 @@ pub struct Args {
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     lasting: Option<Duration>,
     #[command(flatten)]
-    run: RunArgs,
+    bounds: Bounds,
 }
 
 /// Close what `expose` has opened, and prove that it is closed
@@ -60,21 +61,7 @@ pub struct CloseArgs {
     #[arg(long)]
     expired: bool,
     #[command(flatten)]
-    run: RunArgs,
-}
-
-/// What both have in common.
-#[derive(Debug, clap::Args)]
-pub(super) struct RunArgs {
-    /// Print what would be done, and change nothing
-    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "server", value_parser = ["server"])]
-    dry_run: Option<String>,
-    /// Limit for the whole run, such as 2m
-    #[arg(long, value_name = "TIME", value_parser = span)]
-    timeout: Option<Duration>,
-    /// How long to wait for another run that holds the cluster's lock, such as 5m
-    #[arg(long, value_name = "TIME", value_parser = span, default_value = "0s")]
-    lock_wait: Duration,
+    bounds: Bounds,
 }
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -83,7 +70,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let desired = running(&connection, &target).await?.desired;
     let exposure = exposure(args, &desired)?;
     rights::check(&connection, &desired, rights::EXPOSE).await?;
-    if args.run.dry_run.is_some() {
+    if args.bounds.dry_run.is_some() {
         let objects = [
             access::policy(&desired, &exposure).as_ref().map(Object::of),
             Some(Object::of(&access::service(&desired, &exposure))),
@@ -93,7 +80,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let (way, limited) = (exposure.way, !exposure.allow.is_empty());
     let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Open { exposure }), Box::new(Reach { way, limited })];
     let name = access::name(&desired, way);
-    go(ui, "expose", &connection, &desired, &steps, &args.run, || format!("service/{name} is open")).await?;
+    go(ui, "expose", &connection, &desired, &steps, &args.bounds, || format!("service/{name} is open")).await?;
     let open = exposures::list(&connection, &desired).await?;
     let Some((host, port)) =
         open.iter().find(|open| open.name == name).and_then(|open| Some((open.hosts.first()?, open.port)))
@@ -108,7 +95,7 @@ pub(super) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Resul
     let target = find(globals, &connection).await?;
     let desired = running(&connection, &target).await?.desired;
     rights::check(&connection, &desired, rights::EXPOSE).await?;
-    if args.run.dry_run.is_some() {
+    if args.bounds.dry_run.is_some() {
         let now = Timestamp::now();
         let ways = exposures::list(&connection, &desired).await?;
         let meant = ways.iter().filter(|way| !args.expired || way.expired(now));
@@ -124,7 +111,7 @@ pub(super) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Resul
             format!("cluster {cluster} is not exposed")
         }
     };
-    go(ui, "unexpose", &connection, &desired, &steps, &args.run, done).await
+    go(ui, "unexpose", &connection, &desired, &steps, &args.bounds, done).await
 }
 
 fn exposure(args: &Args, desired: &Desired) -> Result<Exposure> {
@@ -163,16 +150,16 @@ async fn go(
     connection: &Connection,
     desired: &Desired,
     steps: &[Box<dyn Step<World>>],
-    args: &RunArgs,
+    bounds: &Bounds,
     done: impl FnOnce() -> String,
 ) -> Result<()> {
     let observer = gather::look(connection, desired, None).await?;
     let frame = Frame::begin(ui, verb)?;
     frame.announce(connection, desired, steps);
     let choices =
-        Choices { lock_wait: args.lock_wait, take_ownership: false, holder: frame.holder(), cancel: frame.cancel() };
+        Choices { lock_wait: bounds.lock_wait, take_ownership: false, holder: frame.holder(), cancel: frame.cancel() };
     let world = World::new(connection.clone(), desired.clone(), Passwords::default(), choices, observer);
-    let result = frame.run(steps, args.timeout, &world).await;
+    let result = frame.run(steps, bounds.timeout, &world).await;
     let released = world.release_lock(false).await;
     frame.end(result.and(released).map(|()| done())).await
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts, and no terminal shows backticks")]
 
+mod bounds;
 pub mod config;
 pub mod credentials;
 pub mod diff;

@@ -1,8 +1,6 @@
 //! `galeractl purge`.
 
-use std::time::Duration;
-
-use crate::cli::{Globals, span};
+use crate::cli::Globals;
 use crate::desired::{Desired, Passwords};
 use crate::engine::event::Level;
 use crate::engine::{Cx, Events, Step, run as run_steps};
@@ -17,6 +15,7 @@ use crate::ui::Ui;
 use crate::ui::plural::plural;
 use crate::wsrep::volume::Contents;
 
+use super::bounds::Bounds;
 use super::frame::Frame;
 use super::gather;
 use super::target::{connect, find, stored};
@@ -25,8 +24,9 @@ use super::wish::Wish;
 /// Empty the volumes of a cluster that is down
 ///
 /// Deletes all data on the volumes and keeps the volumes themselves, so that a new cluster can be formed on them; meant
-/// for volumes that are made by hand, such as iSCSI targets. Refuses while a pod uses one of them, shows what each volume holds, asks for the cluster's name,
-/// and looks afterwards whether every volume is empty.
+/// for volumes that are made by hand, such as iSCSI targets. Refuses while a pod uses one of them, shows what each
+/// volume holds, asks for the cluster's name, and looks afterwards whether every volume is empty. To look, pods mount
+/// the volumes read-only for a moment, with --dry-run as well; volumes on targets are claimed for that.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -46,15 +46,8 @@ pub struct Args {
     /// The cluster's name, to confirm in scripts that its data may go
     #[arg(long, value_name = "CLUSTER")]
     confirm: Option<String>,
-    /// Only show what would be deleted; to look, pods mount the volumes read-only for a moment
-    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "server", value_parser = ["server"])]
-    dry_run: Option<String>,
-    /// Limit for the whole run, such as 10m
-    #[arg(long, value_name = "TIME", value_parser = span)]
-    timeout: Option<Duration>,
-    /// How long to wait for another run that holds the cluster's lock, such as 5m
-    #[arg(long, value_name = "TIME", value_parser = span, default_value = "0s")]
-    lock_wait: Duration,
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -64,7 +57,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let observer = gather::look(&connection, &desired, None).await?;
     let frame = Frame::begin(ui, "purge")?;
     let choices = Choices {
-        lock_wait: args.lock_wait,
+        lock_wait: args.bounds.lock_wait,
         take_ownership: args.take_ownership,
         holder: frame.holder(),
         cancel: frame.cancel(),
@@ -107,7 +100,7 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
         world.desired.namespace,
         table(world, &volumes)
     );
-    if args.dry_run.is_some() {
+    if args.bounds.dry_run.is_some() {
         ui.out(&what)?;
         return Ok("nothing was deleted".to_owned());
     }
@@ -117,7 +110,7 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
     ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
     let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Empty), Box::new(Prove)];
     frame.announce(&world.connection, &world.desired, &steps);
-    let result = frame.run(&steps, args.timeout, world).await;
+    let result = frame.run(&steps, args.bounds.timeout, world).await;
     result.map_err(|failure| match failure.kind {
         Kind::Step | Kind::Interrupted => failure.hint("data may be gone already; the same command goes on from there"),
         _ => failure,

@@ -1,14 +1,12 @@
 //! `galeractl teardown`.
 
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::ApiResource;
 
-use crate::cli::{Globals, span};
+use crate::cli::Globals;
 use crate::desired::{Desired, Passwords};
 use crate::engine::Step;
 use crate::error::{Kind, Result};
@@ -26,6 +24,7 @@ use crate::ui::color::Tone;
 use crate::ui::plural::plural;
 use crate::ui::table::{Cell, Table};
 
+use super::bounds::Bounds;
 use super::frame::Frame;
 use super::gather;
 use super::target::{Target, connect, find, stored};
@@ -42,18 +41,11 @@ pub struct Args {
     /// The cluster's name, to confirm in scripts that its data may go
     #[arg(long, value_name = "CLUSTER", requires = "delete_volumes")]
     confirm: Option<String>,
-    /// Print what would be stopped, deleted and kept, and change nothing
-    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "server", value_parser = ["server"])]
-    dry_run: Option<String>,
     /// Stop the nodes even if they do not agree with each other
     #[arg(long)]
     force: bool,
-    /// Limit for the whole run, such as 10m
-    #[arg(long, value_name = "TIME", value_parser = span)]
-    timeout: Option<Duration>,
-    /// How long to wait for another run that holds the cluster's lock, such as 5m
-    #[arg(long, value_name = "TIME", value_parser = span, default_value = "0s")]
-    lock_wait: Duration,
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -61,7 +53,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let target = find(globals, &connection).await?;
     let desired = desired(&connection, &target).await?;
     rights::check(&connection, &desired, rights::TEARDOWN).await?;
-    if args.dry_run.is_some() {
+    if args.bounds.dry_run.is_some() {
         return dry_run(args, &connection, &desired, ui).await;
     }
     let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
@@ -149,10 +141,14 @@ async fn take_down(
         Box::new(RemoveRest { volumes: args.delete_volumes }),
     ];
     frame.announce(connection, &desired, &plan);
-    let choices =
-        Choices { lock_wait: args.lock_wait, take_ownership: false, holder: frame.holder(), cancel: frame.cancel() };
+    let choices = Choices {
+        lock_wait: args.bounds.lock_wait,
+        take_ownership: false,
+        holder: frame.holder(),
+        cancel: frame.cancel(),
+    };
     let world = World::new(connection.clone(), desired, Passwords::default(), choices, observer);
-    let result = frame.run(&plan, args.timeout, &world).await;
+    let result = frame.run(&plan, args.bounds.timeout, &world).await;
     let released = world.release_lock(result.is_ok()).await;
     result.map_err(|failure| match failure.kind {
         Kind::Step | Kind::Interrupted => failure.hint("what is left still runs; the same command goes on from there"),

@@ -1,8 +1,6 @@
 //! `galeractl up`.
 
-use std::time::Duration;
-
-use crate::cli::{Globals, span};
+use crate::cli::Globals;
 use crate::desired::Desired;
 use crate::engine::Step;
 use crate::engine::event::Level;
@@ -21,6 +19,7 @@ use crate::steps::volumes::{MakeNamespace, Volumes};
 use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
 
+use super::bounds::Bounds;
 use super::frame::Frame;
 use super::wish::Wish;
 use super::{plan, surroundings};
@@ -34,21 +33,14 @@ use super::{plan, surroundings};
 pub struct Args {
     #[command(flatten)]
     wish: Wish,
-    /// Print every step and object, and change nothing; the API server checks each object
-    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "server", value_parser = ["server"])]
-    dry_run: Option<String>,
     /// Where the storage class for vSphere is the default of the Kubernetes cluster, unset that, after asking
     #[arg(long)]
     fix_default_class: bool,
     /// Answer yes to that question
     #[arg(long, requires = "fix_default_class")]
     yes: bool,
-    /// Limit for the whole run, such as 10m; without it only a standstill ends a wait
-    #[arg(long, value_name = "TIME", value_parser = span)]
-    timeout: Option<Duration>,
-    /// How long to wait for another run that holds the cluster's lock, such as 5m
-    #[arg(long, value_name = "TIME", value_parser = span, default_value = "0s")]
-    lock_wait: Duration,
+    #[command(flatten)]
+    bounds: Bounds,
     /// Overwrite objects of the same names that belong to somebody else
     #[arg(long)]
     take_ownership: bool,
@@ -62,11 +54,11 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Ok(Some(stored)) => settings.desired = stored,
         Ok(None) => {}
         // The preflight meets it again, and names every right that is missing rather than the first.
-        Err(failure) if failure.kind == Kind::Preflight && args.dry_run.is_none() => {}
+        Err(failure) if failure.kind == Kind::Preflight && args.bounds.dry_run.is_none() => {}
         Err(failure) => return Err(failure),
     }
     surroundings::volume_size(&connection, &settings).await?;
-    if args.dry_run.is_some() {
+    if args.bounds.dry_run.is_some() {
         for notice in &settings.notices {
             ui.notice(Level::Warning, notice);
         }
@@ -111,13 +103,13 @@ async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &
     let classes = super::gather::storage_classes(connection).await?;
     let observer = Observer::start(connection, &desired, Wants { logs: true, classes }).await?;
     let choices = Choices {
-        lock_wait: args.lock_wait,
+        lock_wait: args.bounds.lock_wait,
         take_ownership: args.take_ownership,
         holder: frame.holder(),
         cancel: frame.cancel(),
     };
     let world = World::new(connection.clone(), desired, passwords, choices, observer);
-    let result = frame.run(&plan, args.timeout, &world).await;
+    let result = frame.run(&plan, args.bounds.timeout, &world).await;
     let changes = world.memory().changes;
     // A run that was refused leaves nothing, its lock included.
     let released = world.release_lock(result.is_err() && changes == 0).await;

@@ -14,7 +14,7 @@ pub mod volumes;
 
 pub use object::Object;
 
-use crate::desired::Desired;
+use crate::desired::{BackupTarget, Desired};
 use crate::names::{Member, Role};
 
 /// Step 1: a claim for the seed and one for every node.
@@ -34,13 +34,16 @@ pub fn volumes(desired: &Desired, with_seed: bool) -> Vec<Object> {
     wanted.map(|(member, target)| Object::of(&volumes::iscsi_volume(desired, *member, target))).collect()
 }
 
-/// Step 1: the volume of the backups and its claim.
+/// Step 1: the claim of the backups, and the volume for it where no storage class makes one.
 #[must_use]
 pub fn backup(desired: &Desired) -> Vec<Object> {
-    let both = |backup| {
-        [Object::of(&volumes::backup_volume(desired, backup)), Object::of(&volumes::backup_claim(desired, backup))]
+    let Some(backup) = &desired.backup else { return Vec::new() };
+    let share = match &backup.target {
+        BackupTarget::Nfs(share) => Some(share),
+        BackupTarget::Class(_) => None,
     };
-    desired.backup.iter().flat_map(both).collect()
+    let volume = share.map(|share| Object::of(&volumes::backup_volume(desired, backup, share)));
+    volume.into_iter().chain([Object::of(&volumes::backup_claim(desired, backup))]).collect()
 }
 
 /// Step 2: the seed and its address.

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{matching, member_meta, meta, selector};
-use crate::desired::{Backup, Desired, IscsiTarget};
+use crate::desired::{Backup, BackupTarget, Desired, IscsiTarget, NfsShare};
 use crate::names::{MANAGED_BY_LABEL, MANAGER, Member, Role};
 
 /// The namespace. Only made where it is missing: it may hold much that is not ours.
@@ -37,12 +37,17 @@ pub fn claim(desired: &Desired, member: Member) -> PersistentVolumeClaim {
         let volume = desired.cluster.volume(member);
         return claim_of(metadata, "ReadWriteOnce", &desired.volume_size, &volume);
     }
+    let own = desired.seed_storage_class.as_ref().filter(|_| member == Member::Seed);
+    claim_of_class(metadata, own.or(desired.storage_class.as_ref()), &desired.volume_size)
+}
+
+fn claim_of_class(metadata: ObjectMeta, class: Option<&String>, size: &str) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
         metadata,
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-            storage_class_name: desired.storage_class.clone(),
-            resources: Some(requests(&desired.volume_size)),
+            storage_class_name: class.cloned(),
+            resources: Some(requests(size)),
             ..PersistentVolumeClaimSpec::default()
         }),
         ..PersistentVolumeClaim::default()
@@ -123,10 +128,10 @@ pub fn iscsi_volume(desired: &Desired, member: Member, target: &IscsiTarget) -> 
 
 /// Volume of the backups on an NFS share.
 #[must_use]
-pub fn backup_volume(desired: &Desired, backup: &Backup) -> PersistentVolume {
+pub fn backup_volume(desired: &Desired, backup: &Backup, share: &NfsShare) -> PersistentVolume {
     let metadata = meta(desired, desired.cluster.backup_volume(), Role::Backup);
     let source =
-        NFSVolumeSource { server: backup.nfs_server.clone(), path: backup.path.clone(), ..NFSVolumeSource::default() };
+        NFSVolumeSource { server: share.server.clone(), path: share.path.clone(), ..NFSVolumeSource::default() };
     let spec = PersistentVolumeSpec {
         access_modes: Some(vec!["ReadWriteMany".to_owned()]),
         capacity: requests(&backup.volume_size).requests,
@@ -141,7 +146,12 @@ pub fn backup_volume(desired: &Desired, backup: &Backup) -> PersistentVolume {
 #[must_use]
 pub fn backup_claim(desired: &Desired, backup: &Backup) -> PersistentVolumeClaim {
     let metadata = meta(desired, desired.cluster.backup_claim(), Role::Backup);
-    claim_of(metadata, "ReadWriteMany", &backup.volume_size, &desired.cluster.backup_volume())
+    match &backup.target {
+        BackupTarget::Nfs(_) => {
+            claim_of(metadata, "ReadWriteMany", &backup.volume_size, &desired.cluster.backup_volume())
+        }
+        BackupTarget::Class(class) => claim_of_class(metadata, Some(class), &backup.volume_size),
+    }
 }
 
 /// Drains and upgrades take one pod of this role at a time.

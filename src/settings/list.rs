@@ -97,6 +97,15 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         Topic::Storage,
+        keys::SEED_CLASS,
+        Kind::ObjectName,
+        None,
+        "scratch",
+        "Storage class of the seed's volume, which is deleted when the cluster is formed; without it, that of the data \
+         volumes.",
+    ),
+    setting(
+        Topic::Storage,
         keys::VSPHERE_CLASS,
         Kind::ObjectName,
         None,
@@ -318,6 +327,14 @@ pub const SETTINGS: &[Setting] = &[
         "NFS server that takes the backups. Turns backups on.",
     ),
     setting(Topic::Backup, keys::NFS_PATH, Kind::Path, None, "/data/shared/backups", "Exported path on that server."),
+    setting(
+        Topic::Backup,
+        keys::BACKUP_CLASS,
+        Kind::ObjectName,
+        None,
+        "archive",
+        "Storage class of the backup volume, in place of an NFS server. Turns backups on.",
+    ),
     setting(Topic::Backup, keys::BACKUP_SIZE, Kind::Bytes, Some("10Gi"), "50Gi", "Size of the backup volume."),
     setting(
         Topic::Backup,

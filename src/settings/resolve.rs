@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::desired::{Backup, Desired, ExternalAccess, Hidden, Passwords, ProxyMode, Resources, Toleration};
+use crate::desired::{
+    Backup, BackupTarget, Desired, ExternalAccess, Hidden, NfsShare, Passwords, ProxyMode, Resources, Toleration,
+};
 use crate::names;
 
 use super::keys;
@@ -69,6 +71,7 @@ impl Resolver<'_> {
             image_pull_policy: self.required(keys::PULL_POLICY),
             image_pull_secrets: self.list(keys::PULL_SECRETS),
             storage_class,
+            seed_storage_class: self.seed_class(),
             volume_size: self.required(keys::VOLUME_SIZE),
             database: self.text(keys::DATABASE),
             user: self.text(keys::USER),
@@ -170,6 +173,15 @@ impl Resolver<'_> {
         class
     }
 
+    fn seed_class(&mut self) -> Option<String> {
+        let class = self.text(keys::SEED_CLASS)?;
+        if self.variant == Variant::Coreos {
+            let problem = "has no use in the variant `coreos`, whose volumes lie on iSCSI targets";
+            self.problem(keys::SEED_CLASS, problem);
+        }
+        Some(class)
+    }
+
     fn sizes(&mut self) {
         let size = |text: Option<String>| text.and_then(|text| units::bytes(&text).ok());
         let gcache = self.text(keys::GCACHE).and_then(|text| units::server_bytes(&text).ok());
@@ -264,10 +276,16 @@ impl Resolver<'_> {
     }
 
     fn backup(&mut self) -> Option<Backup> {
-        let (server, path) = match (self.text(keys::NFS_SERVER), self.text(keys::NFS_PATH)) {
-            (Some(server), Some(path)) => (server, path),
-            (None, None) => return None,
-            (server, _) => {
+        let target = match (self.text(keys::NFS_SERVER), self.text(keys::NFS_PATH), self.text(keys::BACKUP_CLASS)) {
+            (Some(server), Some(path), None) => BackupTarget::Nfs(NfsShare { server, path }),
+            (None, None, Some(class)) => BackupTarget::Class(class),
+            (None, None, None) => return None,
+            (_, _, Some(_)) => {
+                let problem = format!("contradicts {}; keep one of them", keys::NFS_SERVER);
+                self.problem(keys::BACKUP_CLASS, &problem);
+                return None;
+            }
+            (server, _, None) => {
                 let (has, lacks) = match server {
                     Some(_) => (keys::NFS_SERVER, keys::NFS_PATH),
                     None => (keys::NFS_PATH, keys::NFS_SERVER),
@@ -278,8 +296,7 @@ impl Resolver<'_> {
         };
         Some(Backup {
             image: self.text(keys::BACKUP_IMAGE).unwrap_or_else(|| self.required(keys::IMAGE)),
-            nfs_server: server,
-            path,
+            target,
             volume_size: self.required(keys::BACKUP_SIZE),
             retention_days: self.number(keys::RETENTION).unwrap_or_default(),
             incremental_interval_seconds: units::seconds(&self.required(keys::INTERVAL)).unwrap_or_default(),

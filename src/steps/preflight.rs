@@ -102,11 +102,12 @@ async fn storage_class(world: &World) -> Result<()> {
     let Some(classes) = classes::list(&world.connection.client, Kind::Preflight).await? else { return Ok(()) };
     let names: Vec<&str> = classes.iter().filter_map(|class| class.metadata.name.as_deref()).collect();
     let known = if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
+    let named = world.desired.storage_class.iter().chain(&world.desired.seed_storage_class);
+    if let Some(wanted) = named.into_iter().find(|wanted| !names.contains(&wanted.as_str())) {
+        return Err(Failure::message(Kind::Preflight, format!("storage class `{wanted}` does not exist; {known}"))
+            .hint("name another one: --set galera_cluster_storage_class=NAME"));
+    }
     match &world.desired.storage_class {
-        Some(wanted) if !names.contains(&wanted.as_str()) => {
-            Err(Failure::message(Kind::Preflight, format!("storage class `{wanted}` does not exist; {known}"))
-                .hint("name another one: --set galera_cluster_storage_class=NAME"))
-        }
         None if !classes.iter().any(classes::is_default) => {
             Err(Failure::message(Kind::Preflight, format!("no storage class is the default one; {known}"))
                 .hint("name one: --set galera_cluster_storage_class=NAME"))

@@ -1,6 +1,6 @@
 //! The rights that each verb asks of the API server, checked before anything is looked at or changed.
 
-use crate::desired::Desired;
+use crate::desired::{BackupTarget, Desired};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied};
 use crate::kube::client::Connection;
@@ -67,7 +67,8 @@ const VOLUMES: Need = ("", "persistentvolumes", &["get", "create", "patch", "del
 pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -> Result<()> {
     let mut rights: Vec<Right> = needs.iter().flat_map(|need| rights(Some(&desired.namespace), need)).collect();
     let by_hand = !desired.iscsi.is_empty() && needs != EXPOSE;
-    if by_hand || (desired.backup.is_some() && needs == UP) {
+    let share = desired.backup.as_ref().is_some_and(|backup| matches!(backup.target, BackupTarget::Nfs(_)));
+    if by_hand || (share && needs == UP) {
         rights.extend(self::rights(None, &VOLUMES));
     }
     let denied = denied(&connection.client, &rights).await?;
