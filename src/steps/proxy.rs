@@ -48,7 +48,7 @@ async fn available(cx: &StepCx<'_, World>) -> Result<String> {
         if let Some(trouble) = proxy.trouble.filter(|trouble| trouble.fatal) {
             return Verdict::Fail(Failure::message(Kind::Step, trouble.message).hint(trouble.hint));
         }
-        let state = format!("{} of {} pods available", proxy.available, proxy.wanted);
+        let state = format!("{} of {} pods available", proxy.available.min(proxy.wanted), proxy.wanted);
         if proxy.exists && proxy.available >= proxy.wanted {
             Verdict::pass(state)
         } else {

@@ -115,38 +115,53 @@ impl Tty {
         lines.join("\n")
     }
 
+    /// Writes a line that stays. Where nothing moves below it any more, the library would take it for its own empty line
+    /// and overwrite it with the next one.
+    fn say(&self, line: &str) -> io::Result<()> {
+        let moves = self.running.is_some() || self.steps.iter().any(|step| !step.begun);
+        if moves {
+            self.bar.println(line);
+            return Ok(());
+        }
+        self.bar.finish_and_clear();
+        self.term.write_line(line)?;
+        self.term.flush()
+    }
+
     fn begin(&mut self, at: Timestamp, step: &str, title: &str) {
         let index = self.steps.iter().position(|entry| entry.id == step).unwrap_or(self.steps.len());
         if index == self.steps.len() {
             self.steps.push(Entry { id: step.to_owned(), title: title.to_owned(), begun: true });
         }
         self.steps[index].begun = true;
+        self.bar.reset();
         self.running = Some(Running { index, begun: at, reason: String::new() });
     }
 
-    fn finish_step(&mut self, outcome: Outcome, detail: &str, elapsed_ms: u64) {
-        let Some(Running { index, .. }) = self.running.take() else { return };
+    fn finish_step(&mut self, outcome: Outcome, detail: &str, elapsed_ms: u64) -> io::Result<()> {
+        let Some(Running { index, .. }) = self.running.take() else { return Ok(()) };
         let (glyph, tone) = match outcome {
             Outcome::Changed | Outcome::Unchanged => (self.glyphs.ok, Tone::Ok),
             Outcome::Skipped => (self.glyphs.skipped, Tone::Dim),
             Outcome::Failed => (self.glyphs.fail, Tone::Fail),
         };
         let line = self.row(&Row { glyph, tone, index, text: detail, elapsed: Some(elapsed_ms) });
-        self.bar.println(line);
+        self.say(&line)
     }
 
-    fn finish_run(&mut self, ok: bool, message: &str, elapsed_ms: u64) {
+    fn finish_run(&mut self, ok: bool, message: &str, elapsed_ms: u64) -> io::Result<()> {
         let elapsed = units::millis(elapsed_ms);
         let message = one_line(message);
         if ok {
-            self.bar.println(self.paint.tone(Tone::Ok, &format!("{message} ({elapsed})")));
+            self.say(&self.paint.tone(Tone::Ok, &format!("{message} ({elapsed})")))?;
         } else {
             let left: Vec<String> = self.steps.iter().filter(|step| !step.begun).map(|step| step.id.clone()).collect();
-            self.bar.println(format!("stopped after {elapsed}{}", words::not_run(&left)));
+            self.say(&format!("stopped after {elapsed}{}", words::not_run(&left)))?;
         }
         self.running = None;
         self.steps.clear();
         self.bar.finish_and_clear();
+        Ok(())
     }
 }
 
@@ -161,7 +176,8 @@ impl Sink for Tty {
                 let entry =
                     |(id, title): &(String, String)| Entry { id: id.clone(), title: title.clone(), begun: false };
                 self.steps = steps.iter().map(entry).collect();
-                self.bar.println(self.paint.tone(Tone::Head, &words::place(event)));
+                self.bar.reset();
+                self.say(&self.paint.tone(Tone::Head, &words::place(event)))?;
             }
             Event::StepStarted { step, title } => self.begin(*at, step, title),
             Event::Object { object, change, .. } => {
@@ -175,15 +191,19 @@ impl Sink for Tty {
                     running.reason.clone_from(reason);
                 }
             }
-            Event::StepFinished { outcome, detail, elapsed_ms, .. } => self.finish_step(*outcome, detail, *elapsed_ms),
-            Event::Notice { level, message } => self.bar.println(words::notice(*level, message, self.paint)),
-            Event::RunFinished { ok, message, elapsed_ms, .. } => self.finish_run(*ok, message, *elapsed_ms),
+            Event::StepFinished { outcome, detail, elapsed_ms, .. } => {
+                self.finish_step(*outcome, detail, *elapsed_ms)?;
+            }
+            Event::Notice { level, message } => self.say(&words::notice(*level, message, self.paint))?,
+            Event::RunFinished { ok, message, elapsed_ms, .. } => {
+                self.finish_run(*ok, message, *elapsed_ms)?;
+            }
         }
         self.tick(*at)
     }
 
     fn tick(&mut self, now: Timestamp) -> io::Result<()> {
-        if !self.steps.is_empty() {
+        if !self.steps.is_empty() && !self.bar.is_finished() {
             self.bar.set_message(self.live(now));
             // At the right margin, the `^C` that the terminal echoes would begin a line of its own and shift all others.
             self.term.write_str("\r")?;
