@@ -1,8 +1,15 @@
 //! The example files whose volumes come from a storage class.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
-use crate::place::within;
+use futures::FutureExt;
+use galeractl::kube::classes::DEFAULT_CLASS;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
+
+use crate::place::{Place, within};
 
 /// A storage class of the cluster that the tests run on.
 const CLASS: &str = "local";
@@ -11,9 +18,19 @@ const CLASS: &str = "local";
 async fn the_pks_example_forms_a_cluster_for_drupal() {
     within("web", "pks", async |place| {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pks.conf");
-        let class = format!("galera_vsphere_storage_class={CLASS}");
-        let args = ["up", "--progress", "json", "-f", file.to_str().unwrap(), "--set", &class];
-        let formed = place.reaching(&args).end().await.ended(0);
+        let thin = default_class(place).await;
+        let class = format!("galera_vsphere_storage_class={thin}");
+        let args = ["up", "--progress", "json", "-f", file.to_str().unwrap(), "--set", &class, "--fix-default-class"];
+        let forming = async {
+            let declined = place.reaching(&args).end().await.ended(6);
+            assert!(declined.last_word().1.iter().any(|hint| hint.contains("--yes")), "{declined:?}");
+            place.reaching(&[&args[..], &["--yes"]].concat()).end().await.ended(0)
+        };
+        let formed = AssertUnwindSafe(forming).catch_unwind().await;
+        let classes: Api<StorageClass> = Api::all(place.connection.client.clone());
+        let fixed = classes.delete(&thin, &DeleteParams::default()).await.unwrap().left().unwrap();
+        let formed = formed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        assert_eq!(fixed.annotations().get(DEFAULT_CLASS).map(String::as_str), Some("false"));
         assert!(formed.last_word().0.contains("cluster pks is up: 3 nodes"), "{formed:?}");
         place.healthy().await;
 
@@ -32,6 +49,20 @@ async fn the_pks_example_forms_a_cluster_for_drupal() {
         assert!(!told.contains("Fender2000"), "a password is told");
     })
     .await;
+}
+
+/// A class like the one that the tests use, which is the default one as well, and therefore in the way of others.
+async fn default_class(place: &Place) -> String {
+    let classes: Api<StorageClass> = Api::all(place.connection.client.clone());
+    let name = format!("e2e-thin-{}", std::process::id());
+    let mut class = classes.get(CLASS).await.unwrap();
+    class.metadata = ObjectMeta {
+        name: Some(name.clone()),
+        annotations: Some([(DEFAULT_CLASS.to_owned(), "true".to_owned())].into()),
+        ..ObjectMeta::default()
+    };
+    classes.create(&PostParams::default(), &class).await.unwrap();
+    name
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
