@@ -80,6 +80,9 @@ async fn the_targetd_example_forms_a_cluster() {
         let classes: Vec<&str> =
             status["volumes"].as_object().unwrap().values().map(|v| v["class"].as_str().unwrap()).collect();
         assert_eq!(classes, vec![CLASS; usize::try_from(desired.nodes).unwrap()]);
+        let smaller = [&args[..], &["--set", "galera_cluster_volume_size=5Gi"]].concat();
+        let (message, _) = place.reaching(&smaller).end().await.ended(2).last_word();
+        assert!(message.contains("--set: galera_cluster_volume_size: 5Gi is less than the 20Gi of"), "{message}");
     })
     .await;
 }
