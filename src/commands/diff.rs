@@ -41,7 +41,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let planned = plan(&connection, &settings.desired, true).await?;
     let different: Vec<&Planned> = planned.iter().filter(|planned| planned.change != Change::Kept).collect();
     match Format::of(&args.output) {
-        Format::Json => ui.json(&different.iter().map(|planned| as_json(planned)).collect::<Vec<_>>())?,
+        Format::Json => ui.json(&different.iter().map(|planned| as_json(planned)).collect::<Result<Vec<_>>>()?)?,
         _ if different.is_empty() => {}
         _ => ui.out(&text(&different, ui)?)?,
     }
@@ -82,11 +82,10 @@ fn text(different: &[&Planned], ui: &Ui) -> Result<String> {
     Ok(text)
 }
 
-fn as_json(planned: &Planned) -> Value {
-    let fields: Vec<Value> = fields(planned)
-        .unwrap_or_default()
+fn as_json(planned: &Planned) -> Result<Value> {
+    let fields: Vec<Value> = fields(planned)?
         .into_iter()
         .map(|difference| json!({"path": difference.path, "live": difference.live, "wanted": difference.wanted}))
         .collect();
-    json!({"object": planned.object, "change": planned.change, "fields": fields})
+    Ok(json!({"object": planned.object, "change": planned.change, "fields": fields}))
 }

@@ -17,7 +17,7 @@ use crate::gates::group::list;
 use crate::kube::errors::explain;
 use crate::kube::logs;
 use crate::manifests::{self, Object, purge};
-use crate::names::{COMPONENT_LABEL, MANAGER, MEMBER_LABEL, Member, Role, UUID_ANNOTATION};
+use crate::names::{COMPONENT_LABEL, Member, Role, UUID_ANNOTATION};
 use crate::wsrep::Report;
 use crate::wsrep::volume::{Contents, Evidence};
 
@@ -231,10 +231,7 @@ async fn state(world: &World, member: Member) -> State {
         return State::Done;
     }
     let pods: Api<Pod> = Api::namespaced(client, namespace);
-    let selector = format!(
-        "{COMPONENT_LABEL}={},{MEMBER_LABEL}={member},app.kubernetes.io/managed-by={MANAGER}",
-        Role::Purge.label()
-    );
+    let selector = format!("job-name={name}");
     let pod =
         pods.list(&ListParams::default().labels(&selector)).await.ok().and_then(|pods| pods.items.into_iter().next());
     let Some(pod) = pod else { return State::Works("waits for its pod".to_owned()) };
