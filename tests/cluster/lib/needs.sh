@@ -38,7 +38,8 @@ need_compilers() {
 missing_packages() {
 	local entry
 	for entry in "${PROGRAMS[@]}"; do
-		[[ -x ${entry#*:} ]] || command -v "${entry##*/}" > /dev/null || printf '%s\n' "${entry%%:*}"
+		[[ -x ${entry#*:} ]] || { [[ $entry == *bin/* ]] && command -v "${entry##*/}" > /dev/null; } ||
+			printf '%s\n' "${entry%%:*}"
 	done
 }
 
