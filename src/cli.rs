@@ -87,6 +87,8 @@ pub enum Verb {
     Teardown(commands::teardown::Args),
     Expose(commands::expose::Args),
     Unexpose(commands::expose::CloseArgs),
+    Backup(commands::backup::Args),
+    Restore(commands::restore::Args),
     Purge(commands::purge::Args),
     Credentials(commands::credentials::Args),
     Config(commands::config::Args),

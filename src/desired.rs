@@ -126,8 +126,8 @@ pub struct NfsShare {
 pub enum BackupTarget {
     /// A share, through a volume that is made for it.
     Nfs(NfsShare),
-    /// A volume of this storage class.
-    Class(String),
+    /// A volume of this storage class; `None` takes the Kubernetes cluster's default class.
+    Class(Option<String>),
 }
 
 /// Backups.
@@ -141,10 +141,16 @@ pub struct Backup {
     pub volume_size: String,
     /// Days for which backups are kept, at least 1.
     pub retention_days: u32,
+    /// Newest chains that are kept in any case, at least 1.
+    pub keep: u32,
+    /// Seconds between full backups, at least 1.
+    pub full_interval_seconds: u64,
     /// Seconds between incremental backups, at least 1.
     pub incremental_interval_seconds: u64,
-    /// Database user that takes the backups.
-    pub user: String,
+    /// Seconds between copies of the binary logs, at least 1.
+    pub log_interval_seconds: u64,
+    /// Number of the node beside which the agent runs.
+    pub node: u32,
 }
 
 /// Requests and limits of the mariadbd container.
@@ -204,8 +210,6 @@ pub struct Passwords {
     pub root: Option<Hidden>,
     /// Of [`Desired::user`].
     pub user: Option<Hidden>,
-    /// Of the backup user.
-    pub backup: Option<Hidden>,
 }
 
 #[cfg(test)]

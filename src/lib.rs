@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: settings → desired → plan → steps → events → what the user sees.
 
+pub mod backups;
 pub mod checks;
 pub mod cli;
 pub mod commands;

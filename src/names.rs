@@ -62,6 +62,8 @@ pub enum Role {
     Backup,
     /// A Job that empties a volume.
     Purge,
+    /// A pod that reads backups, or a Job that restores one.
+    Restore,
 }
 
 impl Role {
@@ -77,6 +79,7 @@ impl Role {
             Self::Access => "access",
             Self::Backup => "backup",
             Self::Purge => "purge",
+            Self::Restore => "restore",
         }
     }
 }
@@ -244,6 +247,36 @@ impl ClusterName {
         self.part("backup-volume-claim")
     }
 
+    /// Container of the agent that takes backups.
+    #[must_use]
+    pub fn backup_agent(&self) -> String {
+        self.part("backup-agent")
+    }
+
+    /// Pod that reads backups while no agent can.
+    #[must_use]
+    pub fn backup_reader(&self) -> String {
+        self.part("backup-reader")
+    }
+
+    /// Job that restores a backup to scratch space, to see whether it can be restored.
+    #[must_use]
+    pub fn backup_verify_job(&self) -> String {
+        self.part("backup-verify-job")
+    }
+
+    /// Job that does one part of a restore on a member's volume.
+    #[must_use]
+    pub fn restore_job(&self, member: Member) -> String {
+        format!("{}{member}-job", self.restore_prefix())
+    }
+
+    /// What the names of all those Jobs begin with.
+    #[must_use]
+    pub fn restore_prefix(&self) -> String {
+        self.part("restore-")
+    }
+
     /// Service of type `LoadBalancer` that exposes the proxy.
     #[must_use]
     pub fn external_load_balancer(&self) -> String {
@@ -330,44 +363,5 @@ pub fn fingerprint(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn names_follow_the_seed() {
-        let c: ClusterName = "tier1".parse().unwrap();
-        assert_eq!(c.claim(Member::Seed), "tier1-galera-seed-volume-claim");
-        assert_eq!(c.claim(Member::Node(3)), "tier1-galera-node3-volume-claim");
-        assert_eq!(c.pod(Member::Seed), "tier1-galera-seed");
-        assert_eq!(c.pod(Member::Node(1)), "tier1-galera-node1-0");
-        assert_eq!(c.proxy(), "tier1-galera-haproxy");
-    }
-
-    #[test]
-    fn refused_names_say_why() {
-        let why = |name: &str| name.parse::<ClusterName>().unwrap_err().to_string();
-        assert_eq!(why(""), "cluster name `` is empty");
-        assert_eq!(why("Shop"), "cluster name `Shop` contains `S`; only a-z, 0-9 and `-` are allowed");
-        assert_eq!(why("1shop"), "cluster name `1shop` does not start with a letter");
-        assert_eq!(why("shop-"), "cluster name `shop-` starts or ends with `-`");
-        assert!(why(&"a".repeat(39)).ends_with("has 39 characters, at most 38 are allowed"));
-        assert!("node0".parse::<Member>().is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn group_names_fit_and_tell_clusters_apart(a in "[a-z]{1,38}", b in "[a-z]{1,38}", ns in "[a-z]{1,63}") {
-            let ns: Namespace = ns.parse().unwrap();
-            let (x, y): (ClusterName, ClusterName) = (a.parse().unwrap(), b.parse().unwrap());
-            prop_assert!(x.group(&ns).len() <= MAX_GROUP_NAME);
-            prop_assert_eq!(x == y, x.group(&ns) == y.group(&ns));
-        }
-
-        #[test]
-        fn members_round_trip(index in 1_u32..10_000) {
-            let node = Member::Node(index);
-            prop_assert_eq!(node.to_string().parse::<Member>().unwrap(), node);
-        }
-    }
-}
+#[path = "names_tests.rs"]
+mod tests;

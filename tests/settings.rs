@@ -161,7 +161,7 @@ fn the_documents_pks_example_is_accepted_unchanged() {
     let share = NfsShare { server: "192.168.1.107".to_owned(), path: "/idstudios-files-galera-backups".to_owned() };
     assert_eq!(backup.target, BackupTarget::Nfs(share));
     assert_eq!((backup.retention_days, backup.incremental_interval_seconds), (3, 3600));
-    for password in [&settings.passwords.root, &settings.passwords.user, &settings.passwords.backup] {
+    for password in [&settings.passwords.root, &settings.passwords.user] {
         assert_eq!(password.as_ref().unwrap().reveal(), "Fender2000");
     }
     assert_eq!(settings.notices.len(), 1, "{:?}", settings.notices);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts, and no terminal shows backticks")]
 
+pub mod backup;
 mod bounds;
 pub mod config;
 pub mod credentials;
@@ -12,6 +13,7 @@ mod gather;
 mod plan;
 pub mod purge;
 pub mod render;
+pub mod restore;
 pub mod runs;
 pub mod status;
 mod surroundings;
@@ -55,6 +57,8 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Diff(args) => diff::run(args, globals, ui).await,
         Verb::Expose(args) => expose::run(args, globals, ui).await,
         Verb::Unexpose(args) => expose::close(args, globals, ui).await,
+        Verb::Backup(args) => backup::run(args, globals, ui).await,
+        Verb::Restore(args) => restore::run(args, globals, ui).await,
         Verb::Purge(args) => purge::run(args, globals, ui).await,
         Verb::Render(args) => render::run(args, globals, ui),
         Verb::Runs(args) => runs::run(args, ui),

@@ -110,7 +110,7 @@ fn steps(desired: &Desired, record: &Record) -> Vec<(&'static str, Vec<Object>)>
     let claims = [
         manifests::volumes(desired, !record.formed),
         manifests::claims(desired, !record.formed),
-        manifests::backup(desired),
+        manifests::backup_volumes(desired),
     ];
     let claims = claims.concat();
     let seed = if record.formed { Vec::new() } else { manifests::seed(desired) };

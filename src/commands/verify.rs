@@ -6,9 +6,12 @@ use serde_json::json;
 
 use crate::checks::{Case, Check, Mark, passed, run as judge};
 use crate::cli::{Globals, span};
+use crate::desired::Desired;
 use crate::error::{Failure, Kind, Result};
+use crate::kube::client::Connection;
+use crate::manifests::config::Record;
 use crate::names::Member;
-use crate::observe::exposures;
+use crate::observe::{Observer, exposures};
 use crate::steps::proof::prove;
 use crate::steps::record::own_password;
 use crate::ui::Ui;
@@ -39,28 +42,8 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let password = own_password(&connection.client, &target.namespace, &target.cluster).await?;
     let observer = gather::look(&connection, &stored.desired, Some(password.clone())).await?;
     let deadline = args.wait.map(|wait| tokio::time::Instant::now() + wait);
-    let nodes: Vec<Member> = stored.desired.members().collect();
     let checks = loop {
-        let observed = gather::with_crashes(&connection, &stored.desired, &observer).await;
-        let (proxies, leftovers, exposures, proof) = tokio::join!(
-            gather::proxies(&connection, &stored.desired, &observed),
-            gather::leftovers(&connection, &stored.desired),
-            exposures::list(&connection, &stored.desired),
-            prove(&connection, &stored.desired, &password, observed.proxy.pods.first().map(String::as_str), &nodes),
-        );
-        let leftovers = leftovers?;
-        let Stored { desired, record } = &stored;
-        let case = Case {
-            desired,
-            record,
-            observed: &observed,
-            proof: &proof,
-            proxies: &proxies,
-            leftovers: &leftovers,
-            exposures: &exposures?,
-            now: jiff::Timestamp::now(),
-        };
-        let checks = judge(&case);
+        let checks = judge_once(&connection, &stored.desired, &stored.record, &observer).await?;
         let over = deadline.is_none_or(|deadline| tokio::time::Instant::now() >= deadline);
         if passed(&checks) || over {
             break checks;
@@ -69,6 +52,35 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     };
     show(ui, Format::of(&args.output), &stored, &checks)?;
     verdict(&stored, &checks)
+}
+
+/// Asks everything once, and judges the answers.
+pub(super) async fn judge_once(
+    connection: &Connection,
+    desired: &Desired,
+    record: &Record,
+    observer: &Observer,
+) -> Result<Vec<Check>> {
+    let password = own_password(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let nodes: Vec<Member> = desired.members().collect();
+    let observed = gather::with_crashes(connection, desired, observer).await;
+    let (proxies, leftovers, exposures, proof) = tokio::join!(
+        gather::proxies(connection, desired, &observed),
+        gather::leftovers(connection, desired),
+        exposures::list(connection, desired),
+        prove(connection, desired, &password, observed.proxy.pods.first().map(String::as_str), &nodes),
+    );
+    let (leftovers, exposures) = (leftovers?, exposures?);
+    Ok(judge(&Case {
+        desired,
+        record,
+        observed: &observed,
+        proof: &proof,
+        proxies: &proxies,
+        leftovers: &leftovers,
+        exposures: &exposures,
+        now: jiff::Timestamp::now(),
+    }))
 }
 
 fn show(ui: &Ui, format: Format, stored: &Stored, checks: &[Check]) -> Result<()> {

@@ -14,6 +14,9 @@ pub(super) struct Wish {
     /// Number of nodes; 3 or 5 are best, for an even number survives no more failures than one less
     #[arg(long, value_name = "N")]
     nodes: Option<String>,
+    /// Take backups: an agent beside the last node writes them to a volume of their own
+    #[arg(long)]
+    backup: bool,
     /// Settings file; ./galera.conf is used if it exists
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -36,6 +39,7 @@ impl Wish {
         input.profile.clone_from(&self.profile);
         input.sets.clone_from(&self.set);
         input.flags.extend(self.nodes.iter().map(|nodes| Flag::nodes("--nodes", nodes)));
+        input.flags.extend(self.backup.then(|| Flag::backup("--backup")));
         settings::load(&input)
     }
 }

@@ -28,8 +28,6 @@ pub const ROOT_PASSWORD: &str = "root-password";
 pub const USER_PASSWORD: &str = "user-password";
 /// Password of galeractl's own user, which can read status and write one table.
 pub const OWN_PASSWORD: &str = "galeractl-password";
-/// Password of the backup user.
-pub const BACKUP_PASSWORD: &str = "backup-password";
 
 /// What galeractl has found out about a cluster and keeps in the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,10 +56,17 @@ pub fn server_options(desired: &Desired) -> String {
          wsrep_provider_options=\"gcache.size={gcache};gcache.recover=yes;pc.recovery=true;pc.wait_prim_timeout=PT5M;\
          evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.1S;evs.join_retrans_period=PT0.2S;\
          gmcast.listen_addr=tcp://0.0.0.0:4567\"\n\n\
-         [sst]\nsockopt=retry=100,interval=0.1\n"
+         {}[sst]\nsockopt=retry=100,interval=0.1\n",
+        if desired.backup.is_some() { BINARY_LOG } else { "" }
     );
     text
 }
+
+/// Binary logs for a restore to a moment. One domain and one server id for all nodes give a transaction the same GTID
+/// everywhere. They stay for two days: the agent copies them long before.
+const BINARY_LOG: &str = "[mysqld]\nlog_bin=/var/lib/mysql/binlog/bin\nlog_slave_updates=ON\nsync_binlog=1\n\
+    max_binlog_size=256M\nbinlog_expire_logs_seconds=172800\nserver_id=1\nwsrep_gtid_mode=ON\n\
+    wsrep_gtid_domain_id=1\n\n";
 
 /// ConfigMap with the start scripts and the server options.
 #[must_use]
@@ -73,6 +78,9 @@ pub fn config_map(desired: &Desired) -> ConfigMap {
     ];
     let mut data: BTreeMap<String, String> = data.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
     data.insert("server.cnf".to_owned(), server_options(desired));
+    if desired.backup.is_some() {
+        data.extend(super::backup::SCRIPTS.map(|(key, text)| (key.to_owned(), text.to_owned())));
+    }
     ConfigMap {
         metadata: meta(desired, desired.cluster.config(), Role::Cluster),
         data: Some(data),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::access::{self, Exposure};
 use super::config::{Record, config_map, credentials, spec_map};
-use super::{Object, backup, claims, nodes, proxy, purge, seed, volumes};
+use super::{Object, backup_volumes, claims, nodes, proxy, purge, seed, volumes};
 use crate::desired::{Desired, ExternalAccess};
 use crate::names::{MANAGER, Member};
 
@@ -46,7 +46,7 @@ pub fn files(desired: &Desired, volumes_name: &str, passwords: Option<&BTreeMap<
         file(
             volumes_name,
             format!("Step 1: volumes, scripts and settings. {about_secret}"),
-            [shared, volumes(desired, true), claims(desired, true), backup(desired)].concat(),
+            [shared, volumes(desired, true), claims(desired, true), backup_volumes(desired)].concat(),
         ),
         file(
             "seed",
@@ -95,7 +95,7 @@ fn secret_command(desired: &Desired) -> String {
     let user = desired.user.as_ref().map(|_| " --from-literal=user-password=…").unwrap_or_default();
     format!(
         "kubectl create secret generic -n {} {} --from-literal=root-password=… --from-literal=galeractl-password=…{user} \
-         --from-literal=backup-password=… && kubectl label secret -n {} {} app.kubernetes.io/managed-by={MANAGER} \
+         && kubectl label secret -n {} {} app.kubernetes.io/managed-by={MANAGER} \
          app.kubernetes.io/instance={}",
         desired.namespace,
         desired.cluster.credentials(),

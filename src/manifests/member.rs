@@ -56,14 +56,21 @@ pub fn node(desired: &Desired, member: Member) -> StatefulSet {
                 type_: Some("OnDelete".to_owned()),
                 ..Default::default()
             }),
-            template: PodTemplateSpec {
-                metadata: Some(pod_metadata),
-                spec: Some(PodSpec { affinity: Some(apart(desired, Role::Node)), ..member_pod(desired, member) }),
-            },
+            template: PodTemplateSpec { metadata: Some(pod_metadata), spec: Some(with_agent(desired, member)) },
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()
     }
+}
+
+/// The pod of a node; beside one of them the agent takes backups.
+fn with_agent(desired: &Desired, member: Member) -> PodSpec {
+    let mut spec = PodSpec { affinity: Some(apart(desired, Role::Node)), ..member_pod(desired, member) };
+    if let Some(backup) = desired.backup.as_ref().filter(|backup| member == Member::Node(backup.node)) {
+        spec.containers.push(super::backup::agent(desired, backup, member));
+        spec.volumes.get_or_insert_default().extend(super::backup::agent_volumes(desired));
+    }
+    spec
 }
 
 /// A pod that prints what a member's volume holds.

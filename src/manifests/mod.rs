@@ -1,6 +1,7 @@
 //! Manifests: pure functions from the desired state to Kubernetes objects.
 
 pub mod access;
+pub mod backup;
 pub mod config;
 pub mod files;
 pub mod labels;
@@ -9,6 +10,7 @@ pub mod object;
 pub mod pod;
 pub mod proxy;
 pub mod purge;
+pub mod restore;
 pub mod services;
 pub mod volumes;
 
@@ -36,7 +38,7 @@ pub fn volumes(desired: &Desired, with_seed: bool) -> Vec<Object> {
 
 /// Step 1: the claim of the backups, and the volume for it where no storage class makes one.
 #[must_use]
-pub fn backup(desired: &Desired) -> Vec<Object> {
+pub fn backup_volumes(desired: &Desired) -> Vec<Object> {
     let Some(backup) = &desired.backup else { return Vec::new() };
     let share = match &backup.target {
         BackupTarget::Nfs(share) => Some(share),

@@ -150,7 +150,7 @@ pub fn backup_claim(desired: &Desired, backup: &Backup) -> PersistentVolumeClaim
         BackupTarget::Nfs(_) => {
             claim_of(metadata, "ReadWriteMany", &backup.volume_size, &desired.cluster.backup_volume())
         }
-        BackupTarget::Class(class) => claim_of_class(metadata, Some(class), &backup.volume_size),
+        BackupTarget::Class(class) => claim_of_class(metadata, class.as_ref(), &backup.volume_size),
     }
 }
 

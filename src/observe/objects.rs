@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use crate::desired::Desired;
 use crate::kube::live::Snapshot;
 use crate::kube::trouble::{self, Lasting, claim_trouble, deployment_trouble, pod_trouble, statefulset_trouble};
+use crate::manifests::member::CONTAINER;
 use crate::names::{COMPONENT_LABEL, MEMBER_LABEL, Member, Role, UUID_ANNOTATION};
 use crate::observed::{ClaimView, Observed, PodView, ProxyView, Trouble};
 
@@ -94,8 +95,10 @@ fn member_of(pod: &Pod) -> Option<Member> {
     (has_role(pod, Role::Seed) || has_role(pod, Role::Node)).then(|| label(pod, MEMBER_LABEL)?.parse().ok())?
 }
 
+/// The server's container; beside it there may be an agent, whose state says nothing about the member.
 fn container(pod: &Pod) -> Option<&ContainerStatus> {
-    pod.status.as_ref()?.container_statuses.as_ref()?.first()
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|status| status.name == CONTAINER).or(statuses.first())
 }
 
 fn running(pod: &Pod) -> Option<&ContainerStatus> {

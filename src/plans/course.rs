@@ -21,6 +21,8 @@ pub enum Course {
         from: Member,
         /// Where it stands.
         position: Position,
+        /// Only this node has data: the others get a state transfer from it, as after a restore to one volume.
+        alone: bool,
     },
     /// The cluster runs: keep it, and put back what is missing around it.
     Keep,
@@ -107,7 +109,7 @@ fn bring_back(found: &Found<'_>, from: Member, position: Position) -> Result<Cou
             let reason = format!("the volumes hold cluster {}, but {recorded} is on record", position.uuid);
             Err(refused_volumes(found, vec![reason]))
         }
-        None => Ok(Course::BringBack { from, position }),
+        None => Ok(Course::BringBack { from, position, alone: false }),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The one table of settings: validation, `galeractl config`, the example files and the reference page read it.
+//! Those of backups have a file of their own.
 
 use super::keys;
 use super::kind::Kind;
+use super::list_backup::BACKUP;
 use super::table::{MAX_NODES, Setting};
 use super::topic::Topic;
 
-const fn setting(
+pub(super) const fn setting(
     topic: Topic,
     key: &'static str,
     kind: Kind,
@@ -16,12 +18,22 @@ const fn setting(
     Setting { key, kind, default, topic, doc, example }
 }
 
-const fn count(min: u32, max: u32, what: &'static str) -> Kind {
+pub(super) const fn count(min: u32, max: u32, what: &'static str) -> Kind {
     Kind::Int { min, max, what }
 }
 
 /// All settings, in the order in which they are listed.
-pub const SETTINGS: &[Setting] = &[
+pub const SETTINGS: &[Setting] = &{
+    let mut all = [GENERAL[0]; GENERAL.len() + BACKUP.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < GENERAL.len() { GENERAL[at] } else { BACKUP[at - GENERAL.len()] };
+        at += 1;
+    }
+    all
+};
+
+const GENERAL: &[Setting] = &[
     setting(
         Topic::Cluster,
         keys::NAME,
@@ -204,14 +216,6 @@ pub const SETTINGS: &[Setting] = &[
         "Password of `root`; generated if it is missing.",
     ),
     setting(
-        Topic::Database,
-        keys::BACKUP_PASSWORD,
-        Kind::Secret,
-        None,
-        "change-me",
-        "Password of the backup user; generated if it is missing.",
-    ),
-    setting(
         Topic::Access,
         keys::PROXY_MODE,
         Kind::Choice(&["single-writer", "multi-writer"]),
@@ -317,56 +321,5 @@ pub const SETTINGS: &[Setting] = &[
         None,
         "cluster.local",
         "Domain of the Kubernetes cluster; without it, each pod finds it in its own `/etc/resolv.conf`.",
-    ),
-    setting(
-        Topic::Backup,
-        keys::NFS_SERVER,
-        Kind::Host,
-        None,
-        "192.168.100.40",
-        "NFS server that takes the backups. Turns backups on.",
-    ),
-    setting(Topic::Backup, keys::NFS_PATH, Kind::Path, None, "/data/shared/backups", "Exported path on that server."),
-    setting(
-        Topic::Backup,
-        keys::BACKUP_CLASS,
-        Kind::ObjectName,
-        None,
-        "archive",
-        "Storage class of the backup volume, in place of an NFS server. Turns backups on.",
-    ),
-    setting(Topic::Backup, keys::BACKUP_SIZE, Kind::Bytes, Some("10Gi"), "50Gi", "Size of the backup volume."),
-    setting(
-        Topic::Backup,
-        keys::RETENTION,
-        count(1, 3650, "a number of days"),
-        Some("7"),
-        "7",
-        "Days for which backups are kept.",
-    ),
-    setting(Topic::Backup, keys::INTERVAL, Kind::Duration, Some("15m"), "60m", "Time between incremental backups."),
-    setting(
-        Topic::Backup,
-        keys::BACKUP_USER,
-        Kind::User,
-        Some("backup"),
-        "backup",
-        "Database user that takes backups.",
-    ),
-    setting(
-        Topic::Unused,
-        "galera_target_datastore",
-        Kind::Unused,
-        None,
-        "san",
-        "Read by nothing, in the old templates as well.",
-    ),
-    setting(
-        Topic::Unused,
-        "galera_cluster_backup_log_volume_size",
-        Kind::Unused,
-        None,
-        "50Gi",
-        "Read by nothing, in the old templates as well.",
     ),
 ];

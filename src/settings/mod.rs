@@ -9,6 +9,7 @@ mod iscsi;
 mod keys;
 mod kind;
 mod list;
+mod list_backup;
 mod merge;
 mod mysqld;
 mod origin;
@@ -92,6 +93,11 @@ impl Flag {
     /// A flag that sets the namespace.
     pub fn namespace(flag: impl Into<String>, text: impl Into<String>) -> Self {
         Self { flag: flag.into(), key: keys::NAMESPACE, text: text.into() }
+    }
+
+    /// A flag that turns backups on.
+    pub fn backup(flag: impl Into<String>) -> Self {
+        Self { flag: flag.into(), key: keys::BACKUP, text: "yes".to_owned() }
     }
 
     /// A flag that sets the number of nodes.

@@ -93,17 +93,13 @@ impl Resolver<'_> {
             iscsi,
             external_access,
             node_port,
-            backup: self.backup(),
+            backup: self.backup(nodes),
         })
     }
 
     pub(super) fn passwords(&self) -> Passwords {
         let secret = |key: &str| self.values.get(key).map(|value| Hidden::new(value.reveal()));
-        Passwords {
-            root: secret(keys::ROOT_PASSWORD),
-            user: secret(keys::PASSWORD),
-            backup: secret(keys::BACKUP_PASSWORD),
-        }
+        Passwords { root: secret(keys::ROOT_PASSWORD), user: secret(keys::PASSWORD) }
     }
 
     fn list(&self, key: &str) -> Vec<String> {
@@ -253,11 +249,6 @@ impl Resolver<'_> {
         if let Some("mysql" | "sys" | "information_schema" | "performance_schema") = database.as_deref() {
             self.problem(keys::DATABASE, "is a database of the server itself; choose another name");
         }
-        let (root, backup) = (self.text(keys::ROOT_PASSWORD), self.text(keys::BACKUP_PASSWORD));
-        if self.required(keys::BACKUP_USER) == "root" && root.is_some() && backup.is_some() && root != backup {
-            let problem = format!("differs from {}, but {} is `root`", keys::ROOT_PASSWORD, keys::BACKUP_USER);
-            self.problem(keys::BACKUP_PASSWORD, &problem);
-        }
     }
 
     fn access(&mut self) -> (ExternalAccess, Option<u16>) {
@@ -275,11 +266,12 @@ impl Resolver<'_> {
         (ExternalAccess::LoadBalancer, None)
     }
 
-    fn backup(&mut self) -> Option<Backup> {
+    fn backup(&mut self, nodes: u32) -> Option<Backup> {
+        let wanted = self.text(keys::BACKUP);
         let target = match (self.text(keys::NFS_SERVER), self.text(keys::NFS_PATH), self.text(keys::BACKUP_CLASS)) {
             (Some(server), Some(path), None) => BackupTarget::Nfs(NfsShare { server, path }),
-            (None, None, Some(class)) => BackupTarget::Class(class),
-            (None, None, None) => return None,
+            (None, None, class) if class.is_some() || wanted.as_deref() == Some("yes") => BackupTarget::Class(class),
+            (None, None, _) => return None,
             (_, _, Some(_)) => {
                 let problem = format!("contradicts {}; keep one of them", keys::NFS_SERVER);
                 self.problem(keys::BACKUP_CLASS, &problem);
@@ -294,13 +286,37 @@ impl Resolver<'_> {
                 return None;
             }
         };
+        if wanted.as_deref() == Some("no") {
+            return None;
+        }
+        let seconds = |key: &str| units::seconds(&self.required(key)).unwrap_or_default();
+        let (full, incremental) = (seconds(keys::FULL_INTERVAL), seconds(keys::INTERVAL));
+        let log = seconds(keys::LOG_INTERVAL);
+        if full < incremental {
+            let (key, than) = if self.given(keys::FULL_INTERVAL) {
+                (keys::FULL_INTERVAL, keys::INTERVAL)
+            } else {
+                (keys::INTERVAL, keys::FULL_INTERVAL)
+            };
+            let (own, other) = (self.required(key), self.required(than));
+            let problem = format!("{own} does not go with {than} ({other}): full backups are the rarer ones");
+            self.problem(key, &problem);
+        }
+        let node = self.number(keys::BACKUP_NODE);
+        if let Some(node) = node.filter(|node| *node > nodes) {
+            let problem = format!("there is no node{node} among {nodes}");
+            self.problem(keys::BACKUP_NODE, &problem);
+        }
         Some(Backup {
             image: self.text(keys::BACKUP_IMAGE).unwrap_or_else(|| self.required(keys::IMAGE)),
             target,
             volume_size: self.required(keys::BACKUP_SIZE),
             retention_days: self.number(keys::RETENTION).unwrap_or_default(),
-            incremental_interval_seconds: units::seconds(&self.required(keys::INTERVAL)).unwrap_or_default(),
-            user: self.required(keys::BACKUP_USER),
+            keep: self.number(keys::KEEP).unwrap_or_default(),
+            full_interval_seconds: full,
+            incremental_interval_seconds: incremental,
+            log_interval_seconds: log,
+            node: node.unwrap_or(nodes),
         })
     }
 }

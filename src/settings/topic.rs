@@ -17,7 +17,7 @@ pub enum Topic {
     Access,
     /// What the pods need from their hosts.
     Pods,
-    /// Backups on NFS.
+    /// Backups.
     Backup,
     /// Keys of old files that nothing reads.
     Unused,

@@ -22,7 +22,8 @@ use super::world::World;
 pub async fn missing(world: &World, with_seed: bool) -> Result<Vec<Object>> {
     let desired = &world.desired;
     let mut missing = Vec::new();
-    let backup = manifests::backup(desired).into_iter().filter(|object| object.resource.kind == "PersistentVolume");
+    let backup =
+        manifests::backup_volumes(desired).into_iter().filter(|object| object.resource.kind == "PersistentVolume");
     for volume in manifests::volumes(desired, with_seed).into_iter().chain(backup) {
         match world.applier.find(&volume).await? {
             None => missing.push(volume),

@@ -49,12 +49,12 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
                 expected.insert(0, Member::Seed);
             }
         }
-        Course::BringBack { from, position } => bring_back(cx, from, position).await?,
+        Course::BringBack { from, position, alone } => bring_back(cx, from, position, alone).await?,
         Course::Keep => {
             keep(cx, &mut expected).await?;
             if all_stopped(cx, &expected).await? {
                 let (from, position) = preflight::newest(cx).await?;
-                bring_back(cx, from, position).await?;
+                bring_back(cx, from, position, false).await?;
             }
         }
     }
@@ -174,7 +174,7 @@ fn signs_of_life(observed: &Observed) -> u64 {
 
 /// Starts a cleanly stopped cluster: all pods wait and print where they stand; the one with the newest position
 /// bootstraps, the others follow it by themselves.
-async fn bring_back(cx: &StepCx<'_, World>, from: Member, position: Position) -> Result<()> {
+async fn bring_back(cx: &StepCx<'_, World>, from: Member, position: Position, alone: bool) -> Result<()> {
     let world = cx.world;
     let desired = &world.desired;
     keep_secret(cx).await?;
@@ -192,7 +192,7 @@ async fn bring_back(cx: &StepCx<'_, World>, from: Member, position: Position) ->
         .wait(world.observer.changes(), BEAT, world.patience(), || async {
             let observed = world.observer.now();
             hopeless(&observed, desired, &members)
-                .map_or_else(|| waits_to_start(&observed, desired, from, position), Verdict::Fail)
+                .map_or_else(|| waits_to_start(&observed, desired, (from, position), alone), Verdict::Fail)
         })
         .await?;
     if uid.is_empty() {
@@ -219,7 +219,12 @@ async fn bring_back(cx: &StepCx<'_, World>, from: Member, position: Position) ->
 
 /// Passes with the uid of the pod that is to start first once every node waits on the volume it was judged by; with
 /// nothing when the group is up already.
-fn waits_to_start(observed: &Observed, desired: &crate::desired::Desired, from: Member, position: Position) -> Verdict {
+fn waits_to_start(
+    observed: &Observed,
+    desired: &crate::desired::Desired,
+    (from, position): (Member, Position),
+    alone: bool,
+) -> Verdict {
     if observed.members.values().any(|view| view.status().is_some_and(|status| status.cluster_status == "Primary")) {
         return Verdict::pass("");
     }
@@ -233,6 +238,9 @@ fn waits_to_start(observed: &Observed, desired: &crate::desired::Desired, from: 
         };
         if !view.waits() {
             return Verdict::wait(format!("all nodes to wait on their volumes: {member} {}", view.phrase()));
+        }
+        if alone && member != from && view.log.position.is_none() && !view.log.undefined {
+            continue;
         }
         let Some(found) = view.log.position else {
             return Verdict::fail(format!("{member} finds no position on its volume, although it was stopped cleanly"));

@@ -56,7 +56,9 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     adopt::missing(world, world.course() == Course::Form).await?;
     let way = match world.course() {
         Course::Form => "nothing stands in the way".to_owned(),
-        Course::BringBack { from, position } => format!("cleanly stopped volumes; {from} has the newest, {position}"),
+        Course::BringBack { from, position, .. } => {
+            format!("cleanly stopped volumes; {from} has the newest, {position}")
+        }
         Course::Keep => "the cluster runs".to_owned(),
     };
     Ok(Finished::unchanged(format!("Kubernetes {server}; {way}")))
@@ -200,7 +202,7 @@ fn secret_is_there(world: &World) -> Result<()> {
 pub(super) async fn newest(cx: &StepCx<'_, World>) -> Result<(Member, Position)> {
     let record = cx.world.memory().record.clone();
     match decide(cx, Some(&record)).await?.0 {
-        Course::BringBack { from, position } => Ok((from, position)),
+        Course::BringBack { from, position, .. } => Ok((from, position)),
         Course::Form | Course::Keep => Err(Failure::message(Kind::Step, "the nodes have begun to move; run again")),
     }
 }
@@ -278,7 +280,7 @@ pub fn table(world: &World, volumes: &std::collections::BTreeMap<Member, Evidenc
 }
 
 /// Passwords in the settings that the database does not have would lock everybody out of what they think they set.
-fn same_passwords(world: &World, stored: &std::collections::BTreeMap<String, String>) -> Result<()> {
+pub(super) fn same_passwords(world: &World, stored: &std::collections::BTreeMap<String, String>) -> Result<()> {
     for (key, given) in [(ROOT_PASSWORD, &world.passwords.root), (USER_PASSWORD, &world.passwords.user)] {
         let (Some(given), Some(stored)) = (given, stored.get(key)) else { continue };
         if given.reveal() != stored {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::{FutureExt, LocalBoxFuture, join_all};
+use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
@@ -11,18 +11,17 @@ use kube::core::ApiResource;
 use serde_json::json;
 
 use crate::engine::event::Change;
-use crate::engine::{Finished, Never, Step, StepCx, Verdict};
+use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
 use crate::kube::errors::explain;
-use crate::kube::logs;
 use crate::manifests::{self, Object, purge};
 use crate::names::{COMPONENT_LABEL, Member, Role, UUID_ANNOTATION};
-use crate::wsrep::Report;
+use crate::observe::objects::claim_owner;
 use crate::wsrep::volume::{Contents, Evidence};
 
 use super::world::{BEAT, World};
-use super::{adopt, inspect, remove};
+use super::{adopt, inspect, job, remove};
 
 /// Refuses while anything uses a volume, and finds out what each of them holds.
 pub struct Look {
@@ -68,7 +67,9 @@ async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
 }
 
 /// Any pod that has one of the volumes, or that is part of the cluster, stands in the way.
-async fn nobody_uses_them(world: &World) -> Result<()> {
+/// # Errors
+/// Pods that use the volumes, or belong to the cluster.
+pub(super) async fn nobody_uses_them(world: &World) -> Result<()> {
     let (desired, pods) =
         (&world.desired, Api::<Pod>::namespaced(world.connection.client.clone(), world.desired.namespace.as_str()));
     let pods = pods.list(&ListParams::default()).await;
@@ -76,10 +77,8 @@ async fn nobody_uses_them(world: &World) -> Result<()> {
     let prefix = format!("{}-galera-", desired.cluster);
     let is_tool = |pod: &Pod| {
         let role = pod.labels().get(COMPONENT_LABEL);
-        role.is_some_and(|role| role == Role::Inspector.label() || role == Role::Purge.label())
+        [Role::Inspector, Role::Purge, Role::Restore].iter().any(|tool| role.is_some_and(|role| role == tool.label()))
     };
-    let claims: Vec<String> =
-        desired.members().chain([Member::Seed]).map(|member| desired.cluster.claim(member)).collect();
     let uses = |pod: &Pod| {
         let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.clone()).unwrap_or_default();
         let ended = pod
@@ -88,7 +87,7 @@ async fn nobody_uses_them(world: &World) -> Result<()> {
             .and_then(|status| status.phase.as_deref())
             .is_some_and(|phase| matches!(phase, "Succeeded" | "Failed"));
         let claimed = volumes.iter().filter_map(|volume| volume.persistent_volume_claim.as_ref());
-        !ended && claimed.into_iter().any(|source| claims.contains(&source.claim_name))
+        !ended && claimed.into_iter().any(|source| claim_owner(desired, &source.claim_name).is_some())
     };
     let in_the_way: Vec<String> = pods
         .iter()
@@ -106,7 +105,7 @@ async fn nobody_uses_them(world: &World) -> Result<()> {
 }
 
 /// Volumes on targets are emptied through claims, which need not exist any more.
-async fn claim_targets(cx: &StepCx<'_, World>, step: &Look) -> Result<()> {
+pub(super) async fn claim_targets(cx: &StepCx<'_, World>, step: &Look) -> Result<()> {
     let world = cx.world;
     if step.released {
         for member in
@@ -189,61 +188,20 @@ async fn empty(cx: &StepCx<'_, World>) -> Result<Finished> {
     nobody_uses_them(world).await?;
     let jobs: Vec<Object> = filled.iter().map(|member| Object::of(&purge::job(&world.desired, *member))).collect();
     world.apply(cx, &jobs).await?;
-    cx.wait(Never, BEAT, world.patience(), || async {
-        let states = join_all(filled.iter().map(|member| state(world, *member))).await;
-        let mut left = Vec::new();
-        for (member, state) in filled.iter().zip(states) {
-            match state {
-                State::Done => {}
-                State::Failed(why) => {
-                    let job = world.desired.cluster.purge_job(*member);
-                    return Verdict::fail(format!("the volume of {member} could not be emptied: {why} (job/{job})"));
-                }
-                State::Works(what) => left.push(format!("{member} {what}")),
-            }
-        }
-        if left.is_empty() { Verdict::pass("") } else { Verdict::wait(format!("empty volumes: {}", left.join(", "))) }
+    let names: Vec<(String, String)> =
+        filled.iter().map(|member| (world.desired.cluster.purge_job(*member), member.to_string())).collect();
+    job::all(cx, &names, purge::CONTAINER, "empty volumes", |reports| {
+        let bytes = reports.iter().rev().find_map(|report| report.parsed::<u64>("bytes"));
+        bytes.map_or("starts".to_owned(), |bytes| format!("has {} MiB left", bytes >> 20))
     })
-    .await?;
+    .await
+    .map_err(|failure| failure.context("a volume could not be emptied"))?;
     remove_jobs(cx).await?;
     Ok(Finished::changed(format!("emptied: {}", list(&filled))))
 }
 
 fn filled(volumes: &BTreeMap<Member, Evidence>) -> Vec<Member> {
     volumes.iter().filter(|(_, evidence)| evidence.contents != Contents::Empty).map(|(member, _)| *member).collect()
-}
-
-enum State {
-    Works(String),
-    Done,
-    Failed(String),
-}
-
-async fn state(world: &World, member: Member) -> State {
-    let (client, namespace) = (world.connection.client.clone(), world.desired.namespace.as_str());
-    let name = world.desired.cluster.purge_job(member);
-    let job = match Api::<Job>::namespaced(client.clone(), namespace).get(&name).await {
-        Ok(job) => job,
-        Err(error) => return State::Works(error.to_string()),
-    };
-    let status = job.status.unwrap_or_default();
-    if status.succeeded.unwrap_or(0) > 0 {
-        return State::Done;
-    }
-    let pods: Api<Pod> = Api::namespaced(client, namespace);
-    let selector = format!("job-name={name}");
-    let pod =
-        pods.list(&ListParams::default().labels(&selector)).await.ok().and_then(|pods| pods.items.into_iter().next());
-    let Some(pod) = pod else { return State::Works("waits for its pod".to_owned()) };
-    let lines =
-        logs::tail(&world.connection.streams, &world.desired.namespace, &pod.name_any(), purge::CONTAINER, 20, false)
-            .await;
-    let lines = lines.unwrap_or_default();
-    if status.failed.unwrap_or(0) > 0 {
-        return State::Failed(lines.last().cloned().unwrap_or_else(|| "its pod ended without a word".to_owned()));
-    }
-    let bytes = lines.iter().rev().find_map(|line| Report::parse(line)?.parsed::<u64>("bytes"));
-    State::Works(bytes.map_or("starts".to_owned(), |bytes| format!("has {} MiB left", bytes >> 20)))
 }
 
 /// Looks again, with other eyes than those of the Jobs.

@@ -15,7 +15,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::kube::errors::explain;
 use crate::manifests::Object;
 use crate::manifests::config::{
-    BACKUP_PASSWORD, OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_spec_map, spec_map,
+    OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_spec_map, spec_map,
 };
 use crate::names::{ClusterName, Member, Namespace, UUID_ANNOTATION};
 use crate::wsrep::Uuid;
@@ -80,11 +80,7 @@ pub async fn own_password(client: &Client, namespace: &Namespace, cluster: &Clus
 pub fn choose_passwords(desired: &Desired, given: &Passwords) -> BTreeMap<&'static str, String> {
     let or_random =
         |password: &Option<Hidden>| password.as_ref().map_or_else(random_password, |known| known.reveal().to_owned());
-    let mut chosen = BTreeMap::from([
-        (ROOT_PASSWORD, or_random(&given.root)),
-        (OWN_PASSWORD, random_password()),
-        (BACKUP_PASSWORD, or_random(&given.backup)),
-    ]);
+    let mut chosen = BTreeMap::from([(ROOT_PASSWORD, or_random(&given.root)), (OWN_PASSWORD, random_password())]);
     if desired.user.is_some() {
         chosen.insert(USER_PASSWORD, or_random(&given.user));
     }
@@ -92,7 +88,7 @@ pub fn choose_passwords(desired: &Desired, given: &Passwords) -> BTreeMap<&'stat
 }
 
 /// Letters and digits only: such a password survives every shell and every configuration file.
-fn random_password() -> String {
+pub(super) fn random_password() -> String {
     const ALPHABET: &[u8] = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let mut random = rand::rng();
     (0..24).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()

@@ -57,6 +57,35 @@ pub const PURGE: &[Need] = &[
     ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
 ];
 
+/// What `backup` does.
+pub const BACKUP: &[Need] = &[
+    ("batch", "jobs", &["get", "list", "create", "patch", "delete"]),
+    ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
+    ("", "pods/exec", &["get", "create"]),
+    ("", "pods/portforward", &["get", "create"]),
+    ("", "pods/log", &["get"]),
+    ("", "persistentvolumeclaims", &["get", "list", "watch"]),
+    ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
+];
+
+/// What `restore` does, beside what `up` does.
+pub const RESTORE: &[Need] = &[
+    ("batch", "jobs", &["get", "list", "create", "patch", "delete"]),
+    ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
+    ("", "configmaps", &["get", "list", "create", "patch", "delete"]),
+    ("", "secrets", &["get", "list", "create", "patch", "delete"]),
+    ("", "services", &["get", "list", "create", "patch", "delete"]),
+    ("", "persistentvolumeclaims", &["get", "list", "watch", "create", "patch", "delete"]),
+    ("apps", "statefulsets", &["get", "list", "watch", "create", "patch", "delete"]),
+    ("apps", "deployments", &["get", "list", "watch", "create", "patch", "delete"]),
+    ("policy", "poddisruptionbudgets", &["get", "list", "create", "patch", "delete"]),
+    ("networking.k8s.io", "networkpolicies", &["list", "delete"]),
+    ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
+    ("", "pods/portforward", &["get", "create"]),
+    ("", "pods/exec", &["get", "create"]),
+    ("", "pods/log", &["get"]),
+];
+
 /// What they do in the whole Kubernetes cluster, where no storage class makes the volumes.
 const VOLUMES: Need = ("", "persistentvolumes", &["get", "create", "patch", "delete"]);
 
@@ -66,9 +95,9 @@ const VOLUMES: Need = ("", "persistentvolumes", &["get", "create", "patch", "del
 /// Every right that is missing.
 pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -> Result<()> {
     let mut rights: Vec<Right> = needs.iter().flat_map(|need| rights(Some(&desired.namespace), need)).collect();
-    let by_hand = !desired.iscsi.is_empty() && needs != EXPOSE;
+    let by_hand = !desired.iscsi.is_empty() && needs != EXPOSE && needs != BACKUP;
     let share = desired.backup.as_ref().is_some_and(|backup| matches!(backup.target, BackupTarget::Nfs(_)));
-    if by_hand || (share && needs == UP) {
+    if by_hand || (share && (needs == UP || needs == RESTORE)) {
         rights.extend(self::rights(None, &VOLUMES));
     }
     let denied = denied(&connection.client, &rights).await?;

@@ -134,7 +134,7 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
 /// The claim of the backups outlives the cluster, and is never changed.
 async fn backup_claim(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
-    let claims = manifests::backup(&world.desired).into_iter().filter(|object| object.namespace.is_some());
+    let claims = manifests::backup_volumes(&world.desired).into_iter().filter(|object| object.namespace.is_some());
     for claim in claims {
         if world.applier.exists(&claim).await? {
             world.tell(cx, &claim.display(), Change::Kept);

@@ -20,6 +20,8 @@ use crate::observe::Observer;
 use crate::plans::course::Course;
 use crate::wsrep::volume::Evidence;
 
+use super::restore::Prepared;
+
 /// A pod, a volume or a server that shows no sign of life for this long is given up.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 /// How often a question is asked again when nothing tells of a change.
@@ -69,6 +71,8 @@ pub struct Memory {
     pub secrets: Option<BTreeMap<String, String>>,
     /// Whether the namespace existed before this run.
     pub namespace_exists: bool,
+    /// What is restored.
+    pub restore: Option<Prepared>,
     /// Objects that this run has created, changed or deleted.
     pub changes: usize,
 }

@@ -19,6 +19,12 @@ impl Uuid {
     /// The uuid of no history. A running member that shows it has lost track of its data's origin.
     pub const ZERO: Self = Self(0);
 
+    /// The uuid with these bits.
+    #[must_use]
+    pub fn from_number(number: u128) -> Self {
+        Self(number)
+    }
+
     /// Whether this is [`Self::ZERO`].
     #[must_use]
     pub fn is_zero(self) -> bool {

@@ -28,6 +28,19 @@ pub enum Contents {
     },
 }
 
+/// What a restore has left beside the data of a volume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aside {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// New data, complete, which has not taken its place yet.
+    Filled,
+    /// The data that was there before.
+    Kept,
+}
+
 /// One volume's contents, with what helps people to recognise it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
@@ -40,11 +53,14 @@ pub struct Evidence {
     pub written: Option<i64>,
     /// The uuid that was recorded at the claim when the cluster was formed.
     pub recorded: Option<Uuid>,
+    /// What a restore has left.
+    pub aside: Aside,
 }
 
 impl Evidence {
     /// A claim that does not exist.
-    pub const MISSING: Self = Self { contents: Contents::Missing, bytes: None, written: None, recorded: None };
+    pub const MISSING: Self =
+        Self { contents: Contents::Missing, bytes: None, written: None, recorded: None, aside: Aside::Nothing };
 
     /// Reads what the inspector printed about a volume.
     ///
@@ -61,7 +77,12 @@ impl Evidence {
             },
             other => return Err(format!("the inspector reports holds={other:?}")),
         };
-        Ok(Self { contents, bytes: report.parsed("bytes"), written: report.parsed("written"), recorded })
+        let aside = match report.get("restore") {
+            Some("filled") => Aside::Filled,
+            Some("switched") => Aside::Kept,
+            _ => Aside::Nothing,
+        };
+        Ok(Self { contents, bytes: report.parsed("bytes"), written: report.parsed("written"), recorded, aside })
     }
 
     /// The clean position, where there is one.
@@ -76,6 +97,15 @@ impl Evidence {
     /// One phrase for a table.
     #[must_use]
     pub fn describe(&self) -> String {
+        let beside = match self.aside {
+            Aside::Nothing => "",
+            Aside::Filled => "; beside it the data of a restore",
+            Aside::Kept => "; what was there before a restore is kept",
+        };
+        self.phrase() + beside
+    }
+
+    fn phrase(&self) -> String {
         match self.contents {
             Contents::Missing => "no volume".to_owned(),
             Contents::Empty => "empty".to_owned(),
@@ -130,6 +160,11 @@ pub fn decide(volumes: &BTreeMap<Member, Evidence>) -> Decision {
             let safe = matches!(evidence.contents, Contents::Database { safe: true, .. });
             (position.seqno, safe, std::cmp::Reverse(*member))
         });
+    if !reasons.is_empty() && volumes.values().any(|evidence| evidence.aside != Aside::Nothing) {
+        reasons.push(
+            "a restore was broken off: galeractl restore --continue finishes it, --undo takes it back".to_owned(),
+        );
+    }
     match newest {
         Some((from, position, _)) if reasons.is_empty() => Decision::BringBack { from, position },
         _ => Decision::Refuse(reasons),

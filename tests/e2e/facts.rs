@@ -6,6 +6,7 @@ use std::time::Duration;
 use galeractl::kube::exec::{Output, Place as At, exec};
 use galeractl::names::{INSTANCE_LABEL, Member, UUID_ANNOTATION};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -28,6 +29,7 @@ impl Place {
             ApiResource::erase::<Pod>(&()),
             ApiResource::erase::<StatefulSet>(&()),
             ApiResource::erase::<Deployment>(&()),
+            ApiResource::erase::<Job>(&()),
             ApiResource::erase::<PodDisruptionBudget>(&()),
         ];
         let mut found = BTreeMap::new();

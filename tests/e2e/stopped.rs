@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use galeractl::names::Member;
-use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, PostParams};
-use serde_json::json;
+use kube::api::{DeleteParams, ListParams};
 
 use crate::checker::check;
-use crate::place::{Place, in_namespace, parse};
+use crate::helper::Helper;
+use crate::place::{Place, in_namespace};
+use crate::volume::delete_claim;
 use crate::wait::{holds, until};
 use crate::writers::Writers;
 
@@ -86,33 +87,20 @@ async fn seed_events(place: &Place) -> Vec<String> {
 }
 
 async fn doubtful_volumes_are_refused(place: &Place) {
-    let editor = format!("editor-{}", place.cluster);
-    edit_volume_of(place, &editor, Member::Node(2)).await;
+    let editor = Helper::start(place, "editor", Some(&place.cluster.claim(Member::Node(2)))).await;
     let before = place.objects().await;
-    place.shell(&editor, "main", &format!("cp {GRASTATE} /data/saved")).await;
-
-    let changed = async |script: &str| {
-        let output = place.shell(&editor, "main", script).await;
-        assert_eq!(output.exit_code, 0, "{script}: {output:?}");
-    };
-    changed(&format!("sed -i 's/^seqno:.*/seqno:   -1/' {GRASTATE}")).await;
+    editor.run(&format!("cp {GRASTATE} /data/saved && sed -i 's/^seqno:.*/seqno:   -1/' {GRASTATE}")).await;
     refused(place, &before, "node2 was not stopped cleanly").await;
 
     let other = "11111111-2222-3333-4444-555555555555";
-    changed(&format!("sed 's/^uuid:.*/uuid:    {other}/' /data/saved >{GRASTATE}")).await;
+    editor.run(&format!("sed 's/^uuid:.*/uuid:    {other}/' /data/saved >{GRASTATE}")).await;
     refused(place, &before, other).await;
 
-    changed(&format!("mv /data/saved {GRASTATE}")).await;
-    let claim = place.cluster.claim(Member::Node(3));
-    place.api::<PersistentVolumeClaim>().delete(&claim, &DeleteParams::default()).await.unwrap();
-    until(&format!("the end of {claim}"), LIMIT, async || {
-        let claim = place.api::<PersistentVolumeClaim>().get_opt(&claim).await.unwrap();
-        holds(claim.is_none(), || format!("{:?}", claim.and_then(|claim| claim.status)))
-    })
-    .await;
+    editor.run(&format!("mv /data/saved {GRASTATE}")).await;
+    delete_claim(place, Member::Node(3)).await;
     let before = place.objects().await;
     refused(place, &before, "node3 has no volume, while others hold a database").await;
-    remove_pod(place, &editor).await;
+    editor.end().await;
 }
 
 /// `up` says why, with a table of all volumes, and makes nothing.
@@ -125,40 +113,6 @@ async fn refused(place: &Place, before: &BTreeMap<String, String>, why: &str) {
     }
     assert!(hints.iter().any(|hint| hint.contains("--delete-volumes")), "{hints:?}");
     assert_eq!(place.objects().await, *before);
-}
-
-/// Starts a pod that has this member's volume under `/data`.
-async fn edit_volume_of(place: &Place, name: &str, member: Member) {
-    let pod: Pod = parse(json!({
-        "metadata": {"name": name},
-        "spec": {
-            "terminationGracePeriodSeconds": 0,
-            "securityContext": {"runAsNonRoot": true, "runAsUser": 999, "fsGroup": 999, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [{
-                "name": "main", "image": "mariadb:11.8", "command": ["sleep", "infinity"],
-                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-            }],
-            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": place.cluster.claim(member)}}],
-        },
-    }));
-    let pods = place.api::<Pod>();
-    pods.create(&PostParams::default(), &pod).await.unwrap();
-    until(&format!("{name} runs"), LIMIT, async || {
-        let status = pods.get(name).await.unwrap().status;
-        let phase = status.as_ref().and_then(|status| status.phase.as_deref());
-        holds(phase == Some("Running"), || format!("{status:?}"))
-    })
-    .await;
-}
-
-async fn remove_pod(place: &Place, name: &str) {
-    let pods = place.api::<Pod>();
-    pods.delete(name, &DeleteParams::default()).await.unwrap();
-    until(&format!("the end of {name}"), LIMIT, async || {
-        holds(pods.get_opt(name).await.unwrap().is_none(), || "it is still there".to_owned())
-    })
-    .await;
 }
 
 async fn data_goes_only_on_explicit_wish(place: &Place) {

@@ -14,6 +14,8 @@ while [ $# -gt 0 ]; do
 done
 # Peers that wait for their turn ask for this several times a second; a query for each would cost a process.
 printf 'status=%s primary=%s uuid=%s\n' "${status,,}" "$primary" "$uuid" >"$RUN/wsrep.new" && mv "$RUN/wsrep.new" "$RUN/wsrep"
+# A copy of the data that came by a state transfer is another one for backups: the transfer has deleted this file.
+[ "${status,,}" != synced ] || [ -e /var/lib/mysql/data/incarnation ] || cp /proc/sys/kernel/random/uuid /var/lib/mysql/data/incarnation
 case ${status,,} in
     synced) touch "$RUN/joined" && rm -f "$RUN/seed.sql" && printf 'up\n' >"$RUN/phase" ;;
     donor*) ;;

@@ -52,7 +52,7 @@ hosts() {
 }
 
 write_config() {
-    local provider addresses threads
+    local provider addresses threads number=0
     for provider in /usr/lib/galera/libgalera_smm.so /usr/lib/libgalera_smm.so /usr/lib64/galera-4/libgalera_smm.so ''; do
         [ -e "$provider" ] && break
     done
@@ -60,6 +60,8 @@ write_config() {
     addresses=$(hosts | paste -sd , -)
     threads=$(($(nproc) * 2))
     ((threads <= 8)) || threads=8
+    [ "$GALERA_MEMBER" = seed ] || number=${GALERA_MEMBER#node}
+    ! grep -q '^log_bin=' "$SCRIPTS/server.cnf" || mkdir -p "$VOLUME/binlog"
     {
         cat "$SCRIPTS/server.cnf"
         cat <<CNF
@@ -69,6 +71,7 @@ datadir=$DATA
 socket=$RUN/mysqld.sock
 pid_file=$RUN/mysqld.pid
 wsrep_provider=$provider
+gtid_domain_id=$((100 + number))
 wsrep_cluster_name=$GALERA_GROUP
 wsrep_cluster_address=gcomm://$addresses
 wsrep_node_name=$GALERA_NODE_NAME
@@ -249,7 +252,7 @@ prepare_seed() {
         [ -s "$SECRETS/$key" ] || fail "the Secret has no key $key"
     done
     [ "$(state formed)" != true ] || fail "the cluster has been formed; a seed is never needed again"
-    left=$(find "$VOLUME" -mindepth 1 -maxdepth 1 ! -name lost+found | head -n 1)
+    left=$(find "$VOLUME" -mindepth 1 ! -type d 2>/dev/null | head -n 1)
     [ -z "$left" ] || fail "the seed's volume is not empty ($left); a seed never starts on existing data"
     any_primary_peer && fail "a peer is part of a running cluster; a seed would start a second one"
     phase initialising

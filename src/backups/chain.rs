@@ -1,0 +1,91 @@
+//! Chains: a full backup and the incremental ones that build on it, and how far binary logs lead on from there.
+
+use super::gtid::sequence;
+use super::{Backup, Catalog, Extent};
+
+/// A full backup with its increments, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain<'a> {
+    /// Members that can be restored: the full backup, then increments without a gap.
+    pub members: Vec<&'a Backup>,
+    /// What is wrong with the member after those, if anything is.
+    pub broken: Option<String>,
+}
+
+/// All chains, oldest first. A full backup that is not whole has no members.
+#[must_use]
+pub fn chains(catalog: &Catalog) -> Vec<Chain<'_>> {
+    let fulls = catalog.backups.iter().filter(|backup| backup.kind == Extent::Full);
+    let mut chains: Vec<Chain<'_>> = fulls.map(|full| chain(catalog, full)).collect();
+    // What lost its full backup is told as well.
+    for backup in catalog.backups.iter().filter(|backup| catalog.backup(&backup.chain).is_none()) {
+        let broken = Some(format!("{} builds on {}, which is not there", backup.id, backup.chain));
+        chains.push(Chain { members: Vec::new(), broken });
+    }
+    chains
+}
+
+fn chain<'a>(catalog: &'a Catalog, full: &'a Backup) -> Chain<'a> {
+    let mut members: Vec<&Backup> = Vec::new();
+    let all = catalog.backups.iter().filter(|backup| backup.chain == full.id);
+    for backup in all {
+        if let Some(why) = flaw(catalog, members.last().copied(), backup) {
+            return Chain { members, broken: Some(why) };
+        }
+        members.push(backup);
+    }
+    Chain { members, broken: None }
+}
+
+/// Why a backup cannot follow another one, or cannot be used at all.
+fn flaw(catalog: &Catalog, before: Option<&Backup>, backup: &Backup) -> Option<String> {
+    let id = &backup.id;
+    match catalog.stored.get(id) {
+        None => return Some(format!("{id} has lost its data")),
+        Some(stored) if *stored != backup.bytes => {
+            return Some(format!("{id} is truncated: {stored} of {} bytes are there", backup.bytes));
+        }
+        Some(_) => {}
+    }
+    if let Some(verified) = catalog.verified.get(id).filter(|verified| !verified.ok) {
+        return Some(format!("{id} was found to be damaged: {}", verified.detail));
+    }
+    let Some(before) = before else {
+        return (backup.kind == Extent::Incremental)
+            .then(|| format!("{id} builds on {}, which is not there", backup.base));
+    };
+    if backup.base != before.id {
+        return Some(format!("{id} builds on {}, which is not there", backup.base));
+    }
+    if backup.incarnation != before.incarnation || backup.uuid != before.uuid {
+        return Some(format!("{id} is of another copy of the data than {}", before.id));
+    }
+    (backup.from_lsn != before.to_lsn || backup.to_lsn < backup.from_lsn)
+        .then(|| format!("{id} begins at {}, but {} ends at {}", backup.from_lsn, before.id, before.to_lsn))
+}
+
+/// How far binary logs lead on from a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Number of the last transaction that can be had.
+    pub sequence: u64,
+    /// Everything before this moment can be had, in seconds since the epoch; the end of the backup where no log follows.
+    pub time: i64,
+}
+
+/// Follows the binary logs from a backup on, up to the first gap.
+#[must_use]
+pub fn reach(catalog: &Catalog, backup: &Backup) -> Reach {
+    let mut reach = Reach { sequence: sequence(&backup.gtid), time: backup.ended };
+    while let Some(next) = next_log(catalog, backup, reach.sequence) {
+        reach = Reach { sequence: sequence(&next.to), time: next.end.max(reach.time) };
+    }
+    reach
+}
+
+/// The log that leads furthest from a point.
+pub(super) fn next_log<'a>(catalog: &'a Catalog, backup: &Backup, covered: u64) -> Option<&'a super::Log> {
+    let leads =
+        |log: &&super::Log| log.uuid == backup.uuid && sequence(&log.from) <= covered && sequence(&log.to) > covered;
+    catalog.logs.iter().filter(leads).max_by_key(|log| sequence(&log.to))
+}

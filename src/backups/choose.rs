@@ -1,0 +1,288 @@
+//! What has to be restored to get what is wanted.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::chain::{Chain, chains, next_log, reach};
+use super::gtid::{self, sequence};
+use super::{Backup, Catalog, Log, series};
+
+/// The backup that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// The newest that can be restored, or with a point the newest before it.
+    Latest,
+    /// This one, with all that it builds on.
+    Id(String),
+}
+
+/// A point after a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// Everything before this moment, in seconds since the epoch.
+    Time(i64),
+    /// Everything up to and with this transaction of the group.
+    Gtid(u64),
+}
+
+impl To {
+    /// Reads a GTID such as `1-1-4711`, or its last number.
+    ///
+    /// # Errors
+    /// What would be right.
+    pub fn gtid(text: &str) -> Result<Self, String> {
+        gtid::parse(text).map(Self::Gtid).ok_or_else(|| {
+            format!("`{}` is no GTID of the group; expected one such as `1-1-4711`", text.escape_default())
+        })
+    }
+
+    /// Reads a time such as `2026-11-25T10:00:00Z`.
+    ///
+    /// # Errors
+    /// What would be right.
+    pub fn time(text: &str) -> Result<Self, String> {
+        let time: Timestamp = text.parse().map_err(|_| {
+            format!("`{}` is no time; expected one such as `2026-11-25T10:00:00Z`", text.escape_default())
+        })?;
+        Ok(Self::Time(time.as_second()))
+    }
+}
+
+/// What the user wants back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which backup.
+    pub from: From,
+    /// How many increments of its chain; `None` for all.
+    pub increment: Option<usize>,
+    /// A point after it.
+    pub to: Option<To>,
+}
+
+/// Where in a binary log to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Before the first transaction of this second.
+    Time(i64),
+    /// After this transaction.
+    Gtid(u64),
+}
+
+/// A binary log to be replayed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// The log.
+    pub log: Log,
+    /// GTIDs after which to begin; `-` for its beginning.
+    pub start: String,
+    /// Where to stop; `None` for its end.
+    pub stop: Option<Stop>,
+}
+
+/// What has to be restored, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// A full backup and increments.
+    pub backups: Vec<Backup>,
+    /// Binary logs after them.
+    pub logs: Vec<Replay>,
+}
+
+impl Source {
+    /// The last backup of it.
+    #[must_use]
+    pub fn last(&self) -> &Backup {
+        // `choose` never gives an empty one.
+        &self.backups[self.backups.len() - 1]
+    }
+
+    /// Bytes that a volume needs for it: the data with what is applied to it, and room for the server's own files.
+    #[must_use]
+    pub fn needed(&self) -> u64 {
+        let applied: u64 = self.backups.iter().skip(1).map(|backup| backup.bytes * 4).sum();
+        let logs: u64 = self.logs.iter().map(|replay| replay.log.bytes * 8).sum();
+        self.last().data / 10 * 11 + applied + logs + (256 << 20)
+    }
+
+    /// Lines as `restore.sh` reads them.
+    #[must_use]
+    pub fn plan(&self) -> String {
+        let mut text = String::new();
+        for backup in &self.backups {
+            let kind = if backup.base.is_empty() { "full" } else { "inc" };
+            let _ = writeln!(text, "backup {} {} {kind}", backup.path(), backup.sha256);
+        }
+        let last = self.last();
+        for Replay { log, start, stop } in &self.logs {
+            let stop = match stop {
+                None => String::new(),
+                Some(Stop::Time(seconds)) => format!(" time={seconds}"),
+                Some(Stop::Gtid(number)) => format!(" gtid=1-1-{number}"),
+            };
+            let path = format!("{}/{}/binlog/{}", last.namespace, last.cluster, log.name);
+            let _ = writeln!(text, "log {path} {} {start}{stop}", log.sha256);
+        }
+        text
+    }
+}
+
+/// Finds what to restore.
+///
+/// # Errors
+/// Why it cannot be had, with what can.
+pub fn choose(catalog: &Catalog, wanted: &Wanted) -> Result<Source, String> {
+    let all = chains(catalog);
+    let backups = match &wanted.from {
+        From::Latest => latest(catalog, &all, wanted)?,
+        From::Id(id) => chosen(catalog, &all, id, wanted.increment)?,
+    };
+    let last = backups[backups.len() - 1];
+    if let Some(to) = wanted.to {
+        after(last, to)?;
+    }
+    if !catalog.server.is_empty() && series(&last.version) != series(&catalog.server) {
+        return Err(format!(
+            "backup {} was taken by MariaDB {}, and the image has {}: a backup is restored by the version that took it; \
+             name an image of {} by galera_cluster_docker_image, and upgrade after the restore",
+            last.id,
+            last.version,
+            catalog.server,
+            series(&last.version)
+        ));
+    }
+    let logs = wanted.to.map_or(Ok(Vec::new()), |to| replays(catalog, last, to))?;
+    Ok(Source { backups: backups.into_iter().cloned().collect(), logs })
+}
+
+fn latest<'a>(catalog: &Catalog, all: &[Chain<'a>], wanted: &Wanted) -> Result<Vec<&'a Backup>, String> {
+    if catalog.backups.is_empty() {
+        return Err("there is no backup on the volume".to_owned());
+    }
+    for chain in all.iter().rev() {
+        let mut members = chain.members.clone();
+        if let Some(count) = wanted.increment {
+            members.truncate(count + 1);
+        }
+        if let Some(to) = wanted.to {
+            members.retain(|backup| after(backup, to).is_ok());
+        }
+        if !members.is_empty() {
+            return Ok(members);
+        }
+    }
+    let oldest = all.iter().find_map(|chain| chain.members.first());
+    Err(match (wanted.to, oldest) {
+        (Some(_), Some(oldest)) => format!("no backup is older than that; the oldest ended at {}", utc(oldest.ended)),
+        _ => {
+            let why: Vec<&str> = all.iter().filter_map(|chain| chain.broken.as_deref()).collect();
+            format!("no backup can be restored: {}", why.join("; "))
+        }
+    })
+}
+
+fn chosen<'a>(
+    catalog: &'a Catalog,
+    all: &[Chain<'a>],
+    id: &str,
+    increment: Option<usize>,
+) -> Result<Vec<&'a Backup>, String> {
+    let Some(backup) = catalog.backup(id) else {
+        let known: Vec<&str> = catalog.backups.iter().rev().take(5).map(|backup| backup.id.as_str()).collect();
+        let known =
+            if known.is_empty() { "there is none".to_owned() } else { format!("the newest: {}", known.join(", ")) };
+        return Err(format!("there is no backup {id}; {known}"));
+    };
+    let refused =
+        |why: Option<&str>| format!("backup {id} cannot be restored: {}", why.unwrap_or("its chain is not whole"));
+    let found = all.iter().find(|chain| chain.members.first().is_some_and(|full| full.id == backup.chain));
+    let Some(chain) = found else {
+        let why = all.iter().filter_map(|chain| chain.broken.as_deref()).find(|why| why.contains(&backup.chain));
+        return Err(refused(why));
+    };
+    let broken = || refused(chain.broken.as_deref());
+    let mut members = chain.members.clone();
+    if backup.base.is_empty() {
+        let there = members.len() - 1;
+        match increment {
+            Some(count) if count > there => {
+                let why = chain.broken.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                return Err(format!("chain {id} has {there} increments that can be restored, not {count}{why}"));
+            }
+            Some(count) => members.truncate(count + 1),
+            None if chain.broken.is_some() => return Err(broken()),
+            None => {}
+        }
+    } else {
+        let at = members.iter().position(|member| member.id == id);
+        members.truncate(at.ok_or_else(broken)? + 1);
+    }
+    Ok(members)
+}
+
+/// Whether a point comes after a backup.
+fn after(backup: &Backup, to: To) -> Result<(), String> {
+    match to {
+        To::Time(time) if time < backup.ended => {
+            Err(format!("{} is before backup {} ended ({})", utc(time), backup.id, utc(backup.ended)))
+        }
+        To::Gtid(number) if number < sequence(&backup.gtid) => {
+            Err(format!("transaction 1-1-{number} is in backup {} already, which ends at {}", backup.id, backup.gtid))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn replays(catalog: &Catalog, backup: &Backup, to: To) -> Result<Vec<Replay>, String> {
+    let mut covered = sequence(&backup.gtid);
+    let mut logs = Vec::new();
+    loop {
+        match to {
+            To::Gtid(number) if number == covered => return Ok(logs),
+            _ => {}
+        }
+        let Some(log) = next_log(catalog, backup, covered) else { return Err(unreachable(catalog, backup, to)) };
+        let ends_at = sequence(&log.to);
+        let stop = match to {
+            To::Gtid(number) if number < ends_at => Some(Stop::Gtid(number)),
+            To::Time(time) if time <= log.end => Some(Stop::Time(time)),
+            _ => None,
+        };
+        let last = stop.is_some();
+        logs.push(Replay { log: log.clone(), start: gtid::start(&log.from, covered), stop });
+        if last {
+            return Ok(logs);
+        }
+        covered = ends_at;
+    }
+}
+
+fn unreachable(catalog: &Catalog, backup: &Backup, to: To) -> String {
+    let reach = reach(catalog, backup);
+    let wanted = match to {
+        To::Time(time) => utc(time),
+        To::Gtid(number) => format!("transaction 1-1-{number}"),
+    };
+    let beyond = catalog.logs.iter().filter(|log| log.uuid == backup.uuid && sequence(&log.from) > reach.sequence);
+    let gap = beyond.min_by_key(|log| sequence(&log.from)).map(|log| {
+        format!(
+            "; the next binary log begins after 1-1-{}, at {}: the ones between are missing",
+            sequence(&log.from),
+            utc(log.begin)
+        )
+    });
+    format!(
+        "{wanted} cannot be reached from backup {}: binary logs lead from {} to {} (transaction 1-1-{}){}",
+        backup.id,
+        utc(backup.ended),
+        utc(reach.time),
+        reach.sequence,
+        gap.unwrap_or_default()
+    )
+}
+
+/// A time for people.
+#[must_use]
+pub fn utc(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.strftime("%FT%TZ").to_string())
+}

@@ -1,0 +1,251 @@
+//! Backups as they lie on a backup volume: what there is, what is whole, and what can be restored from it. Pure.
+//!
+//! The agent writes them and `catalog.sh` tells of them; what is here only reads.
+
+mod chain;
+mod choose;
+mod gtid;
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use chain::{Chain, Reach, chains, reach};
+pub use choose::{From, Replay, Source, Stop, To, Wanted, choose, utc};
+pub use gtid::sequence;
+
+use crate::wsrep::{Position, Uuid};
+
+/// Whether a backup stands for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Extent {
+    /// All data; begins a chain.
+    Full,
+    /// What has changed since the backup before it.
+    #[serde(rename = "inc")]
+    Incremental,
+}
+
+impl Extent {
+    /// The word for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Incremental => "incremental",
+        }
+    }
+}
+
+/// One backup, as its agent has described it. Times are seconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Its name: time and kind.
+    pub id: String,
+    /// Full or incremental.
+    pub kind: Extent,
+    /// The full backup at the beginning of its chain.
+    pub chain: String,
+    /// The backup that it builds on; empty for a full one.
+    pub base: String,
+    /// Namespace of the cluster.
+    pub namespace: String,
+    /// The cluster.
+    pub cluster: String,
+    /// The node that it was taken from.
+    pub member: String,
+    /// Identity of that node's copy of the data; log sequence numbers mean something only within it.
+    pub incarnation: String,
+    /// Whose history.
+    pub uuid: Uuid,
+    /// Number of the last write set in it.
+    pub seqno: u64,
+    /// GTIDs of the last transactions in it, by domain.
+    pub gtid: String,
+    /// Where in the redo log it begins.
+    pub from_lsn: u64,
+    /// Where in the redo log the next one goes on.
+    pub to_lsn: u64,
+    /// Version of the server.
+    pub version: String,
+    /// When it was begun.
+    pub began: i64,
+    /// When it was complete.
+    pub ended: i64,
+    /// Size of its stream on the backup volume.
+    pub bytes: u64,
+    /// Size of the database.
+    pub data: u64,
+    /// Checksum of the stream.
+    pub sha256: String,
+}
+
+impl Backup {
+    /// Where the group stood.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { uuid: self.uuid, seqno: self.seqno }
+    }
+
+    /// Its folder on the backup volume.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}/{}/{}", self.namespace, self.cluster, self.id)
+    }
+}
+
+/// What came out when a backup was restored for a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// The backup.
+    pub id: String,
+    /// Whether it could be restored and its tables were found to be whole.
+    pub ok: bool,
+    /// When, in seconds since the epoch.
+    pub at: i64,
+    /// What was found.
+    pub detail: String,
+}
+
+/// A binary log that was copied: the transactions between two points.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// Its name on the backup volume.
+    pub name: String,
+    /// The copy of the data that it was written beside.
+    pub incarnation: String,
+    /// Whose history.
+    pub uuid: Uuid,
+    /// GTIDs before its first transaction.
+    pub from: String,
+    /// GTIDs of its last transactions.
+    pub to: String,
+    /// When it was begun.
+    pub begin: i64,
+    /// When it was closed.
+    pub end: i64,
+    /// Size of its copy.
+    pub bytes: u64,
+    /// Checksum of its copy.
+    pub sha256: String,
+}
+
+/// What the agent says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// The node beside which it runs.
+    pub member: String,
+    /// Identity of its pod.
+    pub pod: String,
+    /// When it last said something.
+    pub at: i64,
+    /// `idle`, or what it does.
+    pub state: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Why the latest attempt failed; empty if it did not.
+    pub error: String,
+    /// Bytes that are free on the backup volume.
+    pub free: u64,
+    /// Size of the backup volume.
+    pub size: u64,
+    /// Whether binary logs are copied: `on`, `off` or `unknown`.
+    pub logs: String,
+}
+
+/// Everything that lies on a backup volume for one cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// Backups, oldest first.
+    pub backups: Vec<Backup>,
+    /// Bytes that are really there, by backup.
+    pub stored: BTreeMap<String, u64>,
+    /// Results of trials, by backup.
+    pub verified: BTreeMap<String, Verified>,
+    /// Binary logs, in no order.
+    pub logs: Vec<Log>,
+    /// The agent's latest word.
+    pub agent: Option<Agent>,
+    /// The time by the clock of the pod that looked.
+    pub now: i64,
+    /// Version of the server in the image, such as `11.8.6`.
+    pub server: String,
+    /// All clusters that have backups on the volume, as `namespace/name`.
+    pub clusters: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    name: String,
+    bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct Clock {
+    now: i64,
+    server: String,
+}
+
+#[derive(Deserialize)]
+struct Path {
+    path: String,
+}
+
+impl Catalog {
+    /// Reads what `catalog.sh` prints.
+    ///
+    /// # Errors
+    /// The line that cannot be understood.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut catalog = Self::default();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let (word, json) = line.split_once(' ').unwrap_or((line, ""));
+            match word {
+                "backup" => catalog.backups.push(read(json)?),
+                "verified" => {
+                    let verified: Verified = read(json)?;
+                    catalog.verified.insert(verified.id.clone(), verified);
+                }
+                "stored" => {
+                    let Stored { name, bytes } = read(json)?;
+                    let id = name.trim_end_matches("/data.mb.zst").rsplit('/').next().unwrap_or_default().to_owned();
+                    catalog.stored.insert(id, bytes);
+                }
+                "log" => catalog.logs.push(read(json)?),
+                "agent" => catalog.agent = Some(read(json)?),
+                "clock" => Clock { now: catalog.now, server: catalog.server } = read(json)?,
+                "cluster" => catalog.clusters.push(read::<Path>(json)?.path),
+                _ => return Err(format!("`{line}` is nothing that is known of a backup volume")),
+            }
+        }
+        catalog.backups.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(catalog)
+    }
+
+    /// A backup by its name.
+    #[must_use]
+    pub fn backup(&self, id: &str) -> Option<&Backup> {
+        self.backups.iter().find(|backup| backup.id == id)
+    }
+
+    /// The newest backup.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Backup> {
+        self.backups.last()
+    }
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Result<T, String> {
+    serde_json::from_str(json).map_err(|error| format!("`{json}` on the backup volume cannot be read: {error}"))
+}
+
+/// `11.8` of `11.8.6-MariaDB-…`.
+#[must_use]
+pub fn series(version: &str) -> String {
+    version.split('.').take(2).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

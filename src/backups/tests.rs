@@ -1,0 +1,182 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A catalog with one chain per number, which says how many increments it has; a minute lies between two backups, and a
+/// transaction falls into every second.
+pub(crate) fn catalog(increments: &[usize]) -> Catalog {
+    let mut catalog = Catalog { server: "11.8.6".to_owned(), now: 1_000_000, ..Catalog::default() };
+    let mut minute = 0_i64;
+    for (number, count) in increments.iter().enumerate() {
+        let full = format!("2026112{number}T000000Z-full");
+        let mut base = String::new();
+        for index in 0..=*count {
+            let id = if index == 0 { full.clone() } else { format!("2026112{number}T0000{index:02}Z-inc") };
+            let ended = minute * 60;
+            catalog.stored.insert(id.clone(), 100);
+            catalog.backups.push(Backup {
+                id: id.clone(),
+                kind: if index == 0 { Extent::Full } else { Extent::Incremental },
+                chain: full.clone(),
+                base: std::mem::replace(&mut base, id),
+                namespace: "data".to_owned(),
+                cluster: "shop".to_owned(),
+                member: "node3".to_owned(),
+                incarnation: "one".to_owned(),
+                uuid: uuid(),
+                seqno: minute.unsigned_abs(),
+                gtid: format!("1-1-{ended},103-1-5"),
+                from_lsn: if index == 0 { 0 } else { minute.unsigned_abs() * 10 },
+                to_lsn: (minute.unsigned_abs() + 1) * 10,
+                version: "11.8.6-MariaDB-log".to_owned(),
+                began: ended - 1,
+                ended,
+                bytes: 100,
+                data: 1000,
+                sha256: "abc".to_owned(),
+            });
+            minute += 1;
+        }
+    }
+    catalog
+}
+
+fn uuid() -> Uuid {
+    "79651a2b-0000-11f0-8000-0123456789ab".parse().unwrap()
+}
+
+/// The binary log of the transactions after one and up to another.
+pub(crate) fn log(from: i64, to: i64) -> Log {
+    Log {
+        name: format!("{from}.zst"),
+        incarnation: "one".to_owned(),
+        uuid: uuid(),
+        from: format!("1-1-{from},103-1-5"),
+        to: format!("1-1-{to},103-1-5"),
+        begin: from,
+        end: to,
+        bytes: 10,
+        sha256: "def".to_owned(),
+    }
+}
+
+fn wanted(from: From, to: Option<To>) -> Wanted {
+    Wanted { from, increment: None, to }
+}
+
+fn ids(source: &Source) -> Vec<&str> {
+    source.backups.iter().map(|backup| backup.id.as_str()).collect()
+}
+
+#[test]
+fn the_latest_is_the_whole_newest_chain() {
+    let catalog = catalog(&[1, 2]);
+    let source = choose(&catalog, &wanted(From::Latest, None)).unwrap();
+    assert_eq!(ids(&source), ["20261121T000000Z-full", "20261121T000001Z-inc", "20261121T000002Z-inc"]);
+    assert!(source.plan().starts_with("backup data/shop/20261121T000000Z-full abc full\nbackup data/shop/"));
+    let first = choose(&catalog, &Wanted { increment: Some(0), ..wanted(From::Latest, None) }).unwrap();
+    assert_eq!(ids(&first), ["20261121T000000Z-full"]);
+}
+
+#[test]
+fn an_increment_brings_what_it_builds_on() {
+    let catalog = catalog(&[2]);
+    let id = From::Id("20261120T000001Z-inc".to_owned());
+    assert_eq!(ids(&choose(&catalog, &wanted(id, None)).unwrap()).len(), 2);
+    let none = choose(&catalog, &wanted(From::Id("20200101T000000Z-full".to_owned()), None)).unwrap_err();
+    assert!(none.starts_with("there is no backup 20200101T000000Z-full; the newest: 20261120T000002Z-inc"), "{none}");
+}
+
+#[test]
+fn what_is_not_whole_is_refused_with_its_reason() {
+    let full = From::Id("20261120T000000Z-full".to_owned());
+    let refusal = |change: &dyn Fn(&mut Catalog)| {
+        let mut catalog = catalog(&[2]);
+        change(&mut catalog);
+        choose(&catalog, &wanted(full.clone(), None)).unwrap_err()
+    };
+    let truncated = refusal(&|catalog| {
+        catalog.stored.insert("20261120T000002Z-inc".to_owned(), 99);
+    });
+    assert!(truncated.ends_with("20261120T000002Z-inc is truncated: 99 of 100 bytes are there"), "{truncated}");
+    let missing = refusal(&|catalog| drop(catalog.backups.remove(1)));
+    assert!(missing.ends_with("20261120T000002Z-inc builds on 20261120T000001Z-inc, which is not there"), "{missing}");
+    let foreign = refusal(&|catalog| catalog.backups[2].incarnation = "two".to_owned());
+    assert!(foreign.contains("is of another copy of the data than"), "{foreign}");
+    let leap = refusal(&|catalog| catalog.backups[1].from_lsn = 11);
+    assert!(leap.ends_with("begins at 11, but 20261120T000000Z-full ends at 10"), "{leap}");
+    let version = refusal(&|catalog| catalog.server = "12.2.1".to_owned());
+    assert!(version.contains("was taken by MariaDB 11.8.6-MariaDB-log, and the image has 12.2.1"), "{version}");
+    let damaged = refusal(&|catalog| {
+        let id = "20261120T000000Z-full".to_owned();
+        let verified = Verified { id: id.clone(), ok: false, at: 1, detail: "a flipped byte".to_owned() };
+        catalog.verified.insert(id, verified);
+    });
+    assert!(damaged.contains("was found to be damaged: a flipped byte"), "{damaged}");
+}
+
+#[test]
+fn a_broken_chain_gives_way_to_what_can_be_restored_of_it_or_to_an_older_one() {
+    let mut catalog = catalog(&[1, 1]);
+    catalog.stored.insert("20261121T000001Z-inc".to_owned(), 1);
+    assert_eq!(ids(&choose(&catalog, &wanted(From::Latest, None)).unwrap()), ["20261121T000000Z-full"]);
+    catalog.stored.insert("20261121T000000Z-full".to_owned(), 1);
+    assert_eq!(ids(&choose(&catalog, &wanted(From::Latest, None)).unwrap())[0], "20261120T000000Z-full");
+}
+
+#[test]
+fn a_gap_in_the_logs_names_what_can_be_reached() {
+    let mut catalog = catalog(&[0]);
+    catalog.logs = vec![log(0, 30), log(50, 90)];
+    let why = choose(&catalog, &wanted(From::Latest, Some(To::Time(70)))).unwrap_err();
+    assert_eq!(
+        why,
+        "1970-01-01T00:01:10Z cannot be reached from backup 20261120T000000Z-full: binary logs lead from \
+         1970-01-01T00:00:00Z to 1970-01-01T00:00:30Z (transaction 1-1-30); the next binary log begins after 1-1-50, at \
+         1970-01-01T00:00:50Z: the ones between are missing"
+    );
+    let early = choose(&catalog, &wanted(From::Latest, Some(To::Time(-5)))).unwrap_err();
+    assert!(early.starts_with("no backup is older than that"), "{early}");
+}
+
+#[test]
+fn a_catalog_is_read_as_it_is_printed() {
+    let one = catalog(&[0]);
+    let backup = serde_json::to_string(&one.backups[0]).unwrap();
+    let text = format!(
+        "backup {backup}\nstored {{\"name\":\"/backups/data/shop/20261120T000000Z-full/data.mb.zst\",\"bytes\":100}}\n\
+         clock {{\"now\":1000000,\"server\":\"11.8.6\"}}\n"
+    );
+    assert_eq!(Catalog::parse(&text), Ok(one));
+    assert!(Catalog::parse("backup {}").unwrap_err().contains("cannot be read"));
+    assert!(Catalog::parse("surprise").is_err());
+}
+
+proptest! {
+    /// Replaying what was chosen gives every transaction up to the wanted one, once and in order.
+    #[test]
+    fn replays_are_complete_and_without_repetition(
+        cuts in prop::collection::btree_set(1_i64..400, 1..8), overlap in 0_i64..20, target in 0_u64..420, chains in 1_usize..3,
+    ) {
+        let mut catalog = catalog(&vec![2; chains]);
+        let mut from = 0;
+        for cut in &cuts {
+            catalog.logs.push(log((from - overlap).max(0), *cut));
+            from = *cut;
+        }
+        let source = choose(&catalog, &wanted(From::Latest, Some(To::Gtid(target))));
+        let newest_log = u64::try_from(from).unwrap();
+        let backups: Vec<u64> = catalog.backups.iter().map(|backup| sequence(&backup.gtid)).collect();
+        let reachable = target <= newest_log || backups.contains(&target);
+        prop_assert_eq!(source.is_ok(), reachable, "{:?}", source);
+        let Ok(source) = source else { return Ok(()) };
+        let mut at = sequence(&source.last().gtid);
+        prop_assert_eq!(Some(at), backups.iter().copied().filter(|sequence| *sequence <= target).max());
+        for replay in &source.logs {
+            prop_assert_eq!(sequence(&replay.start), at);
+            prop_assert!(sequence(&replay.log.from) <= at);
+            at = match replay.stop { Some(Stop::Gtid(number)) => number, _ => sequence(&replay.log.to) };
+        }
+        prop_assert_eq!(at, target);
+    }
+}

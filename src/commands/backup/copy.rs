@@ -1,0 +1,106 @@
+//! `galeractl backup copy`.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::backups::{Backup, From, Wanted, choose};
+use crate::cli::Globals;
+use crate::commands::bounds::Bounds;
+use crate::engine::event::Level;
+use crate::engine::units;
+use crate::error::{Failure, Kind, OrFail, Result};
+use crate::kube::tunnel;
+use crate::manifests::restore::SERVE_PORT;
+use crate::steps::reader::{self, Reader};
+use crate::steps::world::World;
+use crate::ui::Ui;
+
+use super::{Where, at, looking};
+
+/// Copy a backup, with all that it builds on, to this machine
+///
+/// Each backup becomes a folder with its data and its description, as on the backup volume. What arrives is compared
+/// with the checksum that was recorded when the backup was taken.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The backup, or `latest`
+    #[arg(value_name = "BACKUP")]
+    id: String,
+    /// Folder to write to; made where it is missing
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+/// Bytes that are written at once.
+const BLOCK: usize = 256 << 10;
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let world = looking(globals, &args.bounds).await?;
+    let (folder, claim) = (args.place.folder(&world.desired)?, args.place.claim(&world.desired));
+    let from = if args.id == "latest" { From::Latest } else { From::Id(args.id.clone()) };
+    let wanted = Wanted { from, increment: None, to: None };
+    at(&world, &claim, true, async |reader| {
+        let catalog = reader::catalog(&world, reader, &folder).await?;
+        let source = choose(&catalog, &wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
+        for backup in &source.backups {
+            if args.bounds.dry_run.is_some() {
+                ui.out(&format!("copy  {}  {}", backup.id, units::bytes(backup.bytes)))?;
+                continue;
+            }
+            let at = copy(&world, reader, backup, &args.folder).await?;
+            ui.notice(Level::Info, &format!("{}: {}, checksum as recorded", at.display(), units::bytes(backup.bytes)));
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Copies one backup. It has its proper name only when it is complete.
+async fn copy(world: &World, reader: &Reader, backup: &Backup, folder: &Path) -> Result<PathBuf> {
+    let (target, part) = (folder.join(&backup.id), folder.join(format!(".partial-{}", backup.id)));
+    let cannot =
+        |error: std::io::Error| Failure::message(Kind::Step, format!("cannot write to {}: {error}", folder.display()));
+    if target.exists() {
+        return Err(Failure::message(Kind::Preflight, format!("{} exists already", target.display())));
+    }
+    std::fs::create_dir_all(&part).map_err(cannot)?;
+    let file = tokio::fs::File::create(part.join("data.mb.zst")).await.map_err(cannot)?;
+    let sum = receive(world, reader, &format!("{}/data.mb.zst", backup.path()), file).await?;
+    if sum != backup.sha256 {
+        std::fs::remove_dir_all(&part).map_err(cannot)?;
+        return Err(Failure::message(
+            Kind::Step,
+            format!("{} arrived with another checksum than was recorded when it was taken", backup.id),
+        )
+        .hint("try again; if it stays so, the backup is damaged: galeractl backup verify"));
+    }
+    let text = serde_json::to_string(backup).or_fail(Kind::Bug)?;
+    std::fs::write(part.join("backup.json"), text + "\n").map_err(cannot)?;
+    std::fs::rename(&part, &target).map_err(cannot)?;
+    Ok(target)
+}
+
+async fn receive(world: &World, reader: &Reader, path: &str, mut file: tokio::fs::File) -> Result<String> {
+    let namespace = &world.desired.namespace;
+    let mut stream = tunnel::stream(&world.connection.streams, namespace, &reader.pod, SERVE_PORT).await?;
+    let request = format!("{} file {path}\n", reader.token);
+    stream.write_all(request.as_bytes()).await.or_fail(Kind::Unreachable)?;
+    let mut sum = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    loop {
+        let count = stream.read(&mut block).await.or_fail(Kind::Unreachable)?;
+        if count == 0 {
+            break;
+        }
+        sum.update(&block[..count]);
+        file.write_all(&block[..count]).await.or_fail(Kind::Step)?;
+    }
+    file.sync_all().await.or_fail(Kind::Step)?;
+    Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

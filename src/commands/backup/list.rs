@@ -1,0 +1,115 @@
+//! `galeractl backup list`.
+
+use serde_json::json;
+
+use crate::backups::{Backup, Catalog, Chain, chains, reach, utc};
+use crate::cli::Globals;
+use crate::commands::Format;
+use crate::commands::bounds::Bounds;
+use crate::engine::units;
+use crate::error::Result;
+use crate::ui::Ui;
+use crate::ui::color::Tone;
+use crate::ui::table::{Cell, Table};
+
+use super::{Where, catalog, looking};
+
+/// List backups: chains with their members, and the moments that a restore can reach
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Where,
+    /// table or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
+    output: String,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let world = looking(globals, &args.bounds).await?;
+    let (folder, catalog) = catalog(&world, &args.place).await?;
+    if Format::of(&args.output) == Format::Json {
+        return ui.json(&as_json(&folder, &catalog));
+    }
+    let all = chains(&catalog);
+    if all.is_empty() {
+        ui.out(&format!("There is no backup of {folder}.\n"))?;
+        return others(ui, &folder, &catalog);
+    }
+    ui.table(&table(&catalog, &all))?;
+    for why in all.iter().filter_map(|chain| chain.broken.as_deref()) {
+        ui.out(&format!("\nNot usable: {why}\n"))?;
+    }
+    if let Some(agent) = &catalog.agent {
+        let free = format!("{} of {} free", units::bytes(agent.free), units::bytes(agent.size));
+        let trouble = if agent.error.is_empty() {
+            String::new()
+        } else {
+            format!("; the latest attempt failed: {}", agent.error)
+        };
+        ui.out(&format!(
+            "\nAgent beside {}: {}, last heard of at {}; {free}{trouble}\n",
+            agent.member,
+            agent.state,
+            utc(agent.at)
+        ))?;
+    }
+    Ok(())
+}
+
+fn others(ui: &Ui, folder: &str, catalog: &Catalog) -> Result<()> {
+    let others: Vec<&str> = catalog.clusters.iter().map(String::as_str).filter(|other| *other != folder).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    ui.out(&format!("The volume has backups of {}; see them with --source.\n", others.join(", ")))
+}
+
+fn table(catalog: &Catalog, all: &[Chain<'_>]) -> Table {
+    let mut table =
+        Table::new(["BACKUP", "KIND", "COMPLETE AT", ">SIZE", ">DATABASE", "POSITION", "VERIFIED", "RESTORES TO"]);
+    for backup in all.iter().flat_map(|chain| &chain.members) {
+        let reach = reach(catalog, backup);
+        let until = if reach.time > backup.ended {
+            format!("any time until {}", utc(reach.time))
+        } else {
+            "this moment".to_owned()
+        };
+        let (tone, verified) = verdict(catalog, backup);
+        table.row([
+            Cell::from(backup.id.clone()),
+            Cell::from(backup.kind.word()),
+            Cell::from(utc(backup.ended)),
+            Cell::from(units::bytes(backup.bytes)),
+            Cell::from(units::bytes(backup.data)),
+            Cell::from(format!("{}:{}", backup.uuid.short(), backup.seqno)),
+            Cell::new(tone, verified),
+            Cell::from(until),
+        ]);
+    }
+    table
+}
+
+fn verdict(catalog: &Catalog, backup: &Backup) -> (Tone, String) {
+    match catalog.verified.get(&backup.id) {
+        Some(verified) if verified.ok => (Tone::Ok, utc(verified.at)),
+        Some(_) => (Tone::Fail, "damaged".to_owned()),
+        None => (Tone::Dim, "never".to_owned()),
+    }
+}
+
+fn as_json(folder: &str, catalog: &Catalog) -> serde_json::Value {
+    let member = |backup: &&Backup| {
+        let reach = reach(catalog, backup);
+        json!({
+            "backup": backup, "verified": catalog.verified.get(&backup.id),
+            "restores_to": {"time": utc(reach.time), "transaction": format!("1-1-{}", reach.sequence)},
+        })
+    };
+    let chain = |chain: &Chain<'_>| json!({"members": chain.members.iter().map(member).collect::<Vec<_>>(), "broken": chain.broken});
+    json!({
+        "source": folder, "chains": chains(catalog).iter().map(chain).collect::<Vec<_>>(), "agent": catalog.agent,
+        "logs": catalog.logs.len(), "sources": catalog.clusters,
+    })
+}

@@ -1,0 +1,49 @@
+//! `galeractl backup verify`.
+
+use crate::backups::{From, Wanted};
+use crate::cli::Globals;
+use crate::commands::bounds::Bounds;
+use crate::commands::frame::Frame;
+use crate::error::Result;
+use crate::steps::trial::Trial;
+use crate::ui::Ui;
+
+use super::{Where, connect, desired, go, world};
+
+/// Restore a backup to scratch space, start a server on it, and check its tables
+///
+/// The result is written beside the backup. A damaged one is not built upon any more: the agent begins a new chain.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The backup; without it, the newest
+    #[arg(value_name = "BACKUP")]
+    id: Option<String>,
+    /// The newest backup
+    #[arg(long, conflicts_with = "id")]
+    latest: bool,
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = connect(globals).await?;
+    let desired = desired(&connection, globals).await?;
+    let from = args.id.clone().map_or(From::Latest, From::Id);
+    let step = Trial {
+        wanted: Wanted { from, increment: None, to: None },
+        folder: args.place.folder(&desired)?,
+        claim: args.place.claim(&desired),
+    };
+    if args.bounds.dry_run.is_some() {
+        return ui.out(&format!(
+            "a Job would restore {} of {} to scratch space",
+            args.id.as_deref().unwrap_or("the newest backup"),
+            step.folder
+        ));
+    }
+    let frame = Frame::begin(ui, "backup")?;
+    let world = world(&connection, desired, &args.bounds, (frame.holder(), frame.cancel())).await?;
+    go(&world, frame, vec![Box::new(step)], args.bounds.timeout, || "the backup can be restored".to_owned()).await
+}

@@ -1,0 +1,353 @@
+//! `galeractl restore`.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::backups::{From, To, Wanted};
+use crate::checks::{Check, Mark, passed};
+use crate::cli::Globals;
+use crate::desired::Desired;
+use crate::engine::event::Level;
+use crate::engine::{Cx, Events, Step, run as run_steps};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::client::Connection;
+use crate::observe::{Observer, Wants};
+use crate::steps::nodes::Nodes;
+use crate::steps::preflight::table;
+use crate::steps::proxy::Proxy;
+use crate::steps::restore::{Fill, Forget, Look, Origin, Resume, Switch, Undo};
+use crate::steps::rights;
+use crate::steps::teardown::{RemoveRest, StopNodes, StopProxy};
+use crate::steps::volumes::{MakeNamespace, Volumes};
+use crate::steps::world::{Choices, World};
+use crate::ui::Ui;
+use crate::wsrep::volume::Contents;
+
+use super::backup::Where;
+use super::bounds::Bounds;
+use super::frame::Frame;
+use super::gather;
+use super::up::stored_wish;
+use super::verify;
+use super::wish::Wish;
+
+/// How long a restored cluster may take until every check passes.
+const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
+
+/// Bring a backup back, into a stopped cluster or a new one
+///
+/// Fills the volumes of all nodes at once, beside what is on them, replays binary logs where a moment is asked for, then
+/// starts the nodes. What was on the volumes is kept aside until the restored cluster has passed every check of verify,
+/// and comes back if it does not. The backup is only read. The restored cluster has an identity of its own.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    wish: Wish,
+    /// The backup: latest, its name, or dir:PATH for a folder of mariadb-backup on the backup volume
+    #[arg(long, value_name = "BACKUP", required_unless_present_any = ["finish", "undo"])]
+    from: Option<String>,
+    /// How many increments of the chain: a number, or latest for all
+    #[arg(long, value_name = "K", requires = "from", value_parser = increment)]
+    increment: Option<Increment>,
+    /// Replay binary logs: everything before this moment, such as 2026-11-25T10:00:00Z
+    #[arg(long, value_name = "TIME", requires = "from", conflicts_with = "to_gtid", value_parser = To::time)]
+    to_time: Option<To>,
+    /// Replay binary logs: everything up to this transaction, such as 1-1-4711
+    #[arg(long, value_name = "GTID", requires = "from", value_parser = To::gtid)]
+    to_gtid: Option<To>,
+    #[command(flatten)]
+    place: Where,
+    /// all fills every volume from the backup; one fills that of node1, and the others get a state transfer from it
+    #[arg(long, value_name = "WHICH", default_value = "all", value_parser = ["all", "one"])]
+    fill: String,
+    /// Remove what is on the volumes before they are filled, where both have no room; it cannot come back then
+    #[arg(long)]
+    discard_current: bool,
+    /// Finish a restore that was broken off after its volumes had been filled
+    #[arg(long = "continue", conflicts_with_all = ["from", "undo"])]
+    finish: bool,
+    /// Take back a restore that was broken off: what was on the volumes before returns
+    #[arg(long, conflicts_with = "from")]
+    undo: bool,
+    /// The cluster's name, to confirm in scripts that the data on its volumes may be replaced
+    #[arg(long, value_name = "CLUSTER")]
+    confirm: Option<String>,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Increment {
+    Latest,
+    Count(usize),
+}
+
+fn increment(text: &str) -> Result<Increment, String> {
+    match text {
+        "latest" => Ok(Increment::Latest),
+        _ => text.parse().map(Increment::Count).map_err(|_| format!("`{text}` is neither a number nor latest")),
+    }
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = Connection::open(&globals.connection()).await?;
+    let mut settings = args.wish.settings(globals, Some(&connection.default_namespace))?;
+    connection.version().await?;
+    if let Some(stored) = stored_wish(&settings, &connection).await? {
+        settings.desired = stored;
+    }
+    let (desired, passwords) = (settings.desired, settings.passwords);
+    args.place.folder(&desired)?;
+    rights::check(&connection, &desired, rights::RESTORE).await?;
+    let classes = gather::storage_classes(&connection).await?;
+    let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
+    let frame = Frame::begin(ui, "restore")?;
+    let choices = Choices {
+        lock_wait: args.bounds.lock_wait,
+        take_ownership: false,
+        holder: frame.holder(),
+        cancel: frame.cancel(),
+    };
+    let world = World::new(connection, desired, passwords, choices, observer);
+    let result = if args.undo {
+        undo(args, ui, &frame, &world).await
+    } else if args.finish {
+        finish(args, &frame, &world).await
+    } else {
+        restore(args, ui, &frame, &world).await
+    };
+    let released = world.release_lock(false).await;
+    frame.end(result.and_then(|message| released.map(|()| message))).await
+}
+
+fn origin(args: &Args) -> Origin {
+    let from = args.from.as_deref().unwrap_or("latest");
+    if let Some(path) = from.strip_prefix("dir:") {
+        return Origin::Directory(path.trim_matches('/').to_owned());
+    }
+    let increment = match args.increment {
+        Some(Increment::Count(count)) => Some(count),
+        Some(Increment::Latest) | None => None,
+    };
+    let from = if from == "latest" { From::Latest } else { From::Id(from.to_owned()) };
+    Origin::Backup(Wanted { from, increment, to: args.to_time.or(args.to_gtid) })
+}
+
+/// Runs steps without showing them: nothing may move on the screen before a question.
+async fn silently(frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<()> {
+    let silent = Cx { events: Events::start(Vec::new()), cancel: frame.cancel(), deadline: None };
+    run_steps(steps, &silent, world).await
+}
+
+async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
+    ui.notice(Level::Info, "looking for the backup, and what is on the volumes");
+    world.memory().namespace_exists = namespace_exists(world).await?;
+    let look = Look {
+        origin: origin(args),
+        folder: args.place.source.clone(),
+        claim: args.place.claim.clone(),
+        alone: args.fill == "one" && world.desired.nodes > 1,
+    };
+    let looked = silently(frame, world, &[Box::new(MakeNamespace), Box::new(look)]).await;
+    if let Err(failure) = looked {
+        return Err(close(frame, world, failure).await);
+    }
+    let (volumes, prepared) = {
+        let memory = world.memory();
+        (memory.volumes.clone(), memory.restore.clone())
+    };
+    let what = prepared.map(|prepared| prepared.what).unwrap_or_default();
+    let Desired { cluster, namespace, .. } = &world.desired;
+    let held = volumes.values().any(|evidence| !matches!(evidence.contents, Contents::Missing | Contents::Empty));
+    let question = format!(
+        "This restores {what}\nto cluster {cluster} in namespace {namespace}. On its volumes now:\n{}\n{}",
+        table(world, &volumes),
+        if args.discard_current {
+            "It is REMOVED BEFORE, and cannot come back."
+        } else {
+            "It is kept aside until the restored cluster is healthy, and is then REMOVED."
+        }
+    );
+    if args.bounds.dry_run.is_some() {
+        ui.out(&question)?;
+        return Err(close(frame, world, Failure::message(Kind::Declined, "")).await).or_else(|failure| {
+            match failure.kind {
+                Kind::Declined => Ok("nothing was changed".to_owned()),
+                _ => Err(failure),
+            }
+        });
+    }
+    if held {
+        let confirmed = ui.confirm_name(cluster.as_str(), &question, args.confirm.as_deref(), &frame.cancel()).await;
+        if let Err(failure) = confirmed {
+            return Err(close(frame, world, failure).await);
+        }
+    } else {
+        frame.notice(Level::Info, format!("restoring {what}"));
+    }
+    world.memory().course = Some(crate::plans::course::Course::Keep);
+    let fill: Vec<Box<dyn Step<World>>> = vec![
+        Box::new(Volumes),
+        Box::new(Fill { discard: args.discard_current }),
+        Box::new(Switch),
+        Box::new(Nodes),
+        Box::new(Proxy),
+    ];
+    frame.announce(&world.connection, &world.desired, &fill);
+    let filled = frame.run(&fill[..2], args.bounds.timeout, world).await;
+    if let Err(failure) = filled {
+        return Err(close(frame, world, failure).await);
+    }
+    let started = start(args, frame, world, &fill[2..]).await;
+    match started {
+        Ok(message) => Ok(message),
+        Err(failure) if failure.kind == Kind::Step && held && !args.discard_current => {
+            Err(take_back(frame, world, failure).await)
+        }
+        Err(failure) => Err(failure
+            .hint("the restored data is on the volumes; finish: galeractl restore --continue")
+            .hint("or take it back, while the cluster is down: galeractl restore --undo")),
+    }
+}
+
+/// Whether the namespace is there; the step that makes it relies on it.
+async fn namespace_exists(world: &World) -> Result<bool> {
+    let all: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(world.connection.client.clone());
+    match all.get_opt(world.desired.namespace.as_str()).await {
+        // Someone who may work in a namespace need not be allowed to look at it.
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(true),
+        found => found
+            .map(|found| found.is_some())
+            .map_err(|error| crate::kube::errors::explain(Kind::Preflight, "read the namespace", error)),
+    }
+}
+
+/// Switches, starts the nodes, judges the result, and only then removes what was kept aside.
+async fn start(args: &Args, frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<String> {
+    frame.run(steps, args.bounds.timeout, world).await?;
+    let checks = healthy(world).await?;
+    if !passed(&checks) {
+        let failed: Vec<String> = checks
+            .iter()
+            .filter(|check| check.mark == Mark::Fail)
+            .map(|check| format!("{} ({})", check.title, check.evidence))
+            .collect();
+        return Err(Failure::message(
+            Kind::Step,
+            format!("the restored cluster is not healthy: {}", failed.join("; ")),
+        ));
+    }
+    let forget: [Box<dyn Step<World>>; 1] = [Box::new(Forget)];
+    frame.run(&forget, args.bounds.timeout, world).await?;
+    let Desired { cluster, namespace, nodes, .. } = &world.desired;
+    let uuid = world.memory().record.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
+    Ok(format!(
+        "cluster {cluster} is restored and healthy: {nodes} nodes, uuid {uuid}; how to connect: galeractl credentials --name {cluster} -n {namespace}"
+    ))
+}
+
+/// The checks of `verify`, until all of them pass or the time is over.
+async fn healthy(world: &World) -> Result<Vec<Check>> {
+    let deadline = Instant::now() + HEALTHY_WITHIN;
+    loop {
+        let record = world.memory().record.clone();
+        let checks = verify::judge_once(&world.connection, &world.desired, &record, &world.observer).await?;
+        if passed(&checks) || Instant::now() >= deadline {
+            return Ok(checks);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Removes the pods of the restore after it has failed or was declined.
+async fn close(frame: &Frame, world: &World, failure: Failure) -> Failure {
+    struct Close;
+    impl Step<World> for Close {
+        fn id(&self) -> &'static str {
+            "close"
+        }
+        fn title(&self) -> String {
+            "remove what was started".to_owned()
+        }
+        fn run<'a>(
+            &'a self,
+            cx: &'a crate::engine::StepCx<'a, World>,
+        ) -> futures::future::LocalBoxFuture<'a, Result<crate::engine::Finished>> {
+            Box::pin(async move {
+                crate::steps::reader::remove_jobs(cx).await?;
+                crate::steps::reader::close(cx).await?;
+                Ok(crate::engine::Finished::unchanged(""))
+            })
+        }
+    }
+    let _ = frame;
+    // A run that was interrupted has to clean up all the same.
+    let silent =
+        Cx { events: Events::start(Vec::new()), cancel: tokio_util::sync::CancellationToken::new(), deadline: None };
+    let steps: [Box<dyn Step<World>>; 1] = [Box::new(Close)];
+    match run_steps(&steps, &silent, world).await {
+        Ok(()) => failure,
+        Err(other) => failure.hint(format!("what was started for the restore could not be removed: {other}")),
+    }
+}
+
+/// Brings the old data back after the restored cluster has failed.
+async fn take_back(frame: &Frame, world: &World, failure: Failure) -> Failure {
+    frame.notice(Level::Warning, format!("{failure}; what was on the volumes is brought back"));
+    let steps = back();
+    match frame.run(&steps, None, world).await {
+        Ok(()) => {
+            failure.hint("what was on the volumes before is back, and the cluster is stopped; start it: galeractl up")
+        }
+        Err(other) => failure
+            .hint(format!("what was on the volumes could not be brought back: {other}"))
+            .hint("try again: galeractl restore --undo"),
+    }
+}
+
+fn back() -> Vec<Box<dyn Step<World>>> {
+    vec![
+        Box::new(StopProxy),
+        Box::new(StopNodes { force: true }),
+        Box::new(Undo),
+        Box::new(RemoveRest { volumes: false }),
+    ]
+}
+
+async fn finish(args: &Args, frame: &Frame, world: &World) -> Result<String> {
+    known(world).await?;
+    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Resume), Box::new(Nodes), Box::new(Proxy)];
+    frame.announce(&world.connection, &world.desired, &steps);
+    start(args, frame, world, &steps).await
+}
+
+async fn undo(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
+    known(world).await?;
+    let cluster = world.desired.cluster.clone();
+    let what = format!(
+        "This removes what a restore has brought to the volumes of cluster {cluster}, and brings back what was there before."
+    );
+    if args.bounds.dry_run.is_some() {
+        ui.out(&what)?;
+        return Ok("nothing was changed".to_owned());
+    }
+    ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
+    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Undo), Box::new(RemoveRest { volumes: false })];
+    frame.announce(&world.connection, &world.desired, &steps);
+    frame.run(&steps, args.bounds.timeout, world).await?;
+    Ok(format!("the volumes of cluster {cluster} are as they were; start it: galeractl up"))
+}
+
+/// What is recorded, for runs that go on where another one was broken off.
+async fn known(world: &World) -> Result<()> {
+    let Desired { cluster, namespace, .. } = &world.desired;
+    let client = &world.connection.client;
+    let stored = crate::steps::record::stored(client, namespace, cluster).await?;
+    let secrets = crate::steps::record::stored_passwords(client, namespace, cluster).await?;
+    let mut memory = world.memory();
+    memory.namespace_exists = true;
+    memory.secrets = secrets;
+    memory.record = stored.map(|(_, record)| record).unwrap_or_default();
+    Ok(())
+}

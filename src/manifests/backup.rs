@@ -1,0 +1,64 @@
+//! The agent that takes backups, in the pod of one node.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container, Volume};
+
+use super::pod::{claimed, confined, env, env_field, mount, requirements, scratch};
+use crate::desired::{Backup, Desired, Resources};
+use crate::names::Member;
+
+/// What the agent runs, by key of the ConfigMap with the scripts.
+pub const SCRIPTS: [(&str, &str); 4] = [
+    ("agent.sh", include_str!("scripts/backup/agent.sh")),
+    ("common.sh", include_str!("scripts/backup/common.sh")),
+    ("keep.sh", include_str!("scripts/backup/keep.sh")),
+    ("position.pl", include_str!("scripts/backup/position.pl")),
+];
+
+/// Where the backup volume appears in every pod that uses it.
+pub const BACKUPS: &str = "/backups";
+
+/// The agent's container. It shares the server's volume, which it only reads, and the folder of its socket.
+#[must_use]
+pub fn agent(desired: &Desired, backup: &Backup, member: Member) -> Container {
+    Container {
+        name: desired.cluster.backup_agent(),
+        image: Some(backup.image.clone()),
+        image_pull_policy: Some(desired.image_pull_policy.clone()),
+        command: Some(vec!["/bin/bash".to_owned(), "/galeractl/scripts/agent.sh".to_owned()]),
+        env: Some(vec![
+            env("GALERA_MEMBER", member.to_string()),
+            env("GALERA_CLUSTER", desired.cluster.to_string()),
+            env("GALERA_NAMESPACE", desired.namespace.to_string()),
+            env("FULL_SECONDS", backup.full_interval_seconds.to_string()),
+            env("INCREMENTAL_SECONDS", backup.incremental_interval_seconds.to_string()),
+            env("LOG_SECONDS", backup.log_interval_seconds.to_string()),
+            env("RETENTION_DAYS", backup.retention_days.to_string()),
+            env("KEEP", backup.keep.to_string()),
+            env_field("POD_UID", "metadata.uid"),
+        ]),
+        volume_mounts: Some(vec![
+            mount("data", "/var/lib/mysql", true),
+            mount("scripts", "/galeractl/scripts", true),
+            mount("state", "/galeractl/state", true),
+            mount("run", "/run/galeractl", true),
+            mount("backups", BACKUPS, false),
+            mount("agent", "/run/agent", false),
+            mount("agent-tmp", "/tmp", false),
+        ]),
+        // It does nothing most of the time; while it works, it takes what the host has left.
+        resources: requirements(&Resources {
+            requests: BTreeMap::from([("cpu".to_owned(), "50m".to_owned()), ("memory".to_owned(), "128Mi".to_owned())]),
+            limits: BTreeMap::new(),
+        }),
+        security_context: Some(confined()),
+        ..Container::default()
+    }
+}
+
+/// What the agent's container mounts beside the volumes of its node.
+#[must_use]
+pub fn agent_volumes(desired: &Desired) -> Vec<Volume> {
+    vec![claimed("backups", desired.cluster.backup_claim()), scratch("agent"), scratch("agent-tmp")]
+}

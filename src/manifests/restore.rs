@@ -1,0 +1,201 @@
+//! Pods that read backups, and Jobs that bring them back.
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::{
+    Container, EphemeralVolumeSource, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Pod, PodSpec,
+    PodTemplateSpec, Volume, VolumeResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::backup::BACKUPS;
+use super::config::server_options;
+use super::labels::meta;
+use super::pod::{MARIADB_UID, base, claimed, confined, dress, env, mount, requirements, scratch, secret_files};
+use crate::desired::Desired;
+use crate::names::{MEMBER_LABEL, Member, Role};
+
+/// Container of the pods and Jobs here.
+pub const CONTAINER: &str = "restore";
+/// Port on which a reader gives files to pods that know its token.
+pub const SERVE_PORT: u16 = 4445;
+
+/// What one Job fills a volume with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fill {
+    /// Address of the reader.
+    pub source: String,
+    /// What the reader wants to hear.
+    pub token: String,
+    /// Uuid of the history that begins with the restored data.
+    pub uuid: String,
+    /// Seconds since the epoch, the same for every volume.
+    pub at: i64,
+    /// Bytes that must be free on the volume.
+    pub needed: u64,
+    /// Whether what is on the volume goes before it is filled, because both have no room.
+    pub discard: bool,
+}
+
+/// What becomes of a volume that was filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The new data takes the place of the old, which is kept aside.
+    Switch,
+    /// As [`Turn::Switch`], without new data: the node will get a state transfer.
+    Clear,
+    /// The old data comes back.
+    Undo,
+}
+
+impl Turn {
+    /// The word that the script knows.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Switch => "switch",
+            Self::Clear => "clear",
+            Self::Undo => "undo",
+        }
+    }
+}
+
+/// A pod that has the backup volume, on the host where it is mounted already, if it is.
+#[must_use]
+pub fn reader(desired: &Desired, claim: &str, host: Option<&str>) -> Pod {
+    let mut metadata = meta(desired, desired.cluster.backup_reader(), Role::Restore);
+    dress(desired, &mut metadata);
+    let script = "printf '%s' \"$SERVE\" >/tmp/serve.sh; trap 'exit 0' TERM; \
+                  socat -T 60 TCP-LISTEN:4445,fork,reuseaddr,max-children=64 'EXEC:bash /tmp/serve.sh' & wait $!";
+    let container = Container {
+        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), script.to_owned()]),
+        env: Some(vec![env("SERVE", include_str!("scripts/backup/serve.sh"))]),
+        volume_mounts: Some(vec![mount("backups", BACKUPS, false), mount("tmp", "/tmp", false)]),
+        ..container(desired)
+    };
+    let spec = PodSpec {
+        node_name: host.map(str::to_owned),
+        volumes: Some(vec![claimed("backups", claim.to_owned()), scratch("tmp")]),
+        ..pod(desired, container)
+    };
+    Pod { metadata, spec: Some(spec), ..Pod::default() }
+}
+
+fn container(desired: &Desired) -> Container {
+    Container {
+        name: CONTAINER.to_owned(),
+        image: Some(desired.mariadb_image.clone()),
+        image_pull_policy: Some(desired.image_pull_policy.clone()),
+        security_context: Some(confined()),
+        ..Container::default()
+    }
+}
+
+fn pod(desired: &Desired, container: Container) -> PodSpec {
+    PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        termination_grace_period_seconds: Some(5),
+        containers: vec![container],
+        ..base(desired, MARIADB_UID)
+    }
+}
+
+fn job(desired: &Desired, name: String, member: Option<Member>, spec: PodSpec) -> Job {
+    let mut metadata = meta(desired, name, Role::Restore);
+    if let Some(member) = member {
+        metadata.labels.get_or_insert_default().insert(MEMBER_LABEL.to_owned(), member.to_string());
+    }
+    let mut pod_metadata = ObjectMeta { labels: metadata.labels.clone(), ..ObjectMeta::default() };
+    dress(desired, &mut pod_metadata);
+    Job {
+        metadata,
+        spec: Some(JobSpec {
+            // What failed once is looked at by somebody before it is tried again.
+            backoff_limit: Some(0),
+            template: PodTemplateSpec { metadata: Some(pod_metadata), spec: Some(spec) },
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
+
+fn filling(desired: &Desired, fill: &Fill, member: Member, mode: &str, target: Volume) -> PodSpec {
+    let verify = mode == "verify";
+    let mut mounts =
+        vec![mount("target", "/target", false), mount("run", "/run/galeractl", false), mount("tmp", "/tmp", false)];
+    let mut volumes = vec![target, scratch("run"), scratch("tmp")];
+    if !verify {
+        mounts.push(mount("secrets", "/galeractl/secrets", true));
+        volumes.push(secret_files("secrets", desired.cluster.credentials()));
+    }
+    let container = Container {
+        command: Some(vec![
+            "/bin/bash".to_owned(),
+            "-c".to_owned(),
+            include_str!("scripts/backup/restore.sh").to_owned(),
+        ]),
+        env: Some(vec![
+            env("MODE", mode),
+            env("GALERA_MEMBER", member.to_string()),
+            env("GALERA_DATABASE", desired.database.clone().unwrap_or_default()),
+            env("GALERA_USER", desired.user.clone().unwrap_or_default()),
+            env("SERVER_OPTIONS", server_options(desired)),
+            env("SOURCE", fill.source.clone()),
+            env("TOKEN", fill.token.clone()),
+            env("NEW_UUID", fill.uuid.clone()),
+            env("RESTORED_AT", fill.at.to_string()),
+            env("NEEDED", fill.needed.to_string()),
+            env("DISCARD", if fill.discard { "yes" } else { "no" }),
+        ]),
+        volume_mounts: Some(mounts),
+        resources: requirements(&desired.resources),
+        ..container(desired)
+    };
+    PodSpec { volumes: Some(volumes), ..pod(desired, container) }
+}
+
+/// A Job that fills one member's volume beside what is on it.
+#[must_use]
+pub fn fill(desired: &Desired, fill: &Fill, member: Member) -> Job {
+    let target = claimed("target", desired.cluster.claim(member));
+    job(desired, desired.cluster.restore_job(member), Some(member), filling(desired, fill, member, "fill", target))
+}
+
+/// A Job that restores to a volume of its own, which goes with it.
+#[must_use]
+pub fn verify(desired: &Desired, fill: &Fill) -> Job {
+    let size = Quantity(fill.needed.saturating_mul(5).div_euclid(4).max(1 << 30).to_string());
+    let target = Volume {
+        name: "target".to_owned(),
+        ephemeral: Some(EphemeralVolumeSource {
+            volume_claim_template: Some(PersistentVolumeClaimTemplate {
+                metadata: None,
+                spec: PersistentVolumeClaimSpec {
+                    access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+                    storage_class_name: desired.storage_class.clone(),
+                    resources: Some(VolumeResourceRequirements {
+                        requests: Some([("storage".to_owned(), size)].into()),
+                        ..VolumeResourceRequirements::default()
+                    }),
+                    ..PersistentVolumeClaimSpec::default()
+                },
+            }),
+        }),
+        ..Volume::default()
+    };
+    job(desired, desired.cluster.backup_verify_job(), None, filling(desired, fill, Member::Node(1), "verify", target))
+}
+
+/// A Job that turns one member's volume to the new data, or back to the old.
+#[must_use]
+pub fn turn(desired: &Desired, member: Member, turn: Turn) -> Job {
+    let container = Container {
+        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), include_str!("scripts/backup/turn.sh").to_owned()]),
+        env: Some(vec![env("GALERA_MEMBER", member.to_string()), env("TURN", turn.word())]),
+        volume_mounts: Some(vec![mount("target", "/target", false)]),
+        ..container(desired)
+    };
+    let spec =
+        PodSpec { volumes: Some(vec![claimed("target", desired.cluster.claim(member))]), ..pod(desired, container) };
+    job(desired, desired.cluster.restore_job(member), Some(member), spec)
+}

@@ -1,0 +1,124 @@
+//! Jobs that work on volumes: waiting for them, and what they say.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures::future::join_all;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+
+use crate::engine::{Never, StepCx, Verdict};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::errors::explain;
+use crate::kube::logs;
+use crate::kube::trouble::pod_trouble;
+use crate::wsrep::Report;
+
+use super::world::{BEAT, World};
+
+/// Lines of a Job's log that are looked at: the newest say where it stands.
+const NEWEST: u32 = 20;
+
+enum State {
+    Works(String, u64),
+    Done(Vec<Report>),
+    Failed(Failure),
+}
+
+/// Waits until all Jobs have succeeded. `what` is what is waited for, `phrase` puts a Job's newest lines into words.
+/// Answers with what each of them has said last, by its name.
+///
+/// # Errors
+/// A Job that failed, with its own reason.
+pub async fn all(
+    cx: &StepCx<'_, World>,
+    jobs: &[(String, String)],
+    container: &str,
+    what: &str,
+    phrase: impl Fn(&[Report]) -> String + Sync,
+) -> Result<BTreeMap<String, Vec<Report>>> {
+    let said = Mutex::new(BTreeMap::new());
+    let phrase = &phrase;
+    cx.wait(Never, BEAT / 2, cx.world.patience(), || {
+        let states = join_all(jobs.iter().map(|(name, _)| state(cx.world, name, container, phrase)));
+        let said = &said;
+        async move {
+            let (mut left, mut alive) = (Vec::new(), 0);
+            for ((name, who), state) in jobs.iter().zip(states.await) {
+                match state {
+                    State::Done(reports) => drop(lock(said).insert(name.clone(), reports)),
+                    State::Failed(failure) => return Verdict::Fail(failure),
+                    State::Works(phrase, sign) => {
+                        left.push(format!("{who} {phrase}"));
+                        alive += sign;
+                    }
+                }
+            }
+            if left.is_empty() {
+                Verdict::pass("")
+            } else {
+                Verdict::moving(format!("{what}: {}", left.join(", ")), alive)
+            }
+        }
+    })
+    .await?;
+    Ok(said.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn state(world: &World, name: &str, container: &str, phrase: impl Fn(&[Report]) -> String) -> State {
+    let (client, namespace) = (world.connection.client.clone(), world.desired.namespace.as_str());
+    let job = match Api::<Job>::namespaced(client.clone(), namespace).get(name).await {
+        Ok(job) => job,
+        Err(error) => return State::Works(explain(Kind::Step, format!("read job/{name}"), error).to_string(), 0),
+    };
+    let pods: Api<Pod> = Api::namespaced(client, namespace);
+    let selector = ListParams::default().labels(&format!("job-name={name}"));
+    let pod = match pods.list(&selector).await {
+        Ok(pods) => pods.items.into_iter().next(),
+        Err(error) => return State::Works(explain(Kind::Step, "list pods", error).to_string(), 0),
+    };
+    let status = job.status.unwrap_or_default();
+    let ended = |count: Option<i32>| count.unwrap_or(0) > 0;
+    let Some(pod) = pod else {
+        return match (ended(status.succeeded), ended(status.failed)) {
+            (true, _) => State::Done(Vec::new()),
+            (_, true) => State::Failed(Failure::message(Kind::Step, format!("job/{name} failed, and its pod is gone"))),
+            _ => State::Works("waits for its pod".to_owned(), 0),
+        };
+    };
+    let (streams, namespace, name_of_pod) = (&world.connection.streams, &world.desired.namespace, pod.name_any());
+    let lines = match logs::tail(streams, namespace, &name_of_pod, container, NEWEST, false).await {
+        Ok(lines) => lines,
+        Err(failure) => return State::Works(failure.to_string(), 0),
+    };
+    let reports: Vec<Report> = lines.iter().filter_map(|line| Report::parse(line)).collect();
+    if ended(status.succeeded) {
+        return State::Done(reports);
+    }
+    if ended(status.failed) {
+        let reason = reports.iter().rev().find_map(|report| report.get("reason").map(str::to_owned));
+        let last = lines.last().map(|line| line.trim().to_owned());
+        let why = reason.or(last).unwrap_or_else(|| "its pod ended without a word".to_owned());
+        return State::Failed(Failure::message(Kind::Step, format!("{why} (job/{name})")));
+    }
+    let events = world.observer.live().snapshot();
+    match pod_trouble(&pod, events.events.values()) {
+        Some(trouble) if trouble.is_fatal() => {
+            State::Failed(Failure::message(Kind::Step, trouble.message).hint(trouble.hint))
+        }
+        Some(trouble) => State::Works(trouble.message, 0),
+        None if reports.is_empty() => State::Works("starts".to_owned(), 0),
+        None => {
+            let last = reports.iter().map(|report| report.at).fold(0.0, f64::max);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time since the epoch")]
+            let sign = last as u64;
+            State::Works(phrase(&reports), sign)
+        }
+    }
+}

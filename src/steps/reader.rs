@@ -1,0 +1,169 @@
+//! A pod that reads backups: it tells what there is, and gives the data to Jobs that restore it.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use kube::core::ApiResource;
+
+use crate::backups::Catalog;
+use crate::engine::{StepCx, Verdict};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::errors::explain;
+use crate::kube::exec::{Output, Place, exec};
+use crate::kube::trouble::pod_trouble;
+use crate::manifests::Object;
+use crate::manifests::restore::{self, CONTAINER};
+use crate::names::Member;
+
+use super::record::random_password;
+use super::remove;
+use super::world::{BEAT, World};
+
+/// Looking through a large backup volume takes a moment.
+const LOOK_LIMIT: Duration = Duration::from_secs(120);
+
+/// A running pod with the backup volume.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    /// The pod.
+    pub pod: String,
+    /// Its container.
+    pub container: String,
+    /// Its address.
+    pub address: String,
+    /// What has to be said to get a file.
+    pub token: String,
+}
+
+/// Starts a reader on this claim, in place of one that an earlier run left.
+///
+/// # Errors
+/// The claim does not exist, or the pod does not start.
+pub async fn open(cx: &StepCx<'_, World>, claim: &str) -> Result<Reader> {
+    let world = cx.world;
+    close(cx).await?;
+    let host = host_of(world, claim).await?;
+    let name = world.desired.cluster.backup_reader();
+    world.applier.apply_all(&[Object::of(&restore::reader(&world.desired, claim, host.as_deref()))]).await?;
+    let pods: Api<Pod> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let address = cx
+        .wait(world.observer.changes(), BEAT.min(Duration::from_millis(300)), world.patience(), || async {
+            let events = world.observer.live().snapshot();
+            let pod = match pods.get_opt(&name).await {
+                Ok(Some(pod)) => pod,
+                Ok(None) => return Verdict::wait("the backup volume: its reader is created"),
+                Err(error) => return Verdict::wait(explain(Kind::Step, format!("read pod/{name}"), error).to_string()),
+            };
+            let status = pod.status.clone().unwrap_or_default();
+            if let (Some("Running"), Some(address)) = (status.phase.as_deref(), status.pod_ip) {
+                return Verdict::pass(address);
+            }
+            match pod_trouble(&pod, events.events.values()) {
+                Some(trouble) if trouble.is_fatal() => {
+                    Verdict::Fail(Failure::message(Kind::Preflight, trouble.message).hint(trouble.hint))
+                }
+                Some(trouble) => Verdict::wait(format!("the backup volume: {}", trouble.message)),
+                None => Verdict::wait("the backup volume: it is mounted"),
+            }
+        })
+        .await?;
+    let reader = Reader { pod: name, container: CONTAINER.to_owned(), address, token: random_password() };
+    write(world, &reader, "/tmp/token", &reader.token).await?;
+    Ok(reader)
+}
+
+/// Removes the reader, if there is one.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn close(cx: &StepCx<'_, World>) -> Result<()> {
+    let (kinds, name) = ([ApiResource::erase::<Pod>(&())], cx.world.desired.cluster.backup_reader());
+    if remove::objects(cx, &kinds, |found| found == name).await?.is_empty() {
+        return Ok(());
+    }
+    remove::gone(cx, &kinds, "the reader to end", |found| found == name).await
+}
+
+/// The host of a pod that has the volume mounted: a volume for one host can be had only there.
+async fn host_of(world: &World, claim: &str) -> Result<Option<String>> {
+    let pods: Api<Pod> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let pods = pods.list(&ListParams::default()).await.map_err(|error| explain(Kind::Preflight, "list pods", error))?;
+    let mounts = |pod: &&Pod| {
+        let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
+        let ended = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        !matches!(ended, Some("Succeeded" | "Failed"))
+            && volumes
+                .iter()
+                .filter_map(|volume| volume.persistent_volume_claim.as_ref())
+                .any(|source| source.claim_name == claim)
+    };
+    Ok(pods.items.iter().find(mounts).and_then(|pod| pod.spec.as_ref()?.node_name.clone()))
+}
+
+/// Writes a file in the reader's own memory.
+///
+/// # Errors
+/// The pod cannot be reached, or has no room.
+pub async fn write(world: &World, reader: &Reader, path: &str, text: &str) -> Result<()> {
+    let script = format!("umask 077 && cat >{path}.new && mv {path}.new {path}");
+    let output = run(world, reader, &["/bin/bash", "-c", &script], Some(text)).await?;
+    if output.exit_code == 0 {
+        return Ok(());
+    }
+    Err(Failure::message(Kind::Step, format!("pod/{} cannot be written to: {}", reader.pod, output.stderr.trim())))
+}
+
+/// Runs a command where the backups are.
+///
+/// # Errors
+/// It cannot be run. That it fails is not an error here.
+pub async fn run(world: &World, reader: &Reader, argv: &[&str], stdin: Option<&str>) -> Result<Output> {
+    let place = Place { namespace: &world.desired.namespace, pod: &reader.pod, container: &reader.container };
+    exec(&world.connection.streams, place, argv, stdin, LOOK_LIMIT).await
+}
+
+/// What lies on the volume for one cluster.
+///
+/// # Errors
+/// It cannot be looked at, or something on it cannot be understood.
+pub async fn catalog(world: &World, reader: &Reader, folder: &str) -> Result<Catalog> {
+    let script = include_str!("../manifests/scripts/backup/catalog.sh");
+    let output = run(world, reader, &["/bin/bash", "-s", "--", folder], Some(script)).await?;
+    if output.exit_code != 0 {
+        let why = output.stderr.trim();
+        return Err(Failure::message(Kind::Preflight, format!("the backup volume cannot be looked at: {why}")));
+    }
+    Catalog::parse(&output.stdout).map_err(|why| Failure::message(Kind::Preflight, why))
+}
+
+/// The agent as a place to look from, where it runs.
+#[must_use]
+pub fn agent(world: &World) -> Option<Reader> {
+    let node = Member::Node(world.desired.backup.as_ref()?.node);
+    let pod = world.desired.cluster.pod(node);
+    let name = world.desired.cluster.backup_agent();
+    let snapshot = world.observer.live().snapshot();
+    let live = snapshot.pods.get(&pod)?;
+    let status = live.status.as_ref()?.container_statuses.as_ref()?.iter().find(|status| status.name == name)?;
+    let runs = status.state.as_ref()?.running.is_some() && live.metadata.deletion_timestamp.is_none();
+    runs.then(|| Reader { pod, container: name, address: String::new(), token: String::new() })
+}
+
+/// Deletes Jobs of earlier restores with their pods, and waits until they are gone.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn remove_jobs(cx: &StepCx<'_, World>) -> Result<()> {
+    let cluster = &cx.world.desired.cluster;
+    let (kinds, prefixes) = (
+        [ApiResource::erase::<Job>(&()), ApiResource::erase::<Pod>(&())],
+        [cluster.restore_prefix(), cluster.backup_verify_job()],
+    );
+    let ours = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    if !remove::objects(cx, &kinds[..1], ours).await?.is_empty() {
+        remove::gone(cx, &kinds, "the Jobs to end", ours).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! What is to be restored, onto what.
+
+use futures::future::{FutureExt, LocalBoxFuture};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::api::Api;
+
+use crate::backups::{Catalog, Stop, Wanted, choose, sequence, series, utc};
+use crate::engine::{Finished, Step, StepCx};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::errors::explain;
+use crate::manifests;
+use crate::names::{ClusterName, Member};
+use crate::steps::reader::{self, Reader};
+use crate::steps::world::World;
+use crate::steps::{adopt, inspect, preflight, purge, record};
+use crate::wsrep::Uuid;
+use crate::wsrep::volume::Aside;
+
+use super::Prepared;
+
+/// Where the backup is, and which it is.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// One that an agent has made.
+    Backup(Wanted),
+    /// A folder of mariadb-backup on the backup volume, as seen from its root.
+    Directory(String),
+}
+
+/// Finds the backup, and looks what is on the volumes.
+pub struct Look {
+    /// What is to be restored.
+    pub origin: Origin,
+    /// Whose backups, as `namespace/cluster`; `None` for the cluster's own.
+    pub folder: Option<String>,
+    /// Claim of the backup volume; `None` finds it.
+    pub claim: Option<String>,
+    /// Fill one volume only.
+    pub alone: bool,
+}
+
+impl Step<World> for Look {
+    fn id(&self) -> &'static str {
+        "preflight"
+    }
+
+    fn title(&self) -> String {
+        "look for the backup, and what is on the volumes".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        look(cx, self).boxed_local()
+    }
+}
+
+async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
+    let world = cx.world;
+    let (client, desired) = (&world.connection.client, &world.desired);
+    world.take_lock(cx).await?;
+    purge::nobody_uses_them(world).await?;
+    reader::remove_jobs(cx).await?;
+    let secrets = record::stored_passwords(client, &desired.namespace, &desired.cluster).await?;
+    if let Some(secrets) = &secrets {
+        preflight::same_passwords(world, secrets)?;
+    }
+    world.memory().secrets = secrets;
+    if !desired.iscsi.is_empty() {
+        purge::claim_targets(cx, &purge::Look { members: Vec::new(), released: false }).await?;
+    }
+    let volumes = inspect::volumes(cx).await?;
+    if let Some((member, _)) = volumes.iter().find(|(_, evidence)| evidence.aside == Aside::Kept) {
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!("an earlier restore was broken off: the volume of {member} still keeps what was there before"),
+        )
+        .hint("finish it: galeractl restore --continue")
+        .hint("or take it back: galeractl restore --undo"));
+    }
+    world.memory().volumes = volumes;
+    let claim = claim(cx, step).await?;
+    let reader = reader::open(cx, &claim).await?;
+    let prepared = match &step.origin {
+        Origin::Backup(wanted) => from_backup(world, step, wanted, reader).await?,
+        Origin::Directory(path) => from_directory(world, step, path, reader).await?,
+    };
+    world.memory().restore = Some(prepared);
+    Ok(Finished::unchanged("found"))
+}
+
+/// The claim of the backup volume: the one that is named, the cluster's own, or that of the cluster whose backups are
+/// meant. Where the settings name a share, its volume is made.
+async fn claim(cx: &StepCx<'_, World>, step: &Look) -> Result<String> {
+    let world = cx.world;
+    let desired = &world.desired;
+    let claims: Api<PersistentVolumeClaim> =
+        Api::namespaced(world.connection.client.clone(), desired.namespace.as_str());
+    let exists = async |name: &str| -> Result<bool> {
+        let found = claims.get_opt(name).await;
+        Ok(found
+            .map_err(|error| explain(Kind::Preflight, format!("read persistentvolumeclaim/{name}"), error))?
+            .is_some())
+    };
+    if let Some(name) = &step.claim {
+        return if exists(name).await? {
+            Ok(name.clone())
+        } else {
+            Err(Failure::message(Kind::Preflight, format!("persistentvolumeclaim/{name} does not exist")))
+        };
+    }
+    let own = desired.cluster.backup_claim();
+    if exists(&own).await? {
+        return Ok(own);
+    }
+    let theirs = step.folder.as_ref().and_then(|folder| folder.rsplit('/').next()?.parse::<ClusterName>().ok());
+    if let Some(name) = theirs.map(|cluster| cluster.backup_claim())
+        && exists(&name).await?
+    {
+        return Ok(name);
+    }
+    if desired.backup.is_some() {
+        let volumes = adopt::missing(world, false).await?;
+        world.apply(cx, &volumes).await?;
+        let claim: Vec<manifests::Object> =
+            manifests::backup_volumes(desired).into_iter().filter(|object| object.namespace.is_some()).collect();
+        world.apply(cx, &claim).await?;
+        return Ok(own);
+    }
+    Err(Failure::message(
+        Kind::Preflight,
+        format!("there is no backup volume: persistentvolumeclaim/{own} does not exist"),
+    )
+    .hint("name the claim that has the backups: --claim NAME")
+    .hint("or name the share in galera.conf: galera_cluster_backup_nfs_server and galera_cluster_backup_path"))
+}
+
+async fn from_backup(world: &World, step: &Look, wanted: &Wanted, reader: Reader) -> Result<Prepared> {
+    let desired = &world.desired;
+    let folder = step.folder.clone().unwrap_or_else(|| format!("{}/{}", desired.namespace, desired.cluster));
+    let catalog = reader::catalog(world, &reader, &folder).await?;
+    let source = choose(&catalog, wanted).map_err(|why| refused(&catalog, &folder, why))?;
+    let last = source.last();
+    let mut what = format!("backup {} of {folder}, {}", last.id, last.position());
+    match source.logs.last() {
+        None => {}
+        Some(replay) => {
+            let end = match replay.stop {
+                Some(Stop::Time(time)) => format!("everything before {}", utc(time)),
+                Some(Stop::Gtid(number)) => format!("transaction 1-1-{number}"),
+                None => format!("transaction 1-1-{}", sequence(&replay.log.to)),
+            };
+            what.push_str(&format!(", and binary logs up to {end}"));
+        }
+    }
+    Ok(Prepared {
+        reader,
+        plan: source.plan(),
+        needed: source.needed(),
+        uuid: new_uuid(),
+        filled: filled(world, step.alone),
+        what,
+        source: Some(source),
+    })
+}
+
+fn refused(catalog: &Catalog, folder: &str, why: String) -> Failure {
+    let failure = Failure::message(Kind::Preflight, why);
+    let others: Vec<&str> = catalog.clusters.iter().map(String::as_str).filter(|other| *other != folder).collect();
+    match others.as_slice() {
+        [] => failure.hint("galeractl backup list shows what there is"),
+        [one] => failure.hint(format!("there are backups of another cluster: --source {one}")),
+        several => failure.hint(format!("there are backups of these: {}; name one with --source", several.join(", "))),
+    }
+}
+
+async fn from_directory(world: &World, step: &Look, path: &str, reader: Reader) -> Result<Prepared> {
+    let script = "cd \"/backups/$1\" 2>/dev/null || { echo missing; exit 0; }
+        ls *_checkpoints >/dev/null 2>&1 || { echo none; exit 0; }
+        du -sb . | cut -f 1; sed -n 's/^server_version = //p' *_info | head -n 1; mariadbd --version";
+    let output = reader::run(world, &reader, &["/bin/bash", "-s", "--", path], Some(script)).await?;
+    let mut lines = output.stdout.lines();
+    let first = lines.next().unwrap_or_default();
+    let refuse = |why: String| Err(Failure::message(Kind::Preflight, why));
+    let Ok(bytes) = first.parse::<u64>() else {
+        return refuse(match first {
+            "none" => format!("folder {path} of the backup volume holds no backup of mariadb-backup"),
+            _ => format!("there is no folder {path} on the backup volume"),
+        });
+    };
+    let (taken, image) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let image = image.split(' ').find(|word| word.contains("MariaDB")).unwrap_or(image);
+    if series(taken) != series(image) {
+        return refuse(format!(
+            "the backup was taken by MariaDB {taken}, and the image has {image}: a backup is restored by the version that took it"
+        ));
+    }
+    Ok(Prepared {
+        reader,
+        source: None,
+        plan: format!("directory {path}\n"),
+        needed: bytes / 10 * 11 + (256 << 20),
+        uuid: new_uuid(),
+        filled: filled(world, step.alone),
+        what: format!("folder {path} of the backup volume, taken by MariaDB {taken}"),
+    })
+}
+
+fn filled(world: &World, alone: bool) -> Vec<Member> {
+    world.desired.members().take(if alone { 1 } else { usize::MAX }).collect()
+}
+
+/// Galera makes them from time and host; any that nobody else has is right.
+fn new_uuid() -> Uuid {
+    Uuid::from_number(rand::random())
+}

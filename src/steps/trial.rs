@@ -1,0 +1,104 @@
+//! Restoring a backup to scratch space, to see whether it can be restored.
+
+use futures::future::{FutureExt, LocalBoxFuture};
+use jiff::Timestamp;
+
+use crate::backups::{Source, Verified, Wanted, choose};
+use crate::engine::{Finished, Step, StepCx};
+use crate::error::{Failure, Kind, Result};
+use crate::manifests::Object;
+use crate::manifests::restore::{self, CONTAINER};
+use crate::wsrep::{Position, Report, Uuid};
+
+use super::restore::phrase;
+use super::world::World;
+use super::{job, reader};
+
+/// The step.
+pub struct Trial {
+    /// Which backup.
+    pub wanted: Wanted,
+    /// Whose backups, as `namespace/cluster`.
+    pub folder: String,
+    /// Claim of the backup volume.
+    pub claim: String,
+}
+
+impl Step<World> for Trial {
+    fn id(&self) -> &'static str {
+        "verify"
+    }
+
+    fn title(&self) -> String {
+        "restore the backup to scratch space, and check its tables".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        run(cx, self).boxed_local()
+    }
+}
+
+async fn run(cx: &StepCx<'_, World>, step: &Trial) -> Result<Finished> {
+    let world = cx.world;
+    world.take_lock(cx).await?;
+    reader::remove_jobs(cx).await?;
+    let reader = reader::open(cx, &step.claim).await?;
+    let result = tried(cx, step, &reader).await;
+    // Also after a failure or an interruption: they hold volumes.
+    reader::remove_jobs(cx).await?;
+    reader::close(cx).await?;
+    result
+}
+
+async fn tried(cx: &StepCx<'_, World>, step: &Trial, reader: &reader::Reader) -> Result<Finished> {
+    let world = cx.world;
+    let catalog = reader::catalog(world, reader, &step.folder).await?;
+    let source = choose(&catalog, &step.wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
+    reader::write(world, reader, "/tmp/plan", &source.plan()).await?;
+    let fill = restore::Fill {
+        source: reader.address.clone(),
+        token: reader.token.clone(),
+        uuid: Uuid::ZERO.to_string(),
+        at: Timestamp::now().as_second(),
+        needed: source.needed(),
+        discard: false,
+    };
+    let name = world.desired.cluster.backup_verify_job();
+    world.apply(cx, &[Object::of(&restore::verify(&world.desired, &fill))]).await?;
+    let jobs = [(name.clone(), source.last().id.clone())];
+    let said = job::all(cx, &jobs, CONTAINER, "the trial", phrase).await?;
+    let reports = said.get(&name).map(Vec::as_slice).unwrap_or_default();
+    let verdict = judge(&source, reports)?;
+    record(world, reader, &source, &verdict).await?;
+    if verdict.ok {
+        return Ok(Finished::changed(format!("{} can be restored: {}", verdict.id, verdict.detail)));
+    }
+    Err(Failure::message(Kind::No, format!("{} cannot be restored: {}", verdict.id, verdict.detail))
+        .hint("this is recorded: the agent begins a new chain with its next backup")
+        .hint("begin it now: galeractl backup now --full"))
+}
+
+/// What the trial has shown. The position that was found in the data has to be the one that was recorded.
+fn judge(source: &Source, reports: &[Report]) -> Result<Verified> {
+    let last = source.last();
+    let find = |key: &str| reports.iter().rev().find_map(|report| report.get(key).map(str::to_owned));
+    let verdict =
+        |ok: bool, detail: String| Ok(Verified { id: last.id.clone(), ok, at: Timestamp::now().as_second(), detail });
+    if let Some(flaw) = find("flaw") {
+        return verdict(false, flaw);
+    }
+    let position: Option<Position> = find("position").and_then(|text| text.parse().ok());
+    let tables: u64 = find("tables").and_then(|text| text.parse().ok()).unwrap_or(0);
+    match position {
+        None => Err(Failure::message(Kind::Step, "the trial has ended without a result")),
+        Some(found) if found != last.position() => {
+            verdict(false, format!("it holds {found}, but was recorded as {}", last.position()))
+        }
+        Some(found) => verdict(true, format!("{tables} tables are whole, at {found}")),
+    }
+}
+
+async fn record(world: &World, reader: &reader::Reader, source: &Source, verdict: &Verified) -> Result<()> {
+    let text = serde_json::to_string(verdict).map_err(|error| Failure::new(Kind::Bug, error))?;
+    reader::write(world, reader, &format!("/backups/{}/verified.json", source.last().path()), &text).await
+}
