@@ -235,6 +235,31 @@ impl Catalog {
     pub fn newest(&self) -> Option<&Backup> {
         self.backups.last()
     }
+
+    /// The latest trial that went well.
+    #[must_use]
+    pub fn last_verified(&self) -> Option<&Verified> {
+        self.verified.values().filter(|verified| verified.ok).max_by_key(|verified| verified.at)
+    }
+
+    /// One line for people: the newest backup, its chain, the latest trial, and what the agent says.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Some(newest) = self.newest() else { return "there is none yet".to_owned() };
+        let members = self.backups.iter().filter(|backup| backup.chain == newest.chain).count();
+        let verified = self
+            .last_verified()
+            .map_or("none verified".to_owned(), |verified| format!("{} verified at {}", verified.id, utc(verified.at)));
+        let agent = match &self.agent {
+            None => "no agent has said anything".to_owned(),
+            Some(agent) if agent.failures > 0 => format!("the latest attempt failed: {}", agent.error),
+            Some(agent) => format!("agent {}", agent.state),
+        };
+        let age = crate::engine::units::duration(std::time::Duration::from_secs(
+            (self.now - newest.ended).max(0).unsigned_abs(),
+        ));
+        format!("newest {}, {age} ago, {members} in its chain; {verified}; {agent}", newest.id)
+    }
 }
 
 fn read<T: DeserializeOwned>(json: &str) -> Result<T, String> {

@@ -1,5 +1,6 @@
 //! Checks: what `verify` judges, each a record with evidence and a hint. Pure; gathering is somebody else's work.
 
+mod backup;
 mod group;
 pub mod haproxy;
 mod surroundings;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::backups::Catalog;
 use crate::desired::Desired;
 use crate::manifests::config::Record;
 use crate::names::Member;
@@ -34,6 +36,8 @@ pub struct Case<'a> {
     pub leftovers: &'a [String],
     /// Ways into the cluster from outside.
     pub exposures: &'a [Exposed],
+    /// What lies on the backup volume, or why it cannot be known; `None` for a cluster without backups.
+    pub backups: Option<&'a Result<Catalog, String>>,
     /// The time of the look.
     pub now: Timestamp,
 }
@@ -118,6 +122,7 @@ impl Question {
 pub fn run(case: &Case<'_>) -> Vec<Check> {
     let mut checks = group::checks(case);
     checks.extend(surroundings::checks(case));
+    checks.extend(backup::checks(case));
     checks
 }
 

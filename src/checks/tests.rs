@@ -60,6 +60,7 @@ impl World {
             proxies: &self.proxies,
             leftovers: &self.leftovers,
             exposures: &self.exposures,
+            backups: None,
             now: Timestamp::UNIX_EPOCH,
         };
         let checks = run(&case);

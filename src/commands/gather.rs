@@ -10,6 +10,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::core::ApiResource;
 use tokio::time::Instant;
 
+use crate::backups::Catalog;
 use crate::checks::{Backend, haproxy};
 use crate::desired::{Desired, Hidden};
 use crate::error::{Kind, Result};
@@ -22,6 +23,7 @@ use crate::manifests::proxy::STATS_PORT;
 use crate::names::Member;
 use crate::observe::{Observer, Wants};
 use crate::observed::Observed;
+use crate::steps::reader;
 
 /// A server that has not answered by then is shown as silent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(4);
@@ -105,4 +107,19 @@ pub(super) async fn leftovers(connection: &Connection, desired: &Desired) -> Res
     let found = owned(&connection.client, &desired.namespace, cluster, &kinds).await?;
     let left = found.iter().filter(|found| seed.contains(&found.name) || found.name.starts_with(&inspectors));
     Ok(left.map(Found::display).collect())
+}
+
+/// What lies on the backup volume, as the agent sees it; `None` for a cluster without backups.
+pub(super) async fn backups(
+    connection: &Connection,
+    desired: &Desired,
+    observer: &Observer,
+) -> Option<Result<Catalog, String>> {
+    let backup = desired.backup.as_ref()?;
+    let Some(agent) = reader::agent(desired, &observer.live().snapshot()) else {
+        return Some(Err(format!("the agent does not run in the pod of node{}", backup.node)));
+    };
+    let folder = format!("{}/{}", desired.namespace, desired.cluster);
+    let catalog = reader::catalog(connection, &desired.namespace, &agent, &folder).await;
+    Some(catalog.map_err(|failure| failure.to_string()))
 }

@@ -95,11 +95,11 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
         return Ok(format!("cluster {cluster} has no volumes"));
     }
     let what = format!(
-        "This deletes ALL DATA on {} of cluster {cluster} in namespace {}:\n{}\nNo backup of this cluster is known to galeractl.",
+        "This deletes ALL DATA on {} of cluster {cluster} in namespace {}:\n{}\n",
         plural(volumes.len(), "volume"),
         world.desired.namespace,
         table(world, &volumes)
-    );
+    ) + &world.memory().backups.clone().unwrap_or_default();
     if args.bounds.dry_run.is_some() {
         ui.out(&what)?;
         return Ok("nothing was deleted".to_owned());

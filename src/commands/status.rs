@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::backups::Catalog;
 use crate::cli::Globals;
 use crate::desired::Desired;
 use crate::error::Result;
@@ -43,6 +44,7 @@ pub struct Args {
 struct Around {
     holder: Option<String>,
     exposures: Result<Vec<Exposed>, String>,
+    backups: Option<Result<Catalog, String>>,
 }
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -60,6 +62,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         let around = Around {
             holder: holder.map(|held| held.holder),
             exposures: exposures::list(&connection, &stored.desired).await.map_err(|failure| failure.to_string()),
+            backups: gather::backups(&connection, &stored.desired, &observer).await,
         };
         if clear {
             ui.out("\u{1b}[H\u{1b}[2J")?;
@@ -99,6 +102,11 @@ fn show(ui: &Ui, format: Format, stored: &Stored, observed: &Observed, around: &
     match &around.exposures {
         Ok(ways) => ways.iter().try_for_each(|way| ui.out(&format!("Access from outside: {}\n", way.describe(now))))?,
         Err(why) => ui.out(&format!("Access from outside: not known ({why})\n"))?,
+    }
+    match &around.backups {
+        None => {}
+        Some(Ok(catalog)) => ui.out(&format!("Backups: {}\n", catalog.summary()))?,
+        Some(Err(why)) => ui.out(&format!("Backups: not known ({why})\n"))?,
     }
     ui.out("\n")?;
     ui.table(&claims(desired, observed))
@@ -186,6 +194,10 @@ fn as_json(stored: &Stored, observed: &Observed, around: &Around) -> serde_json:
         "members": observed.members.iter().map(member).collect::<Vec<_>>(),
         "proxy": {"wanted": observed.proxy.wanted, "available": observed.proxy.available, "pods": observed.proxy.pods},
         "volumes": observed.claims, "exposures": around.exposures.as_ref().ok(),
+        "backups": around.backups.as_ref().map(|found| match found {
+            Ok(catalog) => json!({"newest": catalog.newest(), "verified": catalog.last_verified(), "agent": catalog.agent}),
+            Err(why) => json!({"unknown": why}),
+        }),
     })
 }
 

@@ -64,10 +64,11 @@ pub(super) async fn judge_once(
     let password = own_password(&connection.client, &desired.namespace, &desired.cluster).await?;
     let nodes: Vec<Member> = desired.members().collect();
     let observed = gather::with_crashes(connection, desired, observer).await;
-    let (proxies, leftovers, exposures, proof) = tokio::join!(
+    let (proxies, leftovers, exposures, backups, proof) = tokio::join!(
         gather::proxies(connection, desired, &observed),
         gather::leftovers(connection, desired),
         exposures::list(connection, desired),
+        gather::backups(connection, desired, observer),
         prove(connection, desired, &password, observed.proxy.pods.first().map(String::as_str), &nodes),
     );
     let (leftovers, exposures) = (leftovers?, exposures?);
@@ -79,6 +80,7 @@ pub(super) async fn judge_once(
         proxies: &proxies,
         leftovers: &leftovers,
         exposures: &exposures,
+        backups: backups.as_ref(),
         now: jiff::Timestamp::now(),
     }))
 }

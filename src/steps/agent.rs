@@ -50,7 +50,7 @@ pub fn present(world: &World) -> Result<Reader> {
         return Err(Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster))
             .hint(format!("turn them on: galeractl up --backup --name {} -n {}", desired.cluster, desired.namespace)));
     };
-    reader::agent(world).ok_or_else(|| {
+    reader::agent(desired, &world.observer.live().snapshot()).ok_or_else(|| {
         let why = format!("the backup agent does not run: it belongs into the pod of node{}", backup.node);
         Failure::message(Kind::Preflight, why)
             .hint(format!("is that node up? galeractl status --name {} -n {}", desired.cluster, desired.namespace))
@@ -65,8 +65,14 @@ async fn ask(cx: &StepCx<'_, World>, request: &str) -> Result<Finished> {
     let mut lines = Follow::start(&world.connection.streams, &world.desired.namespace, &agent.pod, &agent.container);
     let script = "[ ! -e /run/agent/request ] || exit 9
         cat >/run/agent/request.new && mv /run/agent/request.new /run/agent/request && printf '\\n' 1<>/run/agent/bell";
-    let output =
-        reader::run(world, &agent, &["/bin/bash", "-c", script], Some(&format!("{token} {request}\n"))).await?;
+    let output = reader::run(
+        &world.connection,
+        &world.desired.namespace,
+        &agent,
+        &["/bin/bash", "-c", script],
+        Some(&format!("{token} {request}\n")),
+    )
+    .await?;
     match output.exit_code {
         0 => {}
         9 => {

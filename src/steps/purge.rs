@@ -21,7 +21,7 @@ use crate::observe::objects::claim_owner;
 use crate::wsrep::volume::{Contents, Evidence};
 
 use super::world::{BEAT, World};
-use super::{adopt, inspect, job, remove};
+use super::{adopt, inspect, job, reader, remove};
 
 /// Refuses while anything uses a volume, and finds out what each of them holds.
 pub struct Look {
@@ -63,7 +63,33 @@ async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
             .hint("galeractl status lists the volumes that exist"));
     }
     world.memory().volumes = volumes;
+    let newest = newest_backup(cx).await?;
+    world.memory().backups = Some(newest);
     Ok(Finished::unchanged("the volumes were looked at"))
+}
+
+/// What could bring the data back.
+async fn newest_backup(cx: &StepCx<'_, World>) -> Result<String> {
+    let world = cx.world;
+    let (connection, desired) = (&world.connection, &world.desired);
+    let claim = desired.cluster.backup_claim();
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(connection.client.clone(), desired.namespace.as_str());
+    let found = claims.get_opt(&claim).await;
+    if found.map_err(|error| explain(Kind::Preflight, format!("read persistentvolumeclaim/{claim}"), error))?.is_none()
+    {
+        return Ok("There is no backup of this cluster in this namespace.".to_owned());
+    }
+    let looked = async {
+        let reader = reader::open(cx, &claim).await?;
+        let folder = format!("{}/{}", desired.namespace, desired.cluster);
+        reader::catalog(connection, &desired.namespace, &reader, &folder).await
+    };
+    let looked = looked.await;
+    reader::close(cx).await?;
+    Ok(match looked {
+        Ok(catalog) => format!("Backups of it: {}.", catalog.summary()),
+        Err(failure) => format!("Whether there is a backup of it is not known: {failure}"),
+    })
 }
 
 /// Any pod that has one of the volumes, or that is part of the cluster, stands in the way.

@@ -8,14 +8,17 @@ use kube::api::{Api, ListParams};
 use kube::core::ApiResource;
 
 use crate::backups::Catalog;
+use crate::desired::Desired;
 use crate::engine::{StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
+use crate::kube::client::Connection;
 use crate::kube::errors::explain;
 use crate::kube::exec::{Output, Place, exec};
+use crate::kube::live::Snapshot;
 use crate::kube::trouble::pod_trouble;
 use crate::manifests::Object;
 use crate::manifests::restore::{self, CONTAINER};
-use crate::names::Member;
+use crate::names::{Member, Namespace};
 
 use super::record::random_password;
 use super::remove;
@@ -108,7 +111,8 @@ async fn host_of(world: &World, claim: &str) -> Result<Option<String>> {
 /// The pod cannot be reached, or has no room.
 pub async fn write(world: &World, reader: &Reader, path: &str, text: &str) -> Result<()> {
     let script = format!("umask 077 && cat >{path}.new && mv {path}.new {path}");
-    let output = run(world, reader, &["/bin/bash", "-c", &script], Some(text)).await?;
+    let output =
+        run(&world.connection, &world.desired.namespace, reader, &["/bin/bash", "-c", &script], Some(text)).await?;
     if output.exit_code == 0 {
         return Ok(());
     }
@@ -119,18 +123,24 @@ pub async fn write(world: &World, reader: &Reader, path: &str, text: &str) -> Re
 ///
 /// # Errors
 /// It cannot be run. That it fails is not an error here.
-pub async fn run(world: &World, reader: &Reader, argv: &[&str], stdin: Option<&str>) -> Result<Output> {
-    let place = Place { namespace: &world.desired.namespace, pod: &reader.pod, container: &reader.container };
-    exec(&world.connection.streams, place, argv, stdin, LOOK_LIMIT).await
+pub async fn run(
+    connection: &Connection,
+    namespace: &Namespace,
+    reader: &Reader,
+    argv: &[&str],
+    stdin: Option<&str>,
+) -> Result<Output> {
+    let place = Place { namespace, pod: &reader.pod, container: &reader.container };
+    exec(&connection.streams, place, argv, stdin, LOOK_LIMIT).await
 }
 
 /// What lies on the volume for one cluster.
 ///
 /// # Errors
 /// It cannot be looked at, or something on it cannot be understood.
-pub async fn catalog(world: &World, reader: &Reader, folder: &str) -> Result<Catalog> {
+pub async fn catalog(connection: &Connection, namespace: &Namespace, reader: &Reader, folder: &str) -> Result<Catalog> {
     let script = include_str!("../manifests/scripts/backup/catalog.sh");
-    let output = run(world, reader, &["/bin/bash", "-s", "--", folder], Some(script)).await?;
+    let output = run(connection, namespace, reader, &["/bin/bash", "-s", "--", folder], Some(script)).await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();
         return Err(Failure::message(Kind::Preflight, format!("the backup volume cannot be looked at: {why}")));
@@ -140,11 +150,9 @@ pub async fn catalog(world: &World, reader: &Reader, folder: &str) -> Result<Cat
 
 /// The agent as a place to look from, where it runs.
 #[must_use]
-pub fn agent(world: &World) -> Option<Reader> {
-    let node = Member::Node(world.desired.backup.as_ref()?.node);
-    let pod = world.desired.cluster.pod(node);
-    let name = world.desired.cluster.backup_agent();
-    let snapshot = world.observer.live().snapshot();
+pub fn agent(desired: &Desired, snapshot: &Snapshot) -> Option<Reader> {
+    let node = Member::Node(desired.backup.as_ref()?.node);
+    let (pod, name) = (desired.cluster.pod(node), desired.cluster.backup_agent());
     let live = snapshot.pods.get(&pod)?;
     let status = live.status.as_ref()?.container_statuses.as_ref()?.iter().find(|status| status.name == name)?;
     let runs = status.state.as_ref()?.running.is_some() && live.metadata.deletion_timestamp.is_none();

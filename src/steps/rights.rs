@@ -50,6 +50,7 @@ pub const EXPOSE: &[Need] = &[
 
 /// What `purge` does.
 pub const PURGE: &[Need] = &[
+    ("", "pods/exec", &["get", "create"]),
     ("batch", "jobs", &["get", "list", "create", "patch", "delete"]),
     ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
     ("", "pods/log", &["get"]),

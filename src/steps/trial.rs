@@ -52,7 +52,7 @@ async fn run(cx: &StepCx<'_, World>, step: &Trial) -> Result<Finished> {
 
 async fn tried(cx: &StepCx<'_, World>, step: &Trial, reader: &reader::Reader) -> Result<Finished> {
     let world = cx.world;
-    let catalog = reader::catalog(world, reader, &step.folder).await?;
+    let catalog = reader::catalog(&world.connection, &world.desired.namespace, reader, &step.folder).await?;
     let source = choose(&catalog, &step.wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
     reader::write(world, reader, "/tmp/plan", &source.plan()).await?;
     let fill = restore::Fill {

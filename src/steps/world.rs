@@ -71,6 +71,8 @@ pub struct Memory {
     pub secrets: Option<BTreeMap<String, String>>,
     /// Whether the namespace existed before this run.
     pub namespace_exists: bool,
+    /// The newest backup, in words.
+    pub backups: Option<String>,
     /// What is restored.
     pub restore: Option<Prepared>,
     /// Objects that this run has created, changed or deleted.

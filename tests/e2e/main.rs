@@ -7,7 +7,9 @@
 #![expect(clippy::print_stderr, reason = "figures, and what is left of a failed test")]
 
 mod access;
+mod agent;
 mod alone;
+mod backups;
 mod by_hand;
 mod checker;
 mod facts;
@@ -21,6 +23,9 @@ mod post_mortem;
 mod process;
 mod purge;
 mod refusals;
+mod restore;
+mod restore_killed;
+mod restore_refused;
 mod settings_in_pods;
 mod sql;
 mod stopped;

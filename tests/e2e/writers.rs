@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use galeractl::sql::SqlError;
 use tokio::task::JoinSet;
@@ -30,6 +30,8 @@ pub(crate) struct Journal {
     pub(crate) refused: BTreeSet<Written>,
     /// The answer was lost.
     pub(crate) unknown: BTreeSet<Written>,
+    /// The longest that a writer has waited for a yes.
+    pub(crate) longest: Duration,
 }
 
 /// Tasks that write, each with a connection of its own.
@@ -111,10 +113,14 @@ impl Writer {
             pace.tick().await;
             *seq += 1;
             let row = (self.who, *seq);
+            let begun = Instant::now();
             let result = sql.query(&format!("INSERT INTO e2e.acks (who, seq) VALUES ({}, {})", row.0, row.1)).await;
             let mut journal = self.journal();
             match result {
-                Ok(_) => drop(journal.acknowledged.insert(row)),
+                Ok(_) => {
+                    journal.acknowledged.insert(row);
+                    journal.longest = journal.longest.max(begun.elapsed());
+                }
                 // Deadlock, lock wait timeout: rolled back. Not ready: not begun.
                 Err(SqlError::Server { code: 1213 | 1205, .. }) => drop(journal.refused.insert(row)),
                 Err(SqlError::NotReady(message)) if message.contains("1047") => {

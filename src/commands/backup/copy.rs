@@ -46,7 +46,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let from = if args.id == "latest" { From::Latest } else { From::Id(args.id.clone()) };
     let wanted = Wanted { from, increment: None, to: None };
     at(&world, &claim, true, async |reader| {
-        let catalog = reader::catalog(&world, reader, &folder).await?;
+        let catalog = reader::catalog(&world.connection, &world.desired.namespace, reader, &folder).await?;
         let source = choose(&catalog, &wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
         for backup in &source.backups {
             if args.bounds.dry_run.is_some() {

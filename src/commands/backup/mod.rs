@@ -139,7 +139,9 @@ async fn go(
 /// Looks at a backup volume through the agent, or through a pod of its own where there is none or `own_pod` says so.
 /// Nothing is shown of that.
 async fn at<T>(world: &World, claim: &str, own_pod: bool, look: impl AsyncFnOnce(&Reader) -> Result<T>) -> Result<T> {
-    if let Some(agent) = reader::agent(world).filter(|_| !own_pod && claim == world.desired.cluster.backup_claim()) {
+    if let Some(agent) = reader::agent(&world.desired, &world.observer.live().snapshot())
+        .filter(|_| !own_pod && claim == world.desired.cluster.backup_claim())
+    {
         return look(&agent).await;
     }
     let cx = Cx { events: Events::start(Vec::new()), cancel: world.choices.cancel.clone(), deadline: None };
@@ -158,6 +160,9 @@ async fn at<T>(world: &World, claim: &str, own_pod: bool, look: impl AsyncFnOnce
 async fn catalog(world: &World, place: &Where) -> Result<(String, Catalog)> {
     let folder = place.folder(&world.desired)?;
     let claim = place.claim(&world.desired);
-    let catalog = at(world, &claim, false, async |reader| reader::catalog(world, reader, &folder).await).await?;
+    let catalog = at(world, &claim, false, async |reader| {
+        reader::catalog(&world.connection, &world.desired.namespace, reader, &folder).await
+    })
+    .await?;
     Ok((folder, catalog))
 }

@@ -36,7 +36,8 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let frame = Frame::begin(ui, "backup")?;
     let world = world(&connection, wanted, &args.bounds, (frame.holder(), frame.cancel())).await?;
     let agent = present(&world)?;
-    let output = reader::run(&world, &agent, &["/bin/bash", "-c", EXPIRED], None).await?;
+    let output =
+        reader::run(&world.connection, &world.desired.namespace, &agent, &["/bin/bash", "-c", EXPIRED], None).await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();
         return Err(Failure::message(

@@ -30,9 +30,11 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let desired = desired(&connection, globals).await?;
+    // A full backup that is named stands for itself, not for its chain.
+    let increment = args.id.as_ref().is_some_and(|id| id.ends_with("-full")).then_some(0);
     let from = args.id.clone().map_or(From::Latest, From::Id);
     let step = Trial {
-        wanted: Wanted { from, increment: None, to: None },
+        wanted: Wanted { from, increment, to: None },
         folder: args.place.folder(&desired)?,
         claim: args.place.claim(&desired),
     };

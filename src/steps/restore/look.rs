@@ -136,7 +136,7 @@ async fn claim(cx: &StepCx<'_, World>, step: &Look) -> Result<String> {
 async fn from_backup(world: &World, step: &Look, wanted: &Wanted, reader: Reader) -> Result<Prepared> {
     let desired = &world.desired;
     let folder = step.folder.clone().unwrap_or_else(|| format!("{}/{}", desired.namespace, desired.cluster));
-    let catalog = reader::catalog(world, &reader, &folder).await?;
+    let catalog = reader::catalog(&world.connection, &world.desired.namespace, &reader, &folder).await?;
     let source = choose(&catalog, wanted).map_err(|why| refused(&catalog, &folder, why))?;
     let last = source.last();
     let mut what = format!("backup {} of {folder}, {}", last.id, last.position());
@@ -176,7 +176,14 @@ async fn from_directory(world: &World, step: &Look, path: &str, reader: Reader) 
     let script = "cd \"/backups/$1\" 2>/dev/null || { echo missing; exit 0; }
         ls *_checkpoints >/dev/null 2>&1 || { echo none; exit 0; }
         du -sb . | cut -f 1; sed -n 's/^server_version = //p' *_info | head -n 1; mariadbd --version";
-    let output = reader::run(world, &reader, &["/bin/bash", "-s", "--", path], Some(script)).await?;
+    let output = reader::run(
+        &world.connection,
+        &world.desired.namespace,
+        &reader,
+        &["/bin/bash", "-s", "--", path],
+        Some(script),
+    )
+    .await?;
     let mut lines = output.stdout.lines();
     let first = lines.next().unwrap_or_default();
     let refuse = |why: String| Err(Failure::message(Kind::Preflight, why));

@@ -1,0 +1,85 @@
+//! Questions to the backups: whether somebody takes them, how old the newest is, and whether it can be restored.
+
+use crate::backups::{Catalog, Chain, chains, utc};
+use crate::desired::Backup;
+
+use super::{Case, Check, Question};
+
+const BACKUPS: &str = "backups";
+/// An agent says something at least this often, in seconds, also while it has nothing to do.
+const SILENT_AFTER: i64 = 180;
+
+pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
+    let (Some(wanted), Some(found)) = (&case.desired.backup, case.backups) else { return Vec::new() };
+    match found {
+        Err(why) => vec![agent(case, wanted, Err(why))],
+        Ok(catalog) => vec![agent(case, wanted, Ok(catalog)), fresh(case, wanted, catalog), whole(case, catalog)],
+    }
+}
+
+fn agent(case: &Case<'_>, wanted: &Backup, found: Result<&Catalog, &String>) -> Check {
+    let wrong = match found.map(|catalog| (catalog.now, catalog.agent.as_ref())) {
+        Err(why) => vec![why.clone()],
+        Ok((_, None)) => vec!["it has not said anything yet".to_owned()],
+        Ok((now, Some(agent))) => {
+            let silent = (now - agent.at > SILENT_AFTER + i64::try_from(wanted.log_interval_seconds).unwrap_or(0))
+                .then(|| format!("it has said nothing since {}", utc(agent.at)));
+            let failed =
+                (agent.failures > 0).then(|| format!("{} attempts have failed: {}", agent.failures, agent.error));
+            let logs = (agent.logs == "off").then(|| {
+                "the node writes no binary log, so only the backups themselves can be restored: restart its pod"
+                    .to_owned()
+            });
+            silent.into_iter().chain(failed).chain(logs).collect()
+        }
+    };
+    let fine = match found.map(|catalog| catalog.agent.as_ref()) {
+        Ok(Some(agent)) => format!("beside {}, {}", agent.member, agent.state),
+        _ => String::new(),
+    };
+    let name = &case.desired.cluster;
+    let hint = format!(
+        "another node can take over: galeractl backup move --to NODE --name {name} -n {}",
+        case.desired.namespace
+    );
+    Question::new(BACKUPS, "backup-agent", "the backup agent works", hint).must(&wrong, fine)
+}
+
+fn fresh(case: &Case<'_>, wanted: &Backup, catalog: &Catalog) -> Check {
+    let hint = format!("galeractl backup now --name {} -n {}", case.desired.cluster, case.desired.namespace);
+    let question = Question::new(BACKUPS, "backup-age", "the newest backup is not older than it should be", hint);
+    let Some(newest) = catalog.newest() else {
+        // The first one is begun as soon as the node is Synced.
+        return question.should(&["there is none yet".to_owned()], "");
+    };
+    let age = catalog.now - newest.ended;
+    let limit = i64::try_from(wanted.incremental_interval_seconds).unwrap_or(i64::MAX / 4).saturating_mul(2).max(120);
+    let age_text = format!("{}, {} s ago", newest.id, age.max(0));
+    let wrong: Vec<String> = (age > limit)
+        .then(|| format!("{age_text}, expected every {} s", wanted.incremental_interval_seconds))
+        .into_iter()
+        .collect();
+    question.must(&wrong, age_text)
+}
+
+fn whole(case: &Case<'_>, catalog: &Catalog) -> Check {
+    let all = chains(catalog);
+    // An old chain that is broken is no danger as long as the newest one is whole.
+    let wrong: Vec<String> = all
+        .iter()
+        .rev()
+        .find(|chain| !chain.members.is_empty() || chain.broken.is_some())
+        .and_then(|chain| chain.broken.clone())
+        .into_iter()
+        .collect();
+    let verified = catalog.last_verified().map_or("none was ever verified".to_owned(), |verified| {
+        format!("{} was verified at {}", verified.id, utc(verified.at))
+    });
+    let members = all.last().map_or(0, |chain: &Chain<'_>| chain.members.len());
+    let hint = format!(
+        "begin a new chain: galeractl backup now --full --name {} -n {}",
+        case.desired.cluster, case.desired.namespace
+    );
+    Question::new(BACKUPS, "backup-chain", "the newest chain of backups is whole", hint)
+        .must(&wrong, format!("{members} in the newest of {}; {verified}", all.len()))
+}

@@ -1,0 +1,112 @@
+//! A database of half a gigabyte under continuous writes is backed up, destroyed, and comes back to the transaction.
+
+use std::time::{Duration, Instant};
+
+use galeractl::backups::utc;
+
+use crate::checker::check;
+use crate::place::{Place, in_namespace};
+use crate::wait::{holds, until};
+use crate::writers::Writers;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const UP: [&str; 6] = [
+    "--nodes=3",
+    "--backup",
+    "--set=galera_cluster_backup_log_interval=2s",
+    "--set=galera_cluster_backup_incremental_interval=1h",
+    "--set=galera_cluster_volume_size=4Gi",
+    "--set=galera_mysql_database=app",
+];
+const TABLES: &str = "e2e.big, e2e.acks, app.t";
+/// Rows of 1000 random bytes in each of so many transactions.
+const CHUNKS: usize = 26;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_comes_back_to_the_transaction() {
+    in_namespace("restore", async |place| {
+        place.up(&UP).await.ended(0);
+        let (backup, sums, moment, sums_then) = back_up_under_load(place).await;
+        let lost = place.uuid().await;
+        // Objects, passwords and volumes go; the backups have a volume of their own.
+        place.run(&["teardown", "--delete-volumes", "--confirm", place.cluster.as_str()]).await.ended(0);
+        let claim = format!("persistentvolumeclaim/{}", place.cluster.backup_claim());
+        assert_eq!(place.leftovers().await, [claim]);
+
+        let begun = Instant::now();
+        let args = [&["restore", "--from", &backup.0, "--progress", "json"], &UP[..]].concat();
+        let restored = place.run(&args).await.ended(0);
+        eprintln!("restored to three nodes in {:.1} s", begun.elapsed().as_secs_f64());
+        assert!(restored.last_word().0.contains("is restored and healthy"), "{restored:?}");
+        place.healthy().await;
+        let uuid = place.uuid().await;
+        assert_ne!(uuid, lost, "a history that was cut off must not go on under its old name");
+        for node in 1..=3 {
+            assert_eq!(place.sums(node, TABLES).await, sums, "node{node}");
+        }
+        check(place, 3, &uuid, &[&backup.1]).await;
+        place.sql(&place.node(2), "INSERT INTO app.t VALUES (1000, 'after the restore')").await;
+
+        place.stop().await;
+        let to_time = ["restore", "--from", "latest", "--to-time", &moment, "--progress", "json"];
+        let to_time = [&to_time, &UP[..]].concat();
+        place.run(&to_time).await.ended(6);
+        let confirmed = [&to_time[..], &["--confirm", place.cluster.as_str()]].concat();
+        place.run(&confirmed).await.ended(0);
+        for node in 1..=3 {
+            assert_eq!(place.sums(node, TABLES).await, sums_then, "node{node}");
+        }
+        place.healthy().await;
+    })
+    .await;
+}
+
+type Sums = Vec<Option<String>>;
+
+/// A full backup and increments while three writers write. Answers with the newest backup whose content is known, and
+/// the writers' journal; and with a moment between that and the next one.
+async fn back_up_under_load(place: &Place) -> ((String, crate::writers::Journal), Sums, String, Sums) {
+    let node = place.node(1);
+    place.sql(&node, "CREATE DATABASE IF NOT EXISTS e2e").await;
+    place.sql(&node, "CREATE TABLE e2e.big (id INT AUTO_INCREMENT PRIMARY KEY, v VARBINARY(1000))").await;
+    place.sql(&node, "CREATE TABLE app.t (id INT PRIMARY KEY, v VARCHAR(40))").await;
+    for _ in 0..CHUNKS {
+        place.sql(&node, "INSERT INTO e2e.big (v) SELECT RANDOM_BYTES(1000) FROM app.seq_1_to_20000").await;
+    }
+    let writers = Writers::start(place, (1..=3).map(|index| vec![place.node(index)]).collect()).await;
+    let begun = Instant::now();
+    let full = place.backup("--full").await;
+    eprintln!("a full backup under writes in {:.1} s", begun.elapsed().as_secs_f64());
+    place.sql(&node, "UPDATE e2e.big SET v = RANDOM_BYTES(1000) WHERE id % 50 = 0").await;
+    let begun = Instant::now();
+    place.backup("--incremental").await;
+    eprintln!("an incremental backup under writes in {:.1} s", begun.elapsed().as_secs_f64());
+    let journal = writers.stop().await;
+    eprintln!("the longest that a writer waited meanwhile: {:?}", journal.longest);
+    assert!(journal.unknown.is_empty(), "a backup has cost connections");
+    place.sql(&node, "DELETE FROM e2e.big WHERE id % 7 = 0").await;
+    place.sql(&node, "INSERT INTO app.t VALUES (1, 'before the backup')").await;
+    let sums = place.sums(1, TABLES).await;
+    let backup = place.backup("--incremental").await;
+    assert!(backup > full, "{backup}");
+
+    place.sql(&node, "INSERT INTO app.t VALUES (2, 'before the moment')").await;
+    place.sql(&node, "CREATE TABLE e2e.late (id INT PRIMARY KEY)").await;
+    let sums_then = place.sums(1, TABLES).await;
+    // A moment is a second: nothing may happen in it.
+    let clock = async || -> i64 {
+        place.sql(&node, "SELECT UNIX_TIMESTAMP()").await[0][0].as_deref().unwrap().parse().unwrap()
+    };
+    let moment = clock().await + 1;
+    until("the moment is over", LIMIT, async || {
+        let now = clock().await;
+        holds(now > moment, || now.to_string())
+    })
+    .await;
+    place.sql(&node, "INSERT INTO app.t VALUES (3, 'after the moment')").await;
+    place.sql(&node, "DROP TABLE e2e.late").await;
+    let sequence = place.sequence(1).await;
+    place.shipped(sequence).await;
+    place.backup("--incremental").await;
+    ((backup, journal), sums, utc(moment), sums_then)
+}

@@ -1,0 +1,137 @@
+//! What cannot be restored is refused with its reason, and what is on the volumes stays as it is.
+
+use crate::place::{Place, in_namespace};
+
+const UP: [&str; 4] = [
+    "--nodes=1",
+    "--backup",
+    "--set=galera_cluster_backup_log_interval=1s",
+    "--set=galera_cluster_backup_incremental_interval=1h",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_restored_is_refused() {
+    in_namespace("refused", async |place| {
+        place.up(&UP).await.ended(0);
+        let node = place.node(1);
+        place.sql(&node, "CREATE DATABASE d").await;
+        place.sql(&node, "CREATE TABLE d.t (id INT PRIMARY KEY)").await;
+        let full = place.backup("--full").await;
+        place.sql(&node, "INSERT INTO d.t VALUES (1)").await;
+        let first = place.backup("--incremental").await;
+        place.sql(&node, "INSERT INTO d.t VALUES (2)").await;
+        let second = place.backup("--incremental").await;
+        for id in 3..=5 {
+            place.sql(&node, &format!("INSERT INTO d.t VALUES ({id})")).await;
+            let sequence = place.sequence(1).await;
+            place.shipped(sequence).await;
+        }
+        let newest = place.sequence(1).await;
+        let trial = place.run(&["backup", "verify"]).await.ended(0);
+        assert!(trial.stderr.contains("can be restored: "), "{trial:?}");
+        let list = place.run(&["backup", "list"]).await.ended(0);
+        assert!(list.stdout.contains("any time until"), "{list:?}");
+        let running = place.run(&["restore", "--from", "latest", "--confirm", "shop"]).await.ended(3);
+        assert!(running.stderr.contains("is not down"), "{running:?}");
+        copies(place, &second).await;
+
+        place.stop().await;
+        let uuid = holds(place).await;
+        let tamper = Tamper { place, uuid };
+        let root = format!("/data/{}/{}", place.namespace, place.cluster);
+        let moved = (format!("mv {root}/{first} /data/aside"), format!("mv /data/aside {root}/{first}"));
+        tamper.with(&moved, &second, &[], &format!("builds on {first}, which is not there")).await;
+        let file = format!("{root}/{first}/data.mb.zst");
+        let cut = (format!("cp {file} /data/aside && truncate -s -1 {file}"), format!("mv /data/aside {file}"));
+        tamper.with(&cut, &second, &[], &format!("{first} is truncated")).await;
+        let manifest = format!("{root}/{second}/backup.json");
+        let edit = |from: &str, to: &str| {
+            (
+                format!("cp {manifest} /data/aside && sed -i -E 's/{from}/{to}/' {manifest}"),
+                format!("mv /data/aside {manifest}"),
+            )
+        };
+        let foreign = edit("\"incarnation\":\"[^\"]*\"", "\"incarnation\":\"other\"");
+        tamper.with(&foreign, &second, &[], "is of another copy of the data than").await;
+        let older = edit("\"version\":\"[0-9]+", "\"version\":\"10");
+        tamper.with(&older, &second, &[], "a backup is restored by the version that took it").await;
+        let last = format!("$(ls {root}/binlog/*.json | tail -n 2 | head -n 1)");
+        let gap = (format!("mv {last} /data/aside; cp /data/aside /data/name"), "true".to_owned());
+        tamper.with(&gap, &second, &["--to-gtid", &format!("1-1-{newest}")], "the ones between are missing").await;
+        tamper.with(&no_change(), "20200101T000000Z-full", &[], "there is no backup 20200101T000000Z-full").await;
+        tamper.with(&no_change(), "dir:nowhere", &[], "there is no folder nowhere on the backup volume").await;
+        let bad = place.run(&["restore", "--from", "latest", "--to-time", "yesterday"]).await.ended(2);
+        assert!(bad.stderr.contains("`yesterday` is no time"), "{bad:?}");
+
+        let huge = edit("\"data\":[0-9]+", "\"data\":9999999999999999");
+        tamper.fails(&huge, &second, "no room").await;
+        let file = format!("{root}/{full}/data.mb.zst");
+        let flip = format!("printf 'galera' | dd of={file} bs=1 seek=3000 conv=notrunc");
+        tamper.fails(&(flip, "true".to_owned()), &second, "is damaged: its checksum").await;
+
+        let up = place.up(&UP).await.ended(0);
+        assert!(!up.changes().iter().any(|change| change.contains("seed")), "{:?}", up.changes());
+        assert_eq!(place.sql(&node, "SELECT COUNT(*) FROM d.t").await, [[Some("5".to_owned())]]);
+        let trial = place.run(&["backup", "verify", &full]).await.ended(1);
+        assert!(trial.stderr.contains("cannot be restored: backup"), "{trial:?}");
+        let list = place.run(&["backup", "list"]).await.ended(0);
+        assert!(list.stdout.contains("was found to be damaged"), "{list:?}");
+        // Nothing is built on it any more.
+        place.run(&["backup", "now", "--incremental"]).await.ended(4);
+        let next = place.backup("--full").await;
+        place.run(&["backup", "verify", &next]).await.ended(0);
+        place.healthy().await;
+    })
+    .await;
+}
+
+fn no_change() -> (String, String) {
+    ("true".to_owned(), "true".to_owned())
+}
+
+/// A backup on this machine is what it is on the volume.
+async fn copies(place: &Place, id: &str) {
+    let copied = place.run(&["backup", "copy", id, "copies"]).await.ended(0);
+    assert!(copied.stderr.contains("checksum as recorded"), "{copied:?}");
+    let folder = place.home.path().join("copies");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 3, "a full backup and two increments");
+    assert!(folder.join(id).join("data.mb.zst").exists());
+    place.run(&["backup", "copy", id, "copies"]).await.ended(3);
+}
+
+/// What the node's volume holds.
+async fn holds(place: &Place) -> String {
+    let shown = place.run(&["purge", "--dry-run"]).await.ended(0);
+    assert!(shown.stdout.contains("Backups of it: newest"), "{shown:?}");
+    let line = shown.stdout.lines().find(|line| line.contains("node1")).unwrap_or_else(|| panic!("{shown:?}"));
+    line.split_whitespace().last().unwrap().to_owned()
+}
+
+/// Changes something on the backup volume, sees a restore refused, and puts it back.
+struct Tamper<'a> {
+    place: &'a Place,
+    uuid: String,
+}
+
+impl Tamper<'_> {
+    async fn with(&self, (change, back): &(String, String), from: &str, more: &[&str], why: &str) {
+        self.expect(change, back, from, more, (3, why)).await;
+    }
+
+    /// Found only when the volume is being filled.
+    async fn fails(&self, (change, back): &(String, String), from: &str, why: &str) {
+        self.expect(change, back, from, &[], (4, why)).await;
+        assert_eq!(holds(self.place).await, self.uuid, "the volume was touched");
+    }
+
+    async fn expect(&self, change: &str, back: &str, from: &str, more: &[&str], (code, why): (i32, &str)) {
+        let place = self.place;
+        let helper = place.beside_backups().await;
+        helper.run(change).await;
+        let args = ["restore", "--from", from, "--confirm", place.cluster.as_str()];
+        let refused = place.run(&[&args[..], &UP, more].concat()).await.ended(code);
+        assert!(refused.stderr.contains(why), "{why}: {refused:?}");
+        helper.run(back).await;
+        helper.end().await;
+    }
+}
