@@ -50,7 +50,8 @@ fn must_not_name(rooms: &[&str], words: &[&str]) {
 
 #[test]
 fn pure_rooms_do_no_input_or_output() {
-    let pure = ["names", "desired", "observed", "wsrep", "manifests", "gates", "checks", "plans", "settings"];
+    let pure =
+        ["names", "desired", "observed", "wsrep", "manifests", "gates", "checks", "plans", "settings", "backups"];
     let world = [
         "tokio::",
         "kube::Client",

@@ -151,7 +151,7 @@ pub struct Agent {
     pub free: u64,
     /// Size of the backup volume.
     pub size: u64,
-    /// Whether binary logs are copied: `on`, `off` or `unknown`.
+    /// Whether binary logs are copied: `on`, `off`, or why they cannot be.
     pub logs: String,
 }
 
@@ -189,6 +189,11 @@ struct Clock {
 }
 
 #[derive(Deserialize)]
+struct Beat {
+    at: i64,
+}
+
+#[derive(Deserialize)]
 struct Path {
     path: String,
 }
@@ -200,6 +205,7 @@ impl Catalog {
     /// The line that cannot be understood.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut catalog = Self::default();
+        let mut beat = 0;
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let (word, json) = line.split_once(' ').unwrap_or((line, ""));
             match word {
@@ -215,10 +221,15 @@ impl Catalog {
                 }
                 "log" => catalog.logs.push(read(json)?),
                 "agent" => catalog.agent = Some(read(json)?),
+                "beat" => beat = read::<Beat>(json)?.at,
                 "clock" => Clock { now: catalog.now, server: catalog.server } = read(json)?,
                 "cluster" => catalog.clusters.push(read::<Path>(json)?.path),
                 _ => return Err(format!("`{line}` is nothing that is known of a backup volume")),
             }
+        }
+        // While it works at a backup, it only beats.
+        if let Some(agent) = &mut catalog.agent {
+            agent.at = agent.at.max(beat);
         }
         catalog.backups.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(catalog)

@@ -26,10 +26,14 @@ fn agent(case: &Case<'_>, wanted: &Backup, found: Result<&Catalog, &String>) -> 
                 .then(|| format!("it has said nothing since {}", utc(agent.at)));
             let failed =
                 (agent.failures > 0).then(|| format!("{} attempts have failed: {}", agent.failures, agent.error));
-            let logs = (agent.logs == "off").then(|| {
-                "the node writes no binary log, so only the backups themselves can be restored: restart its pod"
-                    .to_owned()
-            });
+            let logs = match agent.logs.as_str() {
+                "on" | "" => None,
+                "off" => {
+                    Some("the node writes no binary log, so only backups themselves can be restored: restart its pod")
+                }
+                why => Some(why),
+            };
+            let logs = logs.map(str::to_owned);
             silent.into_iter().chain(failed).chain(logs).collect()
         }
     };
@@ -48,7 +52,9 @@ fn agent(case: &Case<'_>, wanted: &Backup, found: Result<&Catalog, &String>) -> 
 fn fresh(case: &Case<'_>, wanted: &Backup, catalog: &Catalog) -> Check {
     let hint = format!("galeractl backup now --name {} -n {}", case.desired.cluster, case.desired.namespace);
     let question = Question::new(BACKUPS, "backup-age", "the newest backup is not older than it should be", hint);
-    let Some(newest) = catalog.newest() else {
+    // After a restore the cluster has another identity, and backups of the old one say nothing about its writes.
+    let own = |backup: &&crate::backups::Backup| case.record.uuid.is_none_or(|uuid| backup.uuid == uuid);
+    let Some(newest) = catalog.backups.iter().rev().find(own) else {
         // The first one is begun as soon as the node is Synced.
         return question.should(&["there is none yet".to_owned()], "");
     };

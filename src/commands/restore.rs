@@ -99,6 +99,9 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
     let (desired, passwords) = (settings.desired, settings.passwords);
     args.place.folder(&desired)?;
+    if args.from.is_some() {
+        origin(args)?;
+    }
     rights::check(&connection, &desired, rights::RESTORE).await?;
     let classes = gather::storage_classes(&connection).await?;
     let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
@@ -121,17 +124,29 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     frame.end(result.and_then(|message| released.map(|()| message))).await
 }
 
-fn origin(args: &Args) -> Origin {
+fn origin(args: &Args) -> Result<Origin> {
     let from = args.from.as_deref().unwrap_or("latest");
     if let Some(path) = from.strip_prefix("dir:") {
-        return Origin::Directory(path.trim_matches('/').to_owned());
+        let to = args.to_time.or(args.to_gtid);
+        if to.is_some() || args.increment.is_some() {
+            let why = "--increment, --to-time and --to-gtid do not go with dir:, which has neither increments nor binary logs";
+            return Err(Failure::message(Kind::Usage, why));
+        }
+        let path = path.trim_matches('/');
+        if path.is_empty() || path.split('/').any(|part| part == "..") {
+            return Err(Failure::message(
+                Kind::Usage,
+                format!("--from: `dir:{}` names no folder of the backup volume", path.escape_default()),
+            ));
+        }
+        return Ok(Origin::Directory(path.to_owned()));
     }
     let increment = match args.increment {
         Some(Increment::Count(count)) => Some(count),
         Some(Increment::Latest) | None => None,
     };
     let from = if from == "latest" { From::Latest } else { From::Id(from.to_owned()) };
-    Origin::Backup(Wanted { from, increment, to: args.to_time.or(args.to_gtid) })
+    Ok(Origin::Backup(Wanted { from, increment, to: args.to_time.or(args.to_gtid) }))
 }
 
 /// Runs steps without showing them: nothing may move on the screen before a question.
@@ -144,11 +159,19 @@ async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
     ui.notice(Level::Info, "looking for the backup, and what is on the volumes");
     world.memory().namespace_exists = namespace_exists(world).await?;
     let look = Look {
-        origin: origin(args),
+        origin: origin(args)?,
         folder: args.place.source.clone(),
         claim: args.place.claim.clone(),
         alone: args.fill == "one" && world.desired.nodes > 1,
+        dry: args.bounds.dry_run.is_some(),
     };
+    if look.dry && !world.memory().namespace_exists {
+        let namespace = &world.desired.namespace;
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!("namespace {namespace} does not exist, so nothing can be looked at yet"),
+        ));
+    }
     let looked = silently(frame, world, &[Box::new(MakeNamespace), Box::new(look)]).await;
     if let Err(failure) = looked {
         return Err(close(frame, world, failure).await);
@@ -199,9 +222,8 @@ async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
     if let Err(failure) = filled {
         return Err(close(frame, world, failure).await);
     }
-    let started = start(args, frame, world, &fill[2..]).await;
-    match started {
-        Ok(message) => Ok(message),
+    match start(args, frame, world, &fill[2..]).await {
+        Ok(()) => done(args, frame, world).await,
         Err(failure) if failure.kind == Kind::Step && held && !args.discard_current => {
             Err(take_back(frame, world, failure).await)
         }
@@ -223,24 +245,30 @@ async fn namespace_exists(world: &World) -> Result<bool> {
     }
 }
 
-/// Switches, starts the nodes, judges the result, and only then removes what was kept aside.
-async fn start(args: &Args, frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<String> {
+/// Switches, starts the nodes, and judges the result.
+async fn start(args: &Args, frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<()> {
     frame.run(steps, args.bounds.timeout, world).await?;
     let checks = healthy(world).await?;
-    if !passed(&checks) {
-        let failed: Vec<String> = checks
-            .iter()
-            .filter(|check| check.mark == Mark::Fail)
-            .map(|check| format!("{} ({})", check.title, check.evidence))
-            .collect();
-        return Err(Failure::message(
-            Kind::Step,
-            format!("the restored cluster is not healthy: {}", failed.join("; ")),
-        ));
+    if passed(&checks) {
+        return Ok(());
     }
+    let failed: Vec<String> = checks
+        .iter()
+        .filter(|check| check.mark == Mark::Fail)
+        .map(|check| format!("{} ({})", check.title, check.evidence))
+        .collect();
+    Err(Failure::message(Kind::Step, format!("the restored cluster is not healthy: {}", failed.join("; "))))
+}
+
+/// The restored cluster is healthy: what was kept aside goes. From here on there is no way back.
+async fn done(args: &Args, frame: &Frame, world: &World) -> Result<String> {
     let forget: [Box<dyn Step<World>>; 1] = [Box::new(Forget)];
-    frame.run(&forget, args.bounds.timeout, world).await?;
     let Desired { cluster, namespace, nodes, .. } = &world.desired;
+    frame.run(&forget, args.bounds.timeout, world).await.map_err(|failure| {
+        failure.hint(format!(
+            "cluster {cluster} is restored and healthy; only the folders restore.old and restore.gone on its volumes are left"
+        ))
+    })?;
     let uuid = world.memory().record.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
     Ok(format!(
         "cluster {cluster} is restored and healthy: {nodes} nodes, uuid {uuid}; how to connect: galeractl credentials --name {cluster} -n {namespace}"
@@ -319,7 +347,8 @@ async fn finish(args: &Args, frame: &Frame, world: &World) -> Result<String> {
     known(world).await?;
     let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Resume), Box::new(Nodes), Box::new(Proxy)];
     frame.announce(&world.connection, &world.desired, &steps);
-    start(args, frame, world, &steps).await
+    start(args, frame, world, &steps).await?;
+    done(args, frame, world).await
 }
 
 async fn undo(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {

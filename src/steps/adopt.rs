@@ -58,7 +58,11 @@ fn judge(world: &World, wanted: &Object, live: DynamicObject) -> Result<()> {
             "to use it with what is on it: kubectl patch pv {name} --type json -p \
              '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef/uid\"}}]'"
         ))
-        .hint("to empty it and use it again: galeractl purge --released -f galera.conf"),
+        .hint(if *name == world.desired.cluster.backup_volume() {
+            "to go without these backups: delete the volume, and galeractl makes another one on the same share"
+        } else {
+            "to empty it and use it again: galeractl purge --released -f galera.conf"
+        }),
     })
 }
 

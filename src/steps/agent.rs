@@ -48,7 +48,7 @@ pub fn present(world: &World) -> Result<Reader> {
     let desired = &world.desired;
     let Some(backup) = &desired.backup else {
         return Err(Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster))
-            .hint(format!("turn them on: galeractl up --backup --name {} -n {}", desired.cluster, desired.namespace)));
+            .hint("turn them on: galeractl up --backup, with the settings that the cluster was formed with"));
     };
     reader::agent(desired, &world.observer.live().snapshot()).ok_or_else(|| {
         let why = format!("the backup agent does not run: it belongs into the pod of node{}", backup.node);

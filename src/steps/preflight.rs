@@ -313,6 +313,7 @@ fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Res
     if before.mariadb_image != wanted.mariadb_image
         || before.resources != wanted.resources
         || before.mysqld != wanted.mysqld
+        || before.backup != wanted.backup
     {
         cx.notice(
             Level::Warning,

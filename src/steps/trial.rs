@@ -3,7 +3,7 @@
 use futures::future::{FutureExt, LocalBoxFuture};
 use jiff::Timestamp;
 
-use crate::backups::{Source, Verified, Wanted, choose};
+use crate::backups::{Backup, Source, Verified, Wanted, choose};
 use crate::engine::{Finished, Step, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::manifests::Object;
@@ -73,7 +73,7 @@ async fn tried(cx: &StepCx<'_, World>, step: &Trial, reader: &reader::Reader) ->
     if verdict.ok {
         return Ok(Finished::changed(format!("{} can be restored: {}", verdict.id, verdict.detail)));
     }
-    Err(Failure::message(Kind::No, format!("{} cannot be restored: {}", verdict.id, verdict.detail))
+    Err(Failure::message(Kind::No, format!("{} cannot be restored: {}", source.last().id, verdict.detail))
         .hint("this is recorded: the agent begins a new chain with its next backup")
         .hint("begin it now: galeractl backup now --full"))
 }
@@ -82,11 +82,15 @@ async fn tried(cx: &StepCx<'_, World>, step: &Trial, reader: &reader::Reader) ->
 fn judge(source: &Source, reports: &[Report]) -> Result<Verified> {
     let last = source.last();
     let find = |key: &str| reports.iter().rev().find_map(|report| report.get(key).map(str::to_owned));
-    let verdict =
-        |ok: bool, detail: String| Ok(Verified { id: last.id.clone(), ok, at: Timestamp::now().as_second(), detail });
+    let about = |backup: &Backup, ok: bool, detail: String| {
+        Ok(Verified { id: backup.id.clone(), ok, at: Timestamp::now().as_second(), detail })
+    };
     if let Some(flaw) = find("flaw") {
-        return verdict(false, flaw);
+        // What is wrong with a backup that this one builds on is written down there.
+        let blamed = source.backups.iter().find(|backup| flaw.contains(&backup.id)).unwrap_or(last);
+        return about(blamed, false, flaw);
     }
+    let verdict = |ok: bool, detail: String| about(last, ok, detail);
     let position: Option<Position> = find("position").and_then(|text| text.parse().ok());
     let tables: u64 = find("tables").and_then(|text| text.parse().ok()).unwrap_or(0);
     match position {
@@ -98,7 +102,9 @@ fn judge(source: &Source, reports: &[Report]) -> Result<Verified> {
     }
 }
 
-async fn record(world: &World, reader: &reader::Reader, source: &Source, verdict: &Verified) -> Result<()> {
+/// Writes the result beside the backup that it is about; all members of a chain lie side by side.
+async fn record(world: &World, reader: &reader::Reader, chain: &Source, verdict: &Verified) -> Result<()> {
     let text = serde_json::to_string(verdict).map_err(|error| Failure::new(Kind::Bug, error))?;
-    reader::write(world, reader, &format!("/backups/{}/verified.json", source.last().path()), &text).await
+    let about = chain.backups.iter().find(|backup| backup.id == verdict.id).unwrap_or(chain.last());
+    reader::write(world, reader, &format!("/backups/{}/verified.json", about.path()), &text).await
 }

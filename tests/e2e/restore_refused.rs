@@ -75,9 +75,8 @@ async fn what_cannot_be_restored_is_refused() {
         let trial = place.run(&["backup", "verify", &full]).await.ended(1);
         assert!(trial.stderr.contains("cannot be restored: backup"), "{trial:?}");
         let list = place.run(&["backup", "list"]).await.ended(0);
-        assert!(list.stdout.contains("was found to be damaged"), "{list:?}");
-        // Nothing is built on it any more.
-        place.run(&["backup", "now", "--incremental"]).await.ended(4);
+        assert!(list.stdout.contains(&format!("{full} was found to be damaged")), "{list:?}");
+        // Nothing is built on it any more: the agent has begun a new chain by itself, or does so now.
         let next = place.backup("--full").await;
         place.run(&["backup", "verify", &next]).await.ended(0);
         place.healthy().await;

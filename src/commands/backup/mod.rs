@@ -18,6 +18,7 @@ use crate::engine::{Cx, Events, Step, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
 use crate::kube::lease::holder::user_at_host;
+use crate::settings;
 use crate::steps::reader::{self, Reader};
 use crate::steps::rights;
 use crate::steps::world::{Choices, World};
@@ -26,7 +27,7 @@ use crate::ui::Ui;
 use super::bounds::Bounds;
 use super::frame::Frame;
 use super::gather;
-use super::target::{connect, find, stored};
+use super::target::{connect, find, input, stored};
 
 /// Take, list, check, copy and remove backups
 ///
@@ -97,7 +98,11 @@ async fn desired(connection: &Connection, globals: &Globals) -> Result<Desired> 
     let target = find(globals, connection).await?;
     match stored(connection, &target).await? {
         Some(stored) => Ok(stored.desired),
-        None => target.with_defaults(),
+        // What is left of it is named by the target; its images may be named by galera.conf.
+        None => {
+            let settings = settings::load(&input(globals, Some(connection.default_namespace.clone())))?;
+            Ok(Desired { cluster: target.cluster, namespace: target.namespace, ..settings.desired })
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Look {
     pub claim: Option<String>,
     /// Fill one volume only.
     pub alone: bool,
+    /// Only look: make nothing that lasts.
+    pub dry: bool,
 }
 
 impl Step<World> for Look {
@@ -116,6 +118,14 @@ async fn claim(cx: &StepCx<'_, World>, step: &Look) -> Result<String> {
         && exists(&name).await?
     {
         return Ok(name);
+    }
+    if desired.backup.is_some() && step.dry {
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!(
+                "persistentvolumeclaim/{own} does not exist yet, so the backups cannot be looked at; without --dry-run it is made"
+            ),
+        ));
     }
     if desired.backup.is_some() {
         let volumes = adopt::missing(world, false).await?;

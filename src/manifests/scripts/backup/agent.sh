@@ -27,14 +27,14 @@ say() { printf 'GALERACTL at=%s member=%s %s\n' "$EPOCHREALTIME" "$GALERA_MEMBER
 # Waits without a process of its own, and ends early when something is asked for.
 pause() { read -r -t "$1" <>"$OWN/bell" 2>/dev/null || :; }
 
-# What galeractl shows of this agent; also the sign of life for an agent that would like to take over.
+# What galeractl shows of this agent.
 FAILURES=0 LAST_ERROR='' STATE=starting
 tell_state() {
-    local room
-    room=$(df -B1 --output=avail,size "$ROOT" 2>/dev/null | tail -n 1)
+    local free size
+    read -r free size < <(df -B1 --output=avail,size "$ROOT" 2>/dev/null | tail -n 1)
     printf '{"member":"%s","pod":"%s","at":%s,"state":"%s","failures":%s,"error":"%s","free":%s,"size":%s,"logs":"%s"}\n' \
         "$GALERA_MEMBER" "$POD_UID" "$EPOCHSECONDS" "$STATE" "$FAILURES" "$(plain "$LAST_ERROR")" \
-        "$(set -- $room; echo "${1:-0}")" "$(set -- $room; echo "${2:-0}")" "${LOGS_STATE:-unknown}" >"$ROOT/agent.json.new" &&
+        "${free:-0}" "${size:-0}" "$(cat "$OWN/logs" 2>/dev/null)" >"$ROOT/agent.json.new" &&
         mv "$ROOT/agent.json.new" "$ROOT/agent.json"
 }
 state() { STATE=$1; tell_state; }
@@ -206,17 +206,62 @@ answer_request() {
         backup)
             if node_is_synced; then
                 case $argument in full | inc) take "$argument" ;; *) take "$([ -n "$(base_of "$(cat "$DATA/incarnation")")" ] && echo inc || echo full)" ;; esac
-                [ -z "$LAST_ERROR" ] && ship_logs
+                touch "$OWN/ship"
             else
                 fail "the node is not Synced"
             fi
             ;;
-        ship) if ship_logs; then say "event=backup state=done request=$REQUEST"; else fail "${LAST_ERROR:-the binary logs cannot be copied}"; fi ;;
         tidy) tidy && say "event=backup state=done request=$REQUEST" ;;
         *) fail "unknown request $verb" ;;
     esac
     REQUEST=''
     state idle
+}
+
+# Beside the backups, which may take hours: what is written meanwhile is copied all the same.
+ship_for_ever() {
+    local next=0
+    while has_place; do
+        if ((EPOCHSECONDS >= next)) || [ -e "$OWN/ship" ]; then
+            rm -f "$OWN/ship"
+            node_is_synced && ship_logs
+            next=$((EPOCHSECONDS + LOG_SECONDS))
+        fi
+        sleep 1
+    done
+}
+
+work() {
+    local kind wait next=0
+    REQUEST=''
+    say 'event=agent state=waits reason="its node is not Synced yet"'
+    until node_is_synced; do pause 1; done
+    GROUP=$(status_of wsrep_cluster_state_uuid)
+    until mkdir -p "$ROOT" 2>/dev/null && [ -w "$ROOT" ]; do
+        say 'event=agent state=waits reason="the backup volume cannot be written to by user 999"'
+        pause 10
+    done
+    until take_place; do pause 1; done
+    rm -rf "$ROOT"/.partial-* "$ROOT"/.trash-*
+    say 'event=agent state=ready'
+    while has_place; do beat; sleep 10; done &
+    ship_for_ever &
+    state idle
+    while :; do
+        has_place || { say 'event=agent state=lost reason="another agent has taken this place"'; exit 1; }
+        answer_request
+        if ((EPOCHSECONDS >= next)) && node_is_synced; then
+            kind=$(due)
+            next=$((EPOCHSECONDS + 5))
+            if [ -n "$kind" ] && ! take "$kind"; then
+                # 10 s, 20 s, 40 s, … up to a quarter of an hour.
+                wait=$((10 << (FAILURES < 8 ? FAILURES - 1 : 7)))
+                next=$((EPOCHSECONDS + (wait < 900 ? wait : 900)))
+            fi
+            state idle
+        fi
+        pause 1
+    done
 }
 
 end() {
@@ -226,42 +271,8 @@ end() {
 
 mkdir -p "$OWN"
 [ -p "$OWN/bell" ] || mkfifo "$OWN/bell"
+# A signal that meets bash in the middle of a substitution can be lost; this process does nothing but wait for one. When
+# it ends, everything in this container ends.
+work &
 trap end TERM INT
-until mkdir -p "$ROOT" 2>/dev/null && [ -w "$ROOT" ]; do
-    say 'event=agent state=waits reason="the backup volume cannot be written to by user 999"'
-    pause 10
-done
-say 'event=agent state=waits reason="its node is not Synced yet"'
-until node_is_synced; do pause 1; done
-GROUP=$(status_of wsrep_cluster_state_uuid)
-until take_place; do pause 1; done
-rm -rf "$ROOT"/.partial-* "$ROOT"/.trash-*
-say 'event=agent state=ready'
-while has_place; do beat; sleep 10; done &
-NEXT_TRY=0 NEXT_LOGS=0 REQUEST=''
-state idle
-while :; do
-    has_place || { say 'event=agent state=lost reason="another agent has taken this place"'; exit 1; }
-    answer_request
-    if ((EPOCHSECONDS >= NEXT_TRY)) && node_is_synced; then
-        KIND=$(due)
-        if [ -n "$KIND" ]; then
-            if take "$KIND"; then
-                NEXT_TRY=0
-            else
-                # 10 s, 20 s, 40 s, … up to a quarter of an hour.
-                WAIT=$((10 << (FAILURES < 8 ? FAILURES - 1 : 7)))
-                NEXT_TRY=$((EPOCHSECONDS + (WAIT < 900 ? WAIT : 900)))
-            fi
-            state idle
-        else
-            NEXT_TRY=$((EPOCHSECONDS + 5))
-        fi
-    fi
-    if ((EPOCHSECONDS >= NEXT_LOGS)) && node_is_synced; then
-        ship_logs
-        NEXT_LOGS=$((EPOCHSECONDS + LOG_SECONDS))
-        tell_state
-    fi
-    pause 1
-done
+wait $!

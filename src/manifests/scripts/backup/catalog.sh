@@ -8,6 +8,7 @@ for file in "$ROOT"/*/verified.json; do
 done
 find "$ROOT/binlog" -name '*.json' ! -name '.*' -exec cat {} + 2>/dev/null | sed 's/^/log /'
 [ ! -s "$ROOT/agent.json" ] || printf 'agent %s\n' "$(cat "$ROOT/agent.json")"
+[ ! -e "$ROOT/owner/beat" ] || stat -c 'beat {"at":%Y}' "$ROOT/owner/beat"
 printf 'clock {"now":%s,"server":"%s"}\n' "$EPOCHSECONDS" "$(mariadbd --version 2>/dev/null | grep -oE '[0-9]+[.][0-9]+[.][0-9]+' | head -n 1)"
 for dir in /backups/*/*/; do
     set -- "$dir"*Z-full

@@ -57,12 +57,13 @@ shipped_to() {
     printf '%s' "${most:-0}"
 }
 
+logs_state() { printf '%s' "$1" >"$OWN/logs.new" && mv "$OWN/logs.new" "$OWN/logs"; }
+
 # Closes the present binary log if anything is in it, and copies those that are closed and not yet copied.
 ship_logs() {
     local files name next i uuid from to incarnation
-    if [ "$(sql 'SELECT @@log_bin')" != 1 ]; then LOGS_STATE=off; return 0; fi
-    LOGS_STATE=on
-    mkdir -p "$ROOT/binlog"
+    if [ "$(sql 'SELECT @@log_bin')" != 1 ]; then logs_state off; return 0; fi
+    mkdir -p "$ROOT/binlog" || { logs_state 'binary logs cannot be written to the backup volume'; return 1; }
     rm -f "$ROOT"/binlog/.partial-*
     incarnation=$(cat "$DATA/incarnation" 2>/dev/null)
     uuid=$(status_of wsrep_cluster_state_uuid)
@@ -71,7 +72,7 @@ ship_logs() {
     ((${#files[@]} > 0)) || return 0
     # Only for this node: the others need not rotate because of it.
     if (($(sequence "$(sql 'SELECT @@gtid_binlog_pos')") > $(sequence "$(log_start "${files[-1]}")"))); then
-        sql 'FLUSH LOCAL BINARY LOGS' || { LAST_ERROR='the binary log cannot be rotated'; return 1; }
+        sql 'FLUSH LOCAL BINARY LOGS' || { logs_state 'the binary log cannot be rotated'; return 1; }
         mapfile -t files < <(sql 'SHOW BINARY LOGS' | cut -f 1)
     fi
     if [ "$uuid" != "${SHIPPED_OF:-}" ]; then SHIPPED_OF=$uuid SHIPPED_TO=$(shipped_to "$uuid"); fi
@@ -80,9 +81,10 @@ ship_logs() {
         from=$(log_start "$name") to=$(log_start "$next")
         (($(sequence "$to") > $(sequence "$from"))) && (($(sequence "$to") > SHIPPED_TO)) || continue
         copy_log "$name" "$incarnation" "$uuid" "$from" "$to" "$(log_time "$LOGS/$name")" "$(log_time "$LOGS/$next")" ||
-            { LAST_ERROR="the binary log $name cannot be copied to the backup volume"; return 1; }
+            { logs_state "the binary log $name cannot be copied to the backup volume"; return 1; }
         SHIPPED_TO=$(sequence "$to")
     done
+    logs_state on
 }
 
 copy_log() {
