@@ -237,9 +237,8 @@ fn replays(catalog: &Catalog, backup: &Backup, to: To) -> Result<Vec<Replay>, St
     let mut covered = sequence(&backup.gtid);
     let mut logs = Vec::new();
     loop {
-        match to {
-            To::Gtid(number) if number == covered => return Ok(logs),
-            _ => {}
+        if to == To::Gtid(covered) {
+            return Ok(logs);
         }
         let Some(log) = next_log(catalog, backup, covered) else { return Err(unreachable(catalog, backup, to)) };
         let ends_at = sequence(&log.to);

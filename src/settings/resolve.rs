@@ -292,16 +292,22 @@ impl Resolver<'_> {
         let seconds = |key: &str| units::seconds(&self.required(key)).unwrap_or_default();
         let (full, incremental) = (seconds(keys::FULL_INTERVAL), seconds(keys::INTERVAL));
         let log = seconds(keys::LOG_INTERVAL);
-        if full < incremental {
-            let (key, than) = if self.given(keys::FULL_INTERVAL) {
-                (keys::FULL_INTERVAL, keys::INTERVAL)
-            } else {
-                (keys::INTERVAL, keys::FULL_INTERVAL)
-            };
-            let (own, other) = (self.required(key), self.required(than));
-            let problem = format!("{own} does not go with {than} ({other}): full backups are the rarer ones");
-            self.problem(key, &problem);
-        }
+        let full = match (full < incremental, self.given(keys::FULL_INTERVAL)) {
+            (false, _) => full,
+            (true, true) => {
+                let (own, other) = (self.required(keys::FULL_INTERVAL), self.required(keys::INTERVAL));
+                let problem =
+                    format!("{own} does not go with {} ({other}): full backups are the rarer ones", keys::INTERVAL);
+                self.problem(keys::FULL_INTERVAL, &problem);
+                full
+            }
+            // Files from before there was such a setting have no full backups in between.
+            (true, false) => {
+                let interval = self.required(keys::INTERVAL);
+                self.set_default(keys::FULL_INTERVAL, &interval);
+                incremental
+            }
+        };
         let node = self.number(keys::BACKUP_NODE);
         if let Some(node) = node.filter(|node| *node > nodes) {
             let problem = format!("there is no node{node} among {nodes}");

@@ -11,6 +11,8 @@ use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 
 use crate::place::{Place, within};
 
+/// Hosts of tests cannot mount NFS; what backups do is tested on volumes of another kind.
+const NO_SHARE: &str = "galera_cluster_backup=no";
 /// A storage class of the cluster that the tests run on.
 const CLASS: &str = "local";
 
@@ -20,7 +22,18 @@ async fn the_pks_example_forms_a_cluster_for_drupal() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pks.conf");
         let thin = default_class(place).await;
         let class = format!("galera_vsphere_storage_class={thin}");
-        let args = ["up", "--progress", "json", "-f", file.to_str().unwrap(), "--set", &class, "--fix-default-class"];
+        let args = [
+            "up",
+            "--progress",
+            "json",
+            "-f",
+            file.to_str().unwrap(),
+            "--set",
+            NO_SHARE,
+            "--set",
+            &class,
+            "--fix-default-class",
+        ];
         let forming = async {
             let declined = place.reaching(&args).end().await.ended(6);
             assert!(declined.last_word().1.iter().any(|hint| hint.contains("--yes")), "{declined:?}");
@@ -73,7 +86,7 @@ async fn the_targetd_example_forms_a_cluster() {
     let desired = settings.unwrap().desired;
     within(desired.namespace.as_str(), desired.cluster.as_str(), async |place| {
         let class = format!("galera_iscsi_storage_class={CLASS}");
-        let args = ["up", "--progress", "json", "-f", file.to_str().unwrap(), "--set", &class];
+        let args = ["up", "--progress", "json", "-f", file.to_str().unwrap(), "--set", NO_SHARE, "--set", &class];
         place.reaching(&args).end().await.ended(0);
         place.healthy().await;
         let status = place.run(&["status", "-o", "json"]).await.ended(0).json();

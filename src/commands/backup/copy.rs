@@ -102,5 +102,9 @@ async fn receive(world: &World, reader: &Reader, path: &str, mut file: tokio::fs
         file.write_all(&block[..count]).await.or_fail(Kind::Step)?;
     }
     file.sync_all().await.or_fail(Kind::Step)?;
-    Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = |mut text: String, byte: &u8| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    };
+    Ok(sum.finalize().iter().fold(String::new(), digits))
 }

@@ -96,14 +96,12 @@ impl Where {
 /// A cluster that may be gone, of which there may be backups.
 async fn desired(connection: &Connection, globals: &Globals) -> Result<Desired> {
     let target = find(globals, connection).await?;
-    match stored(connection, &target).await? {
-        Some(stored) => Ok(stored.desired),
-        // What is left of it is named by the target; its images may be named by galera.conf.
-        None => {
-            let settings = settings::load(&input(globals, Some(connection.default_namespace.clone())))?;
-            Ok(Desired { cluster: target.cluster, namespace: target.namespace, ..settings.desired })
-        }
+    if let Some(stored) = stored(connection, &target).await? {
+        return Ok(stored.desired);
     }
+    // What is left of it is named by the target; its images may be named by galera.conf.
+    let settings = settings::load(&input(globals, Some(connection.default_namespace.clone())))?;
+    Ok(Desired { cluster: target.cluster, namespace: target.namespace, ..settings.desired })
 }
 
 /// A world for verbs that ask the agent or read the volume.

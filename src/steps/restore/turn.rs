@@ -148,7 +148,7 @@ async fn resume(cx: &StepCx<'_, World>) -> Result<Finished> {
         turn_all(cx, &turns).await?;
     }
     stand(cx, alone).await?;
-    Ok(Finished::changed(format!("{} volumes hold the new data", count)))
+    Ok(Finished::changed(format!("{count} volumes hold the new data")))
 }
 
 /// Brings back what was on the volumes before.
