@@ -172,13 +172,11 @@ fn latest<'a>(catalog: &Catalog, all: &[Chain<'a>], wanted: &Wanted) -> Result<V
         }
     }
     let oldest = all.iter().find_map(|chain| chain.members.first());
-    Err(match (wanted.to, oldest) {
-        (Some(_), Some(oldest)) => format!("no backup is older than that; the oldest ended at {}", utc(oldest.ended)),
-        _ => {
-            let why: Vec<&str> = all.iter().filter_map(|chain| chain.broken.as_deref()).collect();
-            format!("no backup can be restored: {}", why.join("; "))
-        }
-    })
+    if let (Some(_), Some(oldest)) = (wanted.to, oldest) {
+        return Err(format!("no backup is older than that; the oldest ended at {}", utc(oldest.ended)));
+    }
+    let why: Vec<&str> = all.iter().filter_map(|chain| chain.broken.as_deref()).collect();
+    Err(format!("no backup can be restored: {}", why.join("; ")))
 }
 
 fn chosen<'a>(
