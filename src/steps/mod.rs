@@ -13,6 +13,7 @@ pub mod proxy;
 pub mod purge;
 pub mod reader;
 pub mod record;
+pub mod relocate;
 pub mod remove;
 pub mod restore;
 pub mod rights;

@@ -35,6 +35,7 @@ async fn the_agent_takes_backups_by_itself() {
         a_state_transfer_begins_a_new_chain(place).await;
         old_chains_go(place).await;
         one_agent_at_a_time(place).await;
+        moves_where_it_can(place).await;
     })
     .await;
 }
@@ -133,4 +134,20 @@ async fn one_agent_at_a_time(place: &Place) {
     })
     .await;
     place.healthy().await;
+}
+
+/// Another node takes over with one command, where every host can use the backup volume.
+async fn moves_where_it_can(place: &Place) {
+    let none = place.run(&["backup", "move", "--to", "3"]).await.ended(2);
+    assert!(none.stderr.contains("there is no node3 among 2"), "{none:?}");
+    let moved = place.run(&["backup", "move", "--to", "1"]).await;
+    if moved.code == Some(3) {
+        // A volume of one host, and the other node's is on another: nothing was restarted.
+        assert!(moved.stderr.contains("the backup volume can be used only where"), "{moved:?}");
+        place.run(&["backup", "move", "--to", "2"]).await.ended(0);
+    } else {
+        moved.ended(0);
+    }
+    place.healthy().await;
+    place.backup("--full").await;
 }

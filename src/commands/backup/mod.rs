@@ -4,6 +4,7 @@ mod copy;
 mod list;
 mod now;
 mod prune;
+mod relocate;
 mod trial;
 
 use std::time::Duration;
@@ -47,6 +48,7 @@ enum Verb {
     Verify(trial::Args),
     Prune(prune::Args),
     Copy(copy::Args),
+    Move(relocate::Args),
 }
 
 /// Where the backups are.
@@ -67,6 +69,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Verb::Verify(args) => trial::run(args, globals, ui).await,
         Verb::Prune(args) => prune::run(args, globals, ui).await,
         Verb::Copy(args) => copy::run(args, globals, ui).await,
+        Verb::Move(args) => relocate::run(args, globals, ui).await,
     }
 }
 

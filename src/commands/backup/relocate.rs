@@ -1,0 +1,72 @@
+//! `galeractl backup move`.
+
+use crate::cli::Globals;
+use crate::commands::bounds::Bounds;
+use crate::commands::frame::Frame;
+use crate::commands::gather;
+use crate::commands::target::running;
+use crate::desired::{Backup, Passwords};
+use crate::error::{Failure, Kind, Result};
+use crate::names::Member;
+use crate::observe::{Observer, Wants};
+use crate::steps::record::{own_password, stored_passwords};
+use crate::steps::relocate::Relocate;
+use crate::steps::rights;
+use crate::steps::world::{Choices, World};
+use crate::ui::Ui;
+
+use super::{connect, find, go};
+
+/// Let the agent run beside another node, or restart the node that is to have it
+///
+/// Restarts the pods of the old and of the new node, one after the other, each only while all others are Synced. Also
+/// brings the agent to a node that ran already when backups were turned on.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Number of the node, such as 2
+    #[arg(long, value_name = "NODE", value_parser = clap::value_parser!(u32).range(1..=99))]
+    to: u32,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = connect(globals).await?;
+    let target = find(globals, &connection).await?;
+    let stored = running(&connection, &target).await?;
+    let (mut desired, record) = (stored.desired, stored.record);
+    let Some(backup) = desired.backup.clone() else {
+        return Err(Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster))
+            .hint("turn them on: galeractl up --backup, with the settings that the cluster was formed with"));
+    };
+    if args.to > desired.nodes {
+        let why = format!("--to: there is no node{} among {}", args.to, desired.nodes);
+        return Err(Failure::message(Kind::Usage, why));
+    }
+    let step = Relocate { from: Some(Member::Node(backup.node)), to: Member::Node(args.to) };
+    if args.bounds.dry_run.is_some() {
+        return ui.out(&format!("the pods of node{} and node{} would be restarted", backup.node, args.to));
+    }
+    rights::check(&connection, &desired, rights::UP).await?;
+    desired.backup = Some(Backup { node: args.to, ..backup });
+    let password = own_password(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let secrets = stored_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let classes = gather::storage_classes(&connection).await?;
+    let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
+    observer.set_password(password);
+    let frame = Frame::begin(ui, "backup")?;
+    let choices = Choices {
+        lock_wait: args.bounds.lock_wait,
+        take_ownership: false,
+        holder: frame.holder(),
+        cancel: frame.cancel(),
+    };
+    let world = World::new(connection, desired, Passwords::default(), choices, observer);
+    {
+        let mut memory = world.memory();
+        memory.record = record;
+        memory.secrets = secrets;
+    }
+    let node = args.to;
+    go(&world, frame, vec![Box::new(step)], args.bounds.timeout, || format!("the agent runs beside node{node}")).await
+}

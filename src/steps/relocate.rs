@@ -1,0 +1,121 @@
+//! Letting another node's pod have the backup agent: both pods are restarted, one after the other.
+
+use futures::future::{FutureExt, LocalBoxFuture};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use kube::api::Api;
+use kube::core::ApiResource;
+
+use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::errors::explain;
+use crate::manifests::{self, Object, config};
+use crate::names::Member;
+
+use super::nodes::common_view;
+use super::record::write_spec;
+use super::world::{BEAT, World};
+use super::{reader, remove};
+
+/// The step. The world's desired state names the new node already.
+pub struct Relocate {
+    /// The node that had the agent; `None` where none had it.
+    pub from: Option<Member>,
+    /// The node that gets it.
+    pub to: Member,
+}
+
+impl Step<World> for Relocate {
+    fn id(&self) -> &'static str {
+        "move"
+    }
+
+    fn title(&self) -> String {
+        format!("let the agent run beside {}", self.to)
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        relocate(cx, self).boxed_local()
+    }
+}
+
+async fn relocate(cx: &StepCx<'_, World>, step: &Relocate) -> Result<Finished> {
+    let world = cx.world;
+    world.take_lock(cx).await?;
+    // A restart costs a member for a moment, so all the others have to be there. The old node may be the one that is not.
+    let nodes: Vec<Member> = world.desired.members().collect();
+    let others: Vec<Member> = nodes.iter().copied().filter(|node| Some(*node) != step.from).collect();
+    let up = |node: &Member| world.observer.now().members.get(node).is_some_and(|view| view.pod.running);
+    let old = step.from.filter(|node| *node != step.to && up(node));
+    common_view(cx, if old.is_some() || step.from == Some(step.to) { &nodes } else { &others }, None).await?;
+    reachable(world, step.to).await?;
+    write_spec(cx, |_| ()).await?;
+    let objects = [vec![Object::of(&config::config_map(&world.desired))], manifests::nodes(&world.desired)].concat();
+    world.apply(cx, &objects).await?;
+    if let Some(old) = old {
+        restart(cx, old, &nodes).await?;
+    }
+    restart(cx, step.to, if old.is_some() || step.from == Some(step.to) { &nodes } else { &others }).await?;
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        match reader::agent(&world.desired, &world.observer.live().snapshot()) {
+            Some(_) => Verdict::pass(""),
+            None => Verdict::wait(format!("the agent beside {}: its container starts", step.to)),
+        }
+    })
+    .await?;
+    Ok(Finished::changed(format!("the agent runs beside {}", step.to)))
+}
+
+/// A volume that lives on one host can be used by pods of that host only, and a node's own volume may be on another.
+async fn reachable(world: &World, to: Member) -> Result<()> {
+    let cluster = &world.desired.cluster;
+    let (backups, data) = (hosts(world, &cluster.backup_claim()).await?, hosts(world, &cluster.claim(to)).await?);
+    match (backups, data) {
+        (Some(backups), Some(data)) if backups != data => Err(Failure::message(
+            Kind::Preflight,
+            format!("the backup volume can be used only where {backups}, and the volume of {to} only where {data}"),
+        )
+        .hint("use a backup volume that every host can mount, such as an NFS share")),
+        _ => Ok(()),
+    }
+}
+
+/// Where the volume of a claim can be used; `None` for everywhere.
+async fn hosts(world: &World, claim: &str) -> Result<Option<String>> {
+    let client = world.connection.client.clone();
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), world.desired.namespace.as_str());
+    let cannot = |error| explain(Kind::Preflight, format!("read the volume of persistentvolumeclaim/{claim}"), error);
+    let Some(volume) = claims.get(claim).await.map_err(cannot)?.spec.and_then(|spec| spec.volume_name) else {
+        return Ok(None);
+    };
+    let volume = match Api::<PersistentVolume>::all(client).get(&volume).await {
+        // Who may not look at volumes finds out when the pod is placed.
+        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(None),
+        found => found.map_err(cannot)?,
+    };
+    let required = volume.spec.and_then(|spec| spec.node_affinity?.required);
+    let expressions = required.into_iter().flat_map(|selector| selector.node_selector_terms);
+    let words: Vec<String> = expressions
+        .flat_map(|term| term.match_expressions.unwrap_or_default())
+        .map(|wanted| format!("{} is {}", wanted.key, wanted.values.unwrap_or_default().join(" or ")))
+        .collect();
+    Ok((!words.is_empty()).then(|| words.join(" and ")))
+}
+
+/// Deletes a node's pod and waits until the new one is Synced with the others.
+async fn restart(cx: &StepCx<'_, World>, node: Member, all: &[Member]) -> Result<()> {
+    let world = cx.world;
+    world.confirm_lock().await?;
+    let name = world.desired.cluster.pod(node);
+    let old = world.observer.now().members.get(&node).and_then(|view| view.pod.uid.clone());
+    remove::objects(cx, &[ApiResource::erase::<Pod>(&())], |found| found == name).await?;
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        let now = world.observer.now().members.get(&node).and_then(|view| view.pod.uid.clone());
+        if now.is_some() && now != old {
+            Verdict::pass("")
+        } else {
+            Verdict::wait(format!("another pod of {node}: none yet"))
+        }
+    })
+    .await?;
+    common_view(cx, all, None).await.map(drop)
+}
