@@ -125,6 +125,8 @@ take() {
         [ -n "$base" ] || { fail "no backup of this data is there that an incremental could build on"; return; }
         options=("--incremental-basedir=$ROOT/$base/lsn")
     fi
+    # What an earlier attempt could not remove.
+    rm -rf "$ROOT"/.partial-*
     id=$(new_id "$kind")
     dir=$ROOT/.partial-$id
     data=$(du -sb --exclude=galera.cache --exclude='ib_logfile*' "$DATA" 2>/dev/null | cut -f 1)
