@@ -60,11 +60,12 @@ impl Place {
         api.list(&params).await.unwrap().items
     }
 
-    /// The uuid that is recorded at each claim.
+    /// The uuid that is recorded at each claim of a member. Backups may be of several histories.
     pub(crate) async fn recorded(&self) -> BTreeMap<String, Option<String>> {
         let claims = self.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
         let recorded = |claim: &PersistentVolumeClaim| claim.annotations().get(UUID_ANNOTATION).cloned();
-        claims.iter().map(|claim| (claim.name_any(), recorded(claim))).collect()
+        let of_members = claims.iter().filter(|claim| claim.name_any() != self.cluster.backup_claim());
+        of_members.map(|claim| (claim.name_any(), recorded(claim))).collect()
     }
 
     /// The uuid of the cluster, which all of its volumes must carry.

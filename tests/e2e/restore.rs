@@ -74,15 +74,18 @@ async fn back_up_under_load(place: &Place) -> ((String, crate::writers::Journal)
         place.sql(&node, "INSERT INTO e2e.big (v) SELECT RANDOM_BYTES(1000) FROM app.seq_1_to_20000").await;
     }
     let writers = Writers::start(place, (1..=3).map(|index| vec![place.node(index)]).collect()).await;
+    writers.longest();
     let begun = Instant::now();
     let full = place.backup("--full").await;
-    eprintln!("a full backup under writes in {:.1} s", begun.elapsed().as_secs_f64());
+    let took = begun.elapsed().as_secs_f64();
+    eprintln!("a full backup under writes in {took:.1} s; the longest that a writer waited: {:?}", writers.longest());
     place.sql(&node, "UPDATE e2e.big SET v = RANDOM_BYTES(1000) WHERE id % 50 = 0").await;
+    writers.longest();
     let begun = Instant::now();
     place.backup("--incremental").await;
-    eprintln!("an incremental backup under writes in {:.1} s", begun.elapsed().as_secs_f64());
+    let took = begun.elapsed().as_secs_f64();
+    eprintln!("an incremental one in {took:.1} s; the longest that a writer waited: {:?}", writers.longest());
     let journal = writers.stop().await;
-    eprintln!("the longest that a writer waited meanwhile: {:?}", journal.longest);
     assert!(journal.unknown.is_empty(), "a backup has cost connections");
     place.sql(&node, "DELETE FROM e2e.big WHERE id % 7 = 0").await;
     place.sql(&node, "INSERT INTO app.t VALUES (1, 'before the backup')").await;

@@ -70,6 +70,11 @@ impl Writers {
         self.journal.lock().unwrap().acknowledged.len()
     }
 
+    /// The longest that a writer has waited for a yes since the last time that this was asked.
+    pub(crate) fn longest(&self) -> Duration {
+        std::mem::take(&mut self.journal.lock().unwrap().longest)
+    }
+
     /// Ends the writers; what they have not heard of is unknown.
     pub(crate) async fn stop(self) -> Journal {
         self.stop.cancel();
@@ -121,13 +126,14 @@ impl Writer {
                     journal.acknowledged.insert(row);
                     journal.longest = journal.longest.max(begun.elapsed());
                 }
-                // Deadlock, lock wait timeout: rolled back. Not ready: not begun.
-                Err(SqlError::Server { code: 1213 | 1205, .. }) => drop(journal.refused.insert(row)),
+                // Deadlock, lock wait timeout: rolled back. No such table yet: a node that lags. Not ready: not begun.
+                Err(SqlError::Server { code: 1213 | 1205 | 1146, .. }) => drop(journal.refused.insert(row)),
                 Err(SqlError::NotReady(message)) if message.contains("1047") => {
                     journal.refused.insert(row);
                     return;
                 }
-                Err(_) => {
+                Err(error) => {
+                    eprintln!("writer {}: {error}", self.who);
                     journal.unknown.insert(row);
                     return;
                 }
