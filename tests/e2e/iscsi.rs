@@ -22,18 +22,23 @@ async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
         let members = [Member::Seed, Member::Node(1), Member::Node(2), Member::Node(3)];
         let sources = places_on_hosts(place, &members).await;
         make_volumes(place, &members, &sources).await;
+        make_share(place).await;
 
         let refused = place.reaching(&["up", "-f", file]).end().await.ended(3);
         assert!(refused.stderr.contains("tier1-galera-seed-volume exists and is not what"), "{refused:?}");
         assert!(refused.stderr.contains("spec.iscsi"), "{refused:?}");
 
-        // Hosts of tests cannot mount NFS; what backups do is tested on volumes of another kind.
-        let no_share = "galera_cluster_backup=no";
-        let up = ["up", "--progress", "json", "--take-ownership", "-f", file, "--set", no_share];
+        let up = ["up", "--progress", "json", "--take-ownership", "-f", file];
         place.reaching(&up).end().await.ended(0);
         place.healthy().await;
         let table = ["SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = 'drupaldb'"];
         assert_eq!(place.sql(&place.node(3), table[0]).await, [[Some("1".to_owned())]]);
+
+        // The backups lie where every host reaches them, so another node can take them over.
+        place.backup("--full").await;
+        place.run(&["backup", "move", "--to", "1"]).await.ended(0);
+        place.healthy().await;
+        place.backup("--incremental").await;
 
         let busy = place.reaching(&["purge", "-f", file, "--confirm", "tier1"]).end().await.ended(3);
         assert!(busy.stderr.contains("is not down"), "{busy:?}");
@@ -72,6 +77,23 @@ async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
     .await;
 }
 
+/// The volume of the backups: a folder that all hosts of the tests have, in place of a share.
+async fn make_share(place: &Place) {
+    let source = place_on_host(place, "backup").await;
+    let name = place.cluster.backup_volume();
+    let volume = json!({
+        "metadata": {"name": name, "labels": {"volume": name, "app.kubernetes.io/instance": place.cluster}},
+        "spec": {
+            "capacity": {"storage": "50Gi"}, "accessModes": ["ReadWriteMany"],
+            "persistentVolumeReclaimPolicy": "Retain", "storageClassName": "",
+            "claimRef": {"namespace": place.namespace, "name": place.cluster.backup_claim()},
+            "hostPath": {"path": source["local"]["path"]},
+        },
+    });
+    let all: Api<PersistentVolume> = Api::all(place.connection.client.clone());
+    all.create(&PostParams::default(), &parse(volume)).await.unwrap();
+}
+
 async fn status_uuid(place: &Place) -> String {
     let status = place.run(&["status", "-o", "json"]).await.ended(0).json();
     status["uuid"].as_str().unwrap().to_owned()
@@ -97,42 +119,42 @@ async fn forget_volumes(place: &Place, members: &[Member]) {
 
 /// Lets the cluster's own storage find a place for each volume.
 async fn places_on_hosts(place: &Place, members: &[Member]) -> Vec<Value> {
+    let places = members.iter().map(|member| async move { place_on_host(place, &member.to_string()).await });
+    futures::future::join_all(places).await
+}
+
+async fn place_on_host(place: &Place, noun: &str) -> Value {
     let claims: Api<PersistentVolumeClaim> = place.api();
-    for member in members {
-        let claim = parse(json!({
-            "metadata": {"name": format!("place-{member}")},
-            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-        }));
-        claims.create(&PostParams::default(), &claim).await.unwrap();
-        let pod: Pod = parse(json!({
-            "metadata": {"name": format!("place-{member}")},
-            "spec": {
-                "restartPolicy": "Never",
-                "securityContext": {"runAsNonRoot": true, "runAsUser": 999, "fsGroup": 999, "seccompProfile": {"type": "RuntimeDefault"}},
-                "containers": [{
-                    "name": "main", "image": "mariadb:11.8", "command": ["true"],
-                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-                    "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-                }],
-                "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": format!("place-{member}")}}],
-            },
-        }));
-        place.api::<Pod>().create(&PostParams::default(), &pod).await.unwrap();
-    }
-    let mut sources = Vec::new();
-    for member in members {
-        let name = format!("place-{member}");
-        until(&format!("the end of pod {name}"), LIMIT, async || {
-            let status = place.api::<Pod>().get(&name).await.unwrap().status.unwrap_or_default();
-            holds(status.phase.as_deref() == Some("Succeeded"), || format!("{status:?}"))
-        })
-        .await;
-        let volume = claims.get(&name).await.unwrap().spec.unwrap().volume_name.unwrap();
-        let all: Api<PersistentVolume> = Api::all(place.connection.client.clone());
-        sources.push(serde_json::to_value(all.get(&volume).await.unwrap().spec.unwrap()).unwrap());
-        place.api::<Pod>().delete(&name, &DeleteParams::default()).await.unwrap();
-    }
-    sources
+    let name = format!("place-{noun}");
+    let claim = parse(json!({
+        "metadata": {"name": name},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }));
+    claims.create(&PostParams::default(), &claim).await.unwrap();
+    let pod: Pod = parse(json!({
+        "metadata": {"name": name},
+        "spec": {
+            "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 999, "fsGroup": 999, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "main", "image": "mariadb:11.8", "command": ["true"],
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            }],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": name}}],
+        },
+    }));
+    let pods = place.api::<Pod>();
+    pods.create(&PostParams::default(), &pod).await.unwrap();
+    until(&format!("the end of pod {name}"), LIMIT, async || {
+        let status = pods.get(&name).await.unwrap().status.unwrap_or_default();
+        holds(status.phase.as_deref() == Some("Succeeded"), || format!("{status:?}"))
+    })
+    .await;
+    let volume = claims.get(&name).await.unwrap().spec.unwrap().volume_name.unwrap();
+    let all: Api<PersistentVolume> = Api::all(place.connection.client.clone());
+    pods.delete(&name, &DeleteParams::default()).await.unwrap();
+    serde_json::to_value(all.get(&volume).await.unwrap().spec.unwrap()).unwrap()
 }
 
 /// Volumes of the names that the example asks for, at these places.
