@@ -18,7 +18,7 @@ help:
 	@echo 'make demo CONTEXT=name    the same on your own cluster'
 	@echo 'make demo-down            remove what the demo made'
 	@echo 'make test                 all tests: unit, API server, end to end'
-	@echo 'make bench                measure how fast clusters form'
+	@echo 'make bench                measure how fast clusters form, and backups and restores are'
 	@echo 'make cluster              start the local Kubernetes (or use the one that runs)'
 	@echo 'make cluster-down         remove every trace of it'
 	@echo 'make -s kubeconfig        print the path of its kubeconfig'
@@ -65,3 +65,4 @@ test: check unit e2e
 
 bench: cluster
 	$(E2E) $(CARGO) bench --bench formation
+	$(E2E) $(CARGO) bench --bench backups

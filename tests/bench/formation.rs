@@ -5,13 +5,14 @@
 mod database;
 mod process;
 mod seeds_way;
+mod up;
 
 use std::time::Duration;
 
 use galeractl::kube::client::{Connection, Options};
 
 use database::Share;
-use process::Up;
+use up::Up;
 
 /// One formation, in seconds.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! What cannot be restored is refused with its reason, and what is on the volumes stays as it is.
 
+use galeractl::names::ClusterName;
+
 use crate::place::{Place, in_namespace};
 
 const UP: [&str; 4] = [
@@ -80,8 +82,49 @@ async fn what_cannot_be_restored_is_refused() {
         let next = place.backup("--full").await;
         place.run(&["backup", "verify", &next]).await.ended(0);
         place.healthy().await;
+        a_copy_under_another_name(place).await;
+        a_folder_of_another_server(place).await;
     })
     .await;
+}
+
+/// For tests of an application: while the original runs, with passwords of its own.
+async fn a_copy_under_another_name(place: &Place) {
+    let source = format!("{}/{}", place.namespace, place.cluster);
+    let at = ["--name", "qa", "--namespace", place.namespace.as_str(), "--progress", "json"];
+    let none = place.reaching(&[&["restore", "--from", "latest"], &at[..]].concat()).end().await.ended(3);
+    assert!(none.last_word().0.contains("there is no backup volume"), "{none:?}");
+    let args = ["restore", "--from", "latest", "--source", &source, "--nodes=1"];
+    place.reaching(&[&args[..], &at].concat()).end().await.ended(0);
+    let qa: ClusterName = "qa".parse().unwrap();
+    let mut sql = place.door_of(&qa, "root", "root-password").await.open("qa-galera-node1-0").await.unwrap();
+    assert_eq!(sql.value("SELECT COUNT(*) FROM d.t").await, "5");
+    let gone = ["teardown", "--delete-volumes", "--confirm", "qa"];
+    place.reaching(&[&gone[..], &at].concat()).end().await.ended(0);
+    place.healthy().await;
+}
+
+/// A server that has never heard of Galera, and a backup that no agent has made.
+async fn a_folder_of_another_server(place: &Place) {
+    place.stop().await;
+    let helper = place.beside_backups().await;
+    helper
+        .run(
+            "mkdir -p /tmp/db /data/plain && cd /tmp && {
+             mariadb-install-db --no-defaults --datadir=/tmp/db --skip-name-resolve --skip-test-db --force
+             mariadbd --no-defaults --datadir=/tmp/db --socket=/tmp/s --skip-networking --pid-file=/tmp/pid & server=$!
+             until mariadb -S /tmp/s -e 'DO 0'; do sleep 0.2; done
+             mariadb -S /tmp/s -e 'CREATE DATABASE old; CREATE TABLE old.t (id INT PRIMARY KEY); INSERT INTO old.t VALUES (42)' &&
+             mariadb-backup --no-defaults --backup --datadir=/tmp/db --socket=/tmp/s --target-dir=/data/plain; code=$?
+             kill $server; wait; } >/tmp/log 2>&1; [ \"$code\" = 0 ] || { cat /tmp/log; exit 1; }",
+        )
+        .await;
+    helper.end().await;
+    let args = ["restore", "--from", "dir:plain", "--confirm", place.cluster.as_str()];
+    place.run(&[&args[..], &["--to-gtid", "7"], &UP].concat()).await.ended(2);
+    place.run(&[&args[..], &UP].concat()).await.ended(0);
+    assert_eq!(place.sql(&place.node(1), "SELECT id FROM old.t").await, [[Some("42".to_owned())]]);
+    place.healthy().await;
 }
 
 fn no_change() -> (String, String) {

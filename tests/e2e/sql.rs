@@ -5,7 +5,7 @@ use std::time::Duration;
 use galeractl::desired::Hidden;
 use galeractl::kube::client::Streams;
 use galeractl::kube::tunnel::Tunnel;
-use galeractl::names::Namespace;
+use galeractl::names::{ClusterName, Namespace};
 use galeractl::sql::{Conn, Login, Row, SqlError, connect};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
@@ -55,14 +55,23 @@ impl Sql {
 impl Place {
     /// Passwords by their keys.
     pub(crate) async fn passwords(&self) -> Vec<(String, String)> {
-        let secret = self.api::<Secret>().get(&self.cluster.credentials()).await.unwrap();
+        self.passwords_of(&self.cluster).await
+    }
+
+    async fn passwords_of(&self, cluster: &ClusterName) -> Vec<(String, String)> {
+        let secret = self.api::<Secret>().get(&cluster.credentials()).await.unwrap();
         let data = secret.data.unwrap_or_default().into_iter();
         data.map(|(key, value)| (key, String::from_utf8(value.0).unwrap())).collect()
     }
 
     /// A user's way in; `key` names its password in the Secret.
     pub(crate) async fn door(&self, user: &str, key: &str) -> Door {
-        let passwords = self.passwords().await;
+        self.door_of(&self.cluster, user, key).await
+    }
+
+    /// As [`Place::door`], into another cluster of the namespace.
+    pub(crate) async fn door_of(&self, cluster: &ClusterName, user: &str, key: &str) -> Door {
+        let passwords = self.passwords_of(cluster).await;
         let (_, password) = passwords.iter().find(|(name, _)| name == key).expect("the Secret has the password");
         Door {
             streams: self.connection.streams.clone(),
