@@ -111,11 +111,11 @@ async fn a_folder_of_another_server(place: &Place) {
     helper
         .run(
             "mkdir -p /tmp/db /data/plain && cd /tmp && {
-             mariadb-install-db --no-defaults --datadir=/tmp/db --skip-name-resolve --skip-test-db --force
+             mariadb-install-db --no-defaults --datadir=/tmp/db --skip-name-resolve --skip-test-db --force --auth-root-authentication-method=normal
              mariadbd --no-defaults --datadir=/tmp/db --socket=/tmp/s --skip-networking --pid-file=/tmp/pid & server=$!
-             until mariadb -S /tmp/s -e 'DO 0'; do sleep 0.2; done
-             mariadb -S /tmp/s -e 'CREATE DATABASE old; CREATE TABLE old.t (id INT PRIMARY KEY); INSERT INTO old.t VALUES (42)' &&
-             mariadb-backup --no-defaults --backup --datadir=/tmp/db --socket=/tmp/s --target-dir=/data/plain; code=$?
+             until mariadb -S /tmp/s -u root -e 'DO 0'; do sleep 0.2; done
+             mariadb -S /tmp/s -u root -e 'CREATE DATABASE old; CREATE TABLE old.t (id INT PRIMARY KEY); INSERT INTO old.t VALUES (42)' &&
+             mariadb-backup --no-defaults --backup --user=root --datadir=/tmp/db --socket=/tmp/s --target-dir=/data/plain; code=$?
              kill $server; wait; } >/tmp/log 2>&1; [ \"$code\" = 0 ] || { cat /tmp/log; exit 1; }",
         )
         .await;

@@ -174,24 +174,26 @@ SQL
 # The accounts that galeractl and the cluster need, with the passwords of the Secret. The fixed time keeps what is
 # stored with a password the same on every node.
 accounts() {
-    local name="${GALERA_DATABASE//\`/\`\`}" user="${GALERA_USER//\'/\'\'}"
+    local name="${GALERA_DATABASE//\`/\`\`}" user="${GALERA_USER//\'/\'\'}" host
     cat <<SQL
 SET timestamp=$RESTORED_AT;
 CREATE USER IF NOT EXISTS root@localhost IDENTIFIED BY $(sql_string root-password);
 CREATE USER IF NOT EXISTS root@'%' IDENTIFIED BY $(sql_string root-password);
-ALTER USER root@localhost IDENTIFIED BY $(sql_string root-password);
-ALTER USER root@'%' IDENTIFIED BY $(sql_string root-password);
 GRANT ALL PRIVILEGES ON *.* TO root@localhost WITH GRANT OPTION;
 GRANT ALL PRIVILEGES ON *.* TO root@'%' WITH GRANT OPTION;
 CREATE OR REPLACE USER mysql@localhost IDENTIFIED VIA unix_socket;
 GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO mysql@localhost;
 CREATE OR REPLACE USER galeractl@'%' IDENTIFIED BY $(sql_string galeractl-password);
 GRANT PROCESS, BINLOG MONITOR ON *.* TO galeractl@'%';
-GRANT SELECT ON mysql.wsrep_cluster_members TO galeractl@'%';
 CREATE DATABASE IF NOT EXISTS galeractl;
 GRANT ALL PRIVILEGES ON galeractl.* TO galeractl@'%';
 CREATE TABLE IF NOT EXISTS galeractl.heartbeat (id INT PRIMARY KEY, token VARCHAR(64) NOT NULL, written_at TIMESTAMP(6) NOT NULL);
 SQL
+    # Whatever accounts of root there are, such as one without a password for 127.0.0.1, there is one password. Those of
+    # hosts by name are dead: servers here do not look up names.
+    while read -r host; do
+        printf "ALTER USER root@'%s' IDENTIFIED BY %s;\n" "$host" "$(sql_string root-password)"
+    done < <(query <<<"SELECT Host FROM mysql.user WHERE User = 'root' AND Host REGEXP '^[0-9a-f.:%/_]+\$' UNION SELECT 'localhost' UNION SELECT '%'")
     [ -z "$name" ] || printf "CREATE DATABASE IF NOT EXISTS \`%s\`;\n" "$name"
     if [ -n "$user" ]; then
         printf "CREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED BY %s;\n" "$user" "$(sql_string user-password)"
@@ -240,7 +242,9 @@ identify() {
         kill -0 "$SERVER" 2>/dev/null || fail "the server does not become a group of one"
         sleep 0.1
     done
-    query <<<"SET SESSION wsrep_on=OFF; DROP USER galeractl_restore@localhost;" || fail "the account of the restore cannot be removed"
+    # The table is there once a server has been part of a group, which one outside of Galera never was.
+    query <<<"SET SESSION wsrep_on=OFF; SET timestamp=$RESTORED_AT; GRANT SELECT ON mysql.wsrep_cluster_members TO galeractl@'%';
+        DROP USER galeractl_restore@localhost;" || fail "the last accounts cannot be set"
     stop
     rm -f "$DATA"/gvwstate.dat "$DATA"/galera.cache
     mariadbd --defaults-file="$RUN/my.cnf" "${group[@]}" --wsrep-recover --log-error="$NEW/recover.log" >/dev/null 2>&1
