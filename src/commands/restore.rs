@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::backups::{From, To, Wanted};
 use crate::checks::{Check, Mark, passed};
@@ -13,10 +14,12 @@ use crate::engine::{Cx, Events, Step, run as run_steps};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
 use crate::observe::{Observer, Wants};
+use crate::plans::course::Course;
 use crate::steps::nodes::Nodes;
-use crate::steps::preflight::table;
+use crate::steps::preflight::{self, table};
 use crate::steps::proxy::Proxy;
-use crate::steps::restore::{Fill, Forget, Look, Origin, Resume, Switch, Undo};
+use crate::steps::record;
+use crate::steps::restore::{Close, Fill, Forget, Look, Origin, Resume, Switch, Undo};
 use crate::steps::rights;
 use crate::steps::teardown::{RemoveRest, StopNodes, StopProxy};
 use crate::steps::volumes::{MakeNamespace, Volumes};
@@ -157,7 +160,7 @@ async fn silently(frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) 
 
 async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
     ui.notice(Level::Info, "looking for the backup, and what is on the volumes");
-    world.memory().namespace_exists = namespace_exists(world).await?;
+    world.memory().namespace_exists = preflight::namespace(world).await?;
     let look = Look {
         origin: origin(args)?,
         folder: args.place.source.clone(),
@@ -174,7 +177,7 @@ async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
     }
     let looked = silently(frame, world, &[Box::new(MakeNamespace), Box::new(look)]).await;
     if let Err(failure) = looked {
-        return Err(close(frame, world, failure).await);
+        return Err(close(world, failure).await);
     }
     let (volumes, prepared) = {
         let memory = world.memory();
@@ -194,22 +197,20 @@ async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
     );
     if args.bounds.dry_run.is_some() {
         ui.out(&question)?;
-        return Err(close(frame, world, Failure::message(Kind::Declined, "")).await).or_else(|failure| {
-            match failure.kind {
-                Kind::Declined => Ok("nothing was changed".to_owned()),
-                _ => Err(failure),
-            }
+        return Err(close(world, Failure::message(Kind::Declined, "")).await).or_else(|failure| match failure.kind {
+            Kind::Declined => Ok("nothing was changed".to_owned()),
+            _ => Err(failure),
         });
     }
     if held {
         let confirmed = ui.confirm_name(cluster.as_str(), &question, args.confirm.as_deref(), &frame.cancel()).await;
         if let Err(failure) = confirmed {
-            return Err(close(frame, world, failure).await);
+            return Err(close(world, failure).await);
         }
     } else {
         frame.notice(Level::Info, format!("restoring {what}"));
     }
-    world.memory().course = Some(crate::plans::course::Course::Keep);
+    world.memory().course = Some(Course::Keep);
     let fill: Vec<Box<dyn Step<World>>> = vec![
         Box::new(Volumes),
         Box::new(Fill { discard: args.discard_current }),
@@ -220,7 +221,7 @@ async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
     frame.announce(&world.connection, &world.desired, &fill);
     let filled = frame.run(&fill[..2], args.bounds.timeout, world).await;
     if let Err(failure) = filled {
-        return Err(close(frame, world, failure).await);
+        return Err(close(world, failure).await);
     }
     match start(args, frame, world, &fill[2..]).await {
         Ok(()) => done(args, frame, world).await,
@@ -230,18 +231,6 @@ async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
         Err(failure) => Err(failure
             .hint("the restored data is on the volumes; finish: galeractl restore --continue")
             .hint("or take it back, while the cluster is down: galeractl restore --undo")),
-    }
-}
-
-/// Whether the namespace is there; the step that makes it relies on it.
-async fn namespace_exists(world: &World) -> Result<bool> {
-    let all: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(world.connection.client.clone());
-    match all.get_opt(world.desired.namespace.as_str()).await {
-        // Someone who may work in a namespace need not be allowed to look at it.
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(true),
-        found => found
-            .map(|found| found.is_some())
-            .map_err(|error| crate::kube::errors::explain(Kind::Preflight, "read the namespace", error)),
     }
 }
 
@@ -288,31 +277,9 @@ async fn healthy(world: &World) -> Result<Vec<Check>> {
     }
 }
 
-/// Removes the pods of the restore after it has failed or was declined.
-async fn close(frame: &Frame, world: &World, failure: Failure) -> Failure {
-    struct Close;
-    impl Step<World> for Close {
-        fn id(&self) -> &'static str {
-            "close"
-        }
-        fn title(&self) -> String {
-            "remove what was started".to_owned()
-        }
-        fn run<'a>(
-            &'a self,
-            cx: &'a crate::engine::StepCx<'a, World>,
-        ) -> futures::future::LocalBoxFuture<'a, Result<crate::engine::Finished>> {
-            Box::pin(async move {
-                crate::steps::reader::remove_jobs(cx).await?;
-                crate::steps::reader::close(cx).await?;
-                Ok(crate::engine::Finished::unchanged(""))
-            })
-        }
-    }
-    let _ = frame;
-    // A run that was interrupted has to clean up all the same.
-    let silent =
-        Cx { events: Events::start(Vec::new()), cancel: tokio_util::sync::CancellationToken::new(), deadline: None };
+/// Removes the pods of the restore after it has failed or was declined; also when the run was interrupted.
+async fn close(world: &World, failure: Failure) -> Failure {
+    let silent = Cx { events: Events::start(Vec::new()), cancel: CancellationToken::new(), deadline: None };
     let steps: [Box<dyn Step<World>>; 1] = [Box::new(Close)];
     match run_steps(&steps, &silent, world).await {
         Ok(()) => failure,
@@ -372,8 +339,8 @@ async fn undo(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Stri
 async fn known(world: &World) -> Result<()> {
     let Desired { cluster, namespace, .. } = &world.desired;
     let client = &world.connection.client;
-    let stored = crate::steps::record::stored(client, namespace, cluster).await?;
-    let secrets = crate::steps::record::stored_passwords(client, namespace, cluster).await?;
+    let stored = record::stored(client, namespace, cluster).await?;
+    let secrets = record::stored_passwords(client, namespace, cluster).await?;
     let mut memory = world.memory();
     memory.namespace_exists = true;
     memory.secrets = secrets;

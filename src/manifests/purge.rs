@@ -1,11 +1,10 @@
 //! Jobs that empty the volumes of a cluster that is down.
 
-use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Container;
 
 use super::labels::meta;
-use super::pod::{MARIADB_UID, base, claimed, confined, dress, env, mount, requirements};
+use super::pod::{MARIADB_UID, base, claimed, confined, env, mount, requirements};
 use crate::desired::Desired;
 use crate::names::{MEMBER_LABEL, Member, Role};
 
@@ -32,16 +31,5 @@ pub fn job(desired: &Desired, member: Member) -> Job {
         security_context: Some(confined()),
         ..Container::default()
     }];
-    let mut pod_metadata = ObjectMeta { labels: metadata.labels.clone(), ..ObjectMeta::default() };
-    dress(desired, &mut pod_metadata);
-    Job {
-        metadata,
-        spec: Some(JobSpec {
-            // What cannot be deleted once cannot be deleted the second time.
-            backoff_limit: Some(0),
-            template: PodTemplateSpec { metadata: Some(pod_metadata), spec: Some(spec) },
-            ..JobSpec::default()
-        }),
-        ..Job::default()
-    }
+    super::pod::job(desired, metadata, spec)
 }

@@ -1,12 +1,11 @@
 //! Pods that read backups, and Jobs that bring them back.
 
-use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{
-    Container, EphemeralVolumeSource, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Pod, PodSpec,
-    PodTemplateSpec, Volume, VolumeResourceRequirements,
+    Container, EphemeralVolumeSource, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Pod, PodSpec, Volume,
+    VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::backup::BACKUPS;
 use super::config::server_options;
@@ -105,18 +104,7 @@ fn job(desired: &Desired, name: String, member: Option<Member>, spec: PodSpec) -
     if let Some(member) = member {
         metadata.labels.get_or_insert_default().insert(MEMBER_LABEL.to_owned(), member.to_string());
     }
-    let mut pod_metadata = ObjectMeta { labels: metadata.labels.clone(), ..ObjectMeta::default() };
-    dress(desired, &mut pod_metadata);
-    Job {
-        metadata,
-        spec: Some(JobSpec {
-            // What failed once is looked at by somebody before it is tried again.
-            backoff_limit: Some(0),
-            template: PodTemplateSpec { metadata: Some(pod_metadata), spec: Some(spec) },
-            ..JobSpec::default()
-        }),
-        ..Job::default()
-    }
+    super::pod::job(desired, metadata, spec)
 }
 
 fn filling(desired: &Desired, fill: &Fill, member: Member, mode: &str, target: Volume) -> PodSpec {

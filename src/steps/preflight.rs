@@ -64,7 +64,11 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     Ok(Finished::unchanged(format!("Kubernetes {server}; {way}")))
 }
 
-async fn namespace(world: &World) -> Result<bool> {
+/// Whether the namespace is there, or may be made.
+///
+/// # Errors
+/// It is being deleted, or does not exist and may not be made.
+pub async fn namespace(world: &World) -> Result<bool> {
     let name = world.desired.namespace.as_str();
     let all: Api<Namespace> = Api::all(world.connection.client.clone());
     let found = match all.get_opt(name).await {

@@ -20,7 +20,7 @@ use crate::names::{Member, UUID_ANNOTATION};
 use crate::plans::course::Course;
 use crate::steps::record::{mark_claims, write_spec};
 use crate::steps::world::World;
-use crate::steps::{inspect, job, purge, reader};
+use crate::steps::{inspect, job, preflight, purge, reader};
 use crate::wsrep::volume::{Aside, Contents, Decision, decide};
 
 /// Deleting a large database takes a while.
@@ -86,7 +86,7 @@ async fn stand(cx: &StepCx<'_, World>, alone: bool) -> Result<()> {
         .map(|(member, evidence)| (*member, evidence.clone()))
         .collect();
     let Decision::BringBack { from, position } = decide(&with_data) else {
-        let table = crate::steps::preflight::table(world, &volumes);
+        let table = preflight::table(world, &volumes);
         return Err(Failure::message(Kind::Step, format!("the volumes do not hold one cluster:\n\n{table}")));
     };
     write_spec(cx, |record| record.uuid = Some(position.uuid)).await?;
@@ -195,7 +195,7 @@ async fn undo(cx: &StepCx<'_, World>) -> Result<Finished> {
         let patched = claims.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await;
         patched.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
     }
-    let table = crate::steps::preflight::table(world, &volumes);
+    let table = preflight::table(world, &volumes);
     cx.notice(Level::Info, format!("the volumes are as they were:\n{table}"));
     Ok(Finished::changed(format!("{} volumes are as they were", turns.len())))
 }
@@ -235,4 +235,27 @@ async fn forget(cx: &StepCx<'_, World>) -> Result<Finished> {
     });
     try_join_all(removals).await?;
     Ok(Finished::changed("removed"))
+}
+
+/// Removes the pods and Jobs of a restore that did not come to its end.
+pub struct Close;
+
+impl Step<World> for Close {
+    fn id(&self) -> &'static str {
+        "close"
+    }
+
+    fn title(&self) -> String {
+        "remove what was started".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        close(cx).boxed_local()
+    }
+}
+
+async fn close(cx: &StepCx<'_, World>) -> Result<Finished> {
+    reader::remove_jobs(cx).await?;
+    reader::close(cx).await?;
+    Ok(Finished::unchanged("nothing is left"))
 }

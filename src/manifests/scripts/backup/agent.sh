@@ -250,6 +250,8 @@ work() {
     ship_for_ever &
     state idle
     while :; do
+        # Also what the copying of binary logs has met, and how much room there is.
+        ((EPOCHSECONDS % 30)) || tell_state
         has_place || { say 'event=agent state=lost reason="another agent has taken this place"'; exit 1; }
         answer_request
         if ((EPOCHSECONDS >= next)) && node_is_synced; then
