@@ -62,7 +62,9 @@ pub enum Role {
     Backup,
     /// A Job that empties a volume.
     Purge,
-    /// A pod that reads backups, or a Job that restores one.
+    /// A pod that reads backups.
+    Reader,
+    /// A Job that restores a backup, or part of it.
     Restore,
 }
 
@@ -79,6 +81,7 @@ impl Role {
             Self::Access => "access",
             Self::Backup => "backup",
             Self::Purge => "purge",
+            Self::Reader => "reader",
             Self::Restore => "restore",
         }
     }

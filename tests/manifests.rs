@@ -6,7 +6,7 @@ use galeractl::desired::{Desired, ExternalAccess};
 use galeractl::manifests::access::{self, Exposure};
 use galeractl::manifests::config::{Record, config_map, server_options, spec_map};
 use galeractl::manifests::files::files;
-use galeractl::manifests::{self, Object, member, proxy};
+use galeractl::manifests::{self, Object, member, proxy, restore};
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, Source, load_from};
 
@@ -106,6 +106,42 @@ fn an_exposure_with_everything() {
         Object::of(&access::policy(&desired, &node_port).unwrap()),
     ];
     insta::assert_snapshot!("access", yaml(&objects));
+}
+
+/// The first pod on a volume decides where the volume is: spread over the hosts, and that of the node with the agent
+/// where the backups can be reached.
+#[test]
+fn what_restores_a_backup() {
+    let base = desired("pks", "3");
+    assert_eq!(base.backup.as_ref().unwrap().node, 3);
+    let fill = restore::Fill {
+        source: "10.0.0.1".to_owned(),
+        token: "token".to_owned(),
+        uuid: "00000001-0000-11f0-8000-0123456789ab".to_owned(),
+        at: 1_700_000_000,
+        needed: 3 << 30,
+        discard: false,
+    };
+    let claim = base.cluster.backup_claim();
+    let objects = [
+        Object::of(&restore::reader(&base, &claim, Some("host1"))),
+        Object::of(&restore::fill(&base, &fill, Member::Node(3), Some(restore::Near::Reader))),
+        Object::of(&restore::turn(&base, Member::Node(3), restore::Turn::Clear, Some(restore::Near::Backups))),
+        Object::of(&restore::turn(&base, Member::Node(1), restore::Turn::Switch, None)),
+        Object::of(&restore::verify(&base, &fill)),
+    ];
+    let text = yaml(&objects.map(without_script));
+    insta::assert_snapshot!("restore", text);
+}
+
+/// Scripts are files of their own.
+fn without_script(mut object: Object) -> Object {
+    for place in ["/spec/template/spec/containers/0/command/2", "/spec/containers/0/env/0/value"] {
+        if let Some(script) = object.value.pointer_mut(place) {
+            *script = "(a script)".into();
+        }
+    }
+    object
 }
 
 #[test]

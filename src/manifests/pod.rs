@@ -6,8 +6,9 @@ use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
     HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector, PersistentVolumeClaimVolumeSource,
-    PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
-    SeccompProfile, SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount, WeightedPodAffinityTerm,
+    PodAffinity, PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount,
+    WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -207,17 +208,29 @@ pub fn http_probe(path: &str, port: i32, period: i32, timeout: i32, failures: i3
 /// Pods of one role prefer different hosts; preferred, not required, so that a small cluster works as well.
 #[must_use]
 pub fn apart(desired: &Desired, role: Role) -> Affinity {
-    let term = PodAffinityTerm {
-        topology_key: "kubernetes.io/hostname".to_owned(),
-        label_selector: Some(matching(selector(desired, role))),
-        ..PodAffinityTerm::default()
-    };
-    let preferred = vec![WeightedPodAffinityTerm { weight: 100, pod_affinity_term: term }];
+    let preferred = vec![WeightedPodAffinityTerm { weight: 100, pod_affinity_term: same_host(desired, role) }];
     Affinity {
         pod_anti_affinity: Some(PodAntiAffinity {
             preferred_during_scheduling_ignored_during_execution: Some(preferred),
             ..PodAntiAffinity::default()
         }),
         ..Affinity::default()
+    }
+}
+
+/// On the host where a pod of this role is, and nowhere else.
+#[must_use]
+pub fn beside(desired: &Desired, role: Role) -> PodAffinity {
+    PodAffinity {
+        required_during_scheduling_ignored_during_execution: Some(vec![same_host(desired, role)]),
+        ..PodAffinity::default()
+    }
+}
+
+fn same_host(desired: &Desired, role: Role) -> PodAffinityTerm {
+    PodAffinityTerm {
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        label_selector: Some(matching(selector(desired, role))),
+        ..PodAffinityTerm::default()
     }
 }

@@ -10,7 +10,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use super::backup::BACKUPS;
 use super::config::server_options;
 use super::labels::meta;
-use super::pod::{MARIADB_UID, base, claimed, confined, dress, env, mount, requirements, scratch, secret_files};
+use super::pod::{
+    MARIADB_UID, apart, base, beside, claimed, confined, dress, env, mount, requirements, scratch, secret_files,
+};
 use crate::desired::Desired;
 use crate::names::{MEMBER_LABEL, Member, Role};
 
@@ -59,10 +61,19 @@ impl Turn {
     }
 }
 
+/// What a volume that has no place yet must be near, because its node will use both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Near {
+    /// The backup volume, which nobody uses now.
+    Backups,
+    /// The backup volume, which the reader uses: it may be had on one host only.
+    Reader,
+}
+
 /// A pod that has the backup volume, on the host where it is mounted already, if it is.
 #[must_use]
 pub fn reader(desired: &Desired, claim: &str, host: Option<&str>) -> Pod {
-    let mut metadata = meta(desired, desired.cluster.backup_reader(), Role::Restore);
+    let mut metadata = meta(desired, desired.cluster.backup_reader(), Role::Reader);
     dress(desired, &mut metadata);
     let script = "printf '%s' \"$SERVE\" >/tmp/serve.sh; trap 'exit 0' TERM; \
                   socat -T 60 TCP-LISTEN:4445,fork,reuseaddr,max-children=64 'EXEC:bash /tmp/serve.sh' & wait $!";
@@ -144,9 +155,23 @@ fn filling(desired: &Desired, fill: &Fill, member: Member, mode: &str, target: V
 
 /// A Job that fills one member's volume beside what is on it.
 #[must_use]
-pub fn fill(desired: &Desired, fill: &Fill, member: Member) -> Job {
+pub fn fill(desired: &Desired, fill: &Fill, member: Member, near: Option<Near>) -> Job {
     let target = claimed("target", desired.cluster.claim(member));
-    job(desired, desired.cluster.restore_job(member), Some(member), filling(desired, fill, member, "fill", target))
+    let spec = placed(desired, filling(desired, fill, member, "fill", target), near);
+    job(desired, desired.cluster.restore_job(member), Some(member), spec)
+}
+
+/// The first pod on a volume may decide for good where the volume is, and with it where its node runs.
+fn placed(desired: &Desired, mut spec: PodSpec, near: Option<Near>) -> PodSpec {
+    let mut affinity = apart(desired, Role::Restore);
+    match near {
+        None => {}
+        Some(Near::Backups) => {
+            spec.volumes.get_or_insert_default().push(claimed("backups", desired.cluster.backup_claim()));
+        }
+        Some(Near::Reader) => affinity.pod_affinity = Some(beside(desired, Role::Reader)),
+    }
+    PodSpec { affinity: Some(affinity), ..spec }
 }
 
 /// A Job that restores to a volume of its own, which goes with it.
@@ -176,7 +201,7 @@ pub fn verify(desired: &Desired, fill: &Fill) -> Job {
 
 /// A Job that turns one member's volume to the new data, or back to the old.
 #[must_use]
-pub fn turn(desired: &Desired, member: Member, turn: Turn) -> Job {
+pub fn turn(desired: &Desired, member: Member, turn: Turn, near: Option<Near>) -> Job {
     let container = Container {
         command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), include_str!("scripts/backup/turn.sh").to_owned()]),
         env: Some(vec![env("GALERA_MEMBER", member.to_string()), env("TURN", turn.word())]),
@@ -185,5 +210,5 @@ pub fn turn(desired: &Desired, member: Member, turn: Turn) -> Job {
     };
     let spec =
         PodSpec { volumes: Some(vec![claimed("target", desired.cluster.claim(member))]), ..pod(desired, container) };
-    job(desired, desired.cluster.restore_job(member), Some(member), spec)
+    job(desired, desired.cluster.restore_job(member), Some(member), placed(desired, spec, near))
 }

@@ -103,7 +103,9 @@ pub(super) async fn nobody_uses_them(world: &World) -> Result<()> {
     let prefix = format!("{}-galera-", desired.cluster);
     let is_tool = |pod: &Pod| {
         let role = pod.labels().get(COMPONENT_LABEL);
-        [Role::Inspector, Role::Purge, Role::Restore].iter().any(|tool| role.is_some_and(|role| role == tool.label()))
+        [Role::Inspector, Role::Purge, Role::Reader, Role::Restore]
+            .iter()
+            .any(|tool| role.is_some_and(|role| role == tool.label()))
     };
     let uses = |pod: &Pod| {
         let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.clone()).unwrap_or_default();

@@ -30,6 +30,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(120);
 /// A running pod with the backup volume.
 #[derive(Debug, Clone)]
 pub struct Reader {
+    /// Claim of the backup volume.
+    pub claim: String,
     /// The pod.
     pub pod: String,
     /// Its container.
@@ -72,7 +74,13 @@ pub async fn open(cx: &StepCx<'_, World>, claim: &str) -> Result<Reader> {
             }
         })
         .await?;
-    let reader = Reader { pod: name, container: CONTAINER.to_owned(), address, token: random_password() };
+    let reader = Reader {
+        claim: claim.to_owned(),
+        pod: name,
+        container: CONTAINER.to_owned(),
+        address,
+        token: random_password(),
+    };
     write(world, &reader, "/tmp/token", &reader.token).await?;
     Ok(reader)
 }
@@ -156,7 +164,8 @@ pub fn agent(desired: &Desired, snapshot: &Snapshot) -> Option<Reader> {
     let live = snapshot.pods.get(&pod)?;
     let status = live.status.as_ref()?.container_statuses.as_ref()?.iter().find(|status| status.name == name)?;
     let runs = status.state.as_ref()?.running.is_some() && live.metadata.deletion_timestamp.is_none();
-    runs.then(|| Reader { pod, container: name, address: String::new(), token: String::new() })
+    let claim = desired.cluster.backup_claim();
+    runs.then(|| Reader { claim, pod, container: name, address: String::new(), token: String::new() })
 }
 
 /// Deletes Jobs of earlier restores with their pods, and waits until they are gone.

@@ -7,17 +7,18 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::{ApiResource, Resource};
 
-use crate::engine::{Finished, Step, StepCx};
+use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, agreement, list};
 use crate::names::Member;
 use crate::observe::objects::claim_owner;
-use crate::observed::Observed;
+use crate::observed::{MemberView, Observed};
+use crate::wsrep::WsrepStatus;
 
 use super::adopt;
 use super::nodes::common_view;
 use super::remove;
-use super::world::World;
+use super::world::{BEAT, World};
 
 fn kind<K: Resource<DynamicType = ()>>() -> [ApiResource; 1] {
     [ApiResource::erase::<K>(&())]
@@ -51,15 +52,33 @@ async fn look(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
     if members.is_empty() {
         return Ok(Finished::unchanged("no node runs"));
     }
-    match agreement(&observed, &world.desired, &members) {
-        Ok(view) => Ok(Finished::unchanged(format!("{} members agree on view {}", view.size, view.conf_id))),
-        Err(_) if force => Ok(Finished::unchanged("the nodes do not agree; they are stopped all the same")),
-        Err(Disagreement::Pending(why) | Disagreement::Diverged(why)) => {
-            Err(Failure::message(Kind::Preflight, format!("the nodes are not in order: {why}"))
-                .hint("mend the cluster first, so that every node stops at a known position: galeractl verify")
-                .hint("to stop the nodes as they are: add --force; bringing them back may then need your decision"))
-        }
+    if force {
+        return Ok(Finished::unchanged("the nodes are stopped as they are"));
     }
+    let in_order = cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        let observed = world.observer.now();
+        let members = present(&observed);
+        let works = |member: &Member| observed.members.get(member).and_then(MemberView::status).is_some_and(settled);
+        match agreement(&observed, &world.desired, &members) {
+            Ok(view) => Verdict::pass(format!("{} members agree on view {}", view.size, view.conf_id)),
+            Err(Disagreement::Pending(why)) if members.iter().all(works) => Verdict::wait(format!(
+                "all nodes to be Synced; a donor gives a state transfer or a backup, and will be Synced again: {why}"
+            )),
+            Err(Disagreement::Pending(why) | Disagreement::Diverged(why)) => {
+                Verdict::Fail(Failure::message(Kind::Preflight, format!("the nodes are not in order: {why}")))
+            }
+        }
+    });
+    in_order.await.map(Finished::unchanged).map_err(|failure| {
+        failure
+            .hint("mend the cluster first, so that every node stops at a known position: galeractl verify")
+            .hint("to stop the nodes as they are: add --force; bringing them back may then need your decision")
+    })
+}
+
+/// Part of the Primary component, and as good as Synced: waiting will do.
+fn settled(status: &WsrepStatus) -> bool {
+    status.is_primary() && status.is_settled()
 }
 
 /// Members whose pods are there to stay.

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use galeractl::desired::{ExternalAccess, Passwords};
+use galeractl::desired::{Desired, ExternalAccess, Passwords};
 use galeractl::engine::event::Change;
 use galeractl::error::Kind;
 use galeractl::kube::access::{Right, denied};
@@ -10,6 +10,7 @@ use galeractl::kube::delete::{Deletion, Found, delete, owned};
 use galeractl::kube::lease::{self, Claim, Pace};
 use galeractl::manifests::access::{self, Exposure};
 use galeractl::manifests::files::files;
+use galeractl::manifests::restore::{self, Fill, Near, Turn};
 use galeractl::manifests::{Object, member};
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, load_from};
@@ -112,6 +113,7 @@ async fn the_objects_of_every_profile_are_accepted() {
                 objects.extend(access::policy(&desired, &exposure).as_ref().map(Object::of));
                 objects.push(Object::of(&access::service(&desired, &exposure)));
             }
+            objects.extend(restoring(&desired));
             // The namespace is there.
             objects.retain(|object| object.resource.kind != "Namespace");
             let applied = place.applier(Strategy::ServerDryRun).apply_all(&objects).await.unwrap();
@@ -119,6 +121,25 @@ async fn the_objects_of_every_profile_are_accepted() {
         }
     })
     .await;
+}
+
+/// What restores a backup, and tries one.
+fn restoring(desired: &Desired) -> Vec<Object> {
+    let fill = Fill {
+        source: "10.0.0.1".to_owned(),
+        token: "token".to_owned(),
+        uuid: String::new(),
+        at: 0,
+        needed: 1 << 30,
+        discard: false,
+    };
+    let (node, other) = (Member::Node(1), Member::Node(2));
+    vec![
+        Object::of(&restore::reader(desired, &desired.cluster.backup_claim(), None)),
+        Object::of(&restore::fill(desired, &fill, node, Some(Near::Reader))),
+        Object::of(&restore::turn(desired, other, Turn::Switch, Some(Near::Backups))),
+        Object::of(&restore::verify(desired, &fill)),
+    ]
 }
 
 #[tokio::test]

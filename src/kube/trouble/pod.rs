@@ -163,11 +163,14 @@ fn unschedulable(why: &str, growing: bool) -> (&'static str, Duration, &'static 
     if has("persistentvolumeclaim") && has("not found") {
         return ("claim", seconds(20), "the claim of its volume does not exist");
     }
-    if has("find available persistent volumes to bind") || has("volume node affinity conflict") {
+    if has("find available persistent volumes to bind")
+        || has("volume node affinity conflict")
+        || has("PersistentVolume's node affinity")
+    {
         return (
             "volume-place",
             seconds(30),
-            "no volume can be had where the pod may run; see the storage class and its volumes",
+            "no host has all volumes of the pod; see `kubectl describe pv` for where they are, and node_selector",
         );
     }
     if has("no nodes available") || has("node.kubernetes.io/not-ready") || has("node.kubernetes.io/unreachable") {

@@ -94,6 +94,7 @@ fn the_scheduler_is_understood() {
         ("no nodes available to schedule pods", "no-node", 60),
         ("0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }.", "no-node", 60),
         ("0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available", "room", 10),
+        ("0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity.", "volume-place", 30),
         ("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.", "room", 10),
         ("0/3 nodes are available: 3 node(s) had untolerated taint {dedicated: x}.", "room", 10),
     ];

@@ -21,7 +21,8 @@ if [ "$path" = /state ]; then
     serves=no primary=no
     [[ ${wsrep:-} != *primary=yes* || $wsrep == *uuid=$ZERO* ]] || primary=yes
     # One that gives a transfer has everything as well: it counts together with the joiner that it serves.
-    [[ $primary = no || ! $wsrep =~ status=(synced|donor|joined) ]] || serves=yes
+    # One that is about to end gives nothing any more.
+    [[ $primary = no || -e $RUN/draining || ! $wsrep =~ status=(synced|donor|joined) ]] || serves=yes
     answer '200 OK' "phase=${phase:-none} serves=$serves primary=$primary crashes=${crashes:-0} ${wsrep:-status=closed}"
 fi
 declare -A s=()

@@ -158,6 +158,9 @@ remembers_view() { [ -s "$DATA/gvwstate.dat" ]; }
 
 wait_for_release() {
     remembers_view && return
+    # Others of a remembered view may take minutes to come; a Primary component that was there when this one was let go
+    # is there at once, or has ended meanwhile. Then this one waits again, and says where it stands.
+    sed -i 's/pc.wait_prim_timeout=[^;"]*/pc.wait_prim_timeout=PT30S/' "$CNF"
     # A member that never gets through must not keep the others of a running cluster out.
     PATIENT_UNTIL=$((SECONDS + 300))
     phase waiting
@@ -298,7 +301,6 @@ drain() {
 
 stop() {
     trap '' TERM INT
-   
     say "event=stopping"
     if [ -n "${SERVER:-}" ]; then
         drain

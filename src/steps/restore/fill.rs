@@ -14,7 +14,7 @@ use crate::steps::world::World;
 use crate::steps::{job, reader};
 use crate::wsrep::{Position, Report};
 
-use super::Prepared;
+use super::{Prepared, near};
 
 /// The step.
 pub struct Fill {
@@ -57,8 +57,10 @@ async fn run(cx: &StepCx<'_, World>, discard: bool) -> Result<Finished> {
         needed: prepared.needed,
         discard,
     };
-    let jobs: Vec<Object> =
-        prepared.filled.iter().map(|member| Object::of(&restore::fill(&world.desired, &fill, *member))).collect();
+    let job = |member: &Member| {
+        Object::of(&restore::fill(&world.desired, &fill, *member, near(world, *member, Some(&prepared.reader.claim))))
+    };
+    let jobs: Vec<Object> = prepared.filled.iter().map(job).collect();
     world.apply(cx, &jobs).await?;
     let position = filled(cx, &prepared).await?;
     reader::remove_jobs(cx).await?;

@@ -10,10 +10,12 @@ pub use look::{Look, Origin};
 pub use turn::{Close, Forget, Resume, Switch, Undo};
 
 use crate::backups::Source;
+use crate::manifests::restore::Near;
 use crate::names::Member;
 use crate::wsrep::Uuid;
 
 use super::reader::Reader;
+use super::world::World;
 
 /// What a restore has found and decided, for its later steps.
 #[derive(Debug, Clone)]
@@ -32,4 +34,15 @@ pub struct Prepared {
     pub filled: Vec<Member>,
     /// What it is, in words.
     pub what: String,
+}
+
+/// What the volume of the node with the agent must be near, as long as it has no place; `reading` is the claim that the
+/// reader uses.
+fn near(world: &World, member: Member, reading: Option<&str>) -> Option<Near> {
+    let desired = &world.desired;
+    desired.backup.as_ref().filter(|backup| member == Member::Node(backup.node))?;
+    let observed = world.observer.now();
+    let has_place = observed.claims.get(&desired.cluster.claim(member)).is_some_and(|claim| claim.phase == "Bound");
+    let near = if reading == Some(desired.cluster.backup_claim().as_str()) { Near::Reader } else { Near::Backups };
+    (!has_place).then_some(near)
 }

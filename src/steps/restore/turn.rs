@@ -23,6 +23,8 @@ use crate::steps::world::World;
 use crate::steps::{inspect, job, preflight, purge, reader};
 use crate::wsrep::volume::{Aside, Contents, Decision, decide};
 
+use super::near;
+
 /// Deleting a large database takes a while.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(600);
 
@@ -62,8 +64,9 @@ async fn switch(cx: &StepCx<'_, World>) -> Result<Finished> {
 async fn turn_all(cx: &StepCx<'_, World>, turns: &[(Member, Turn)]) -> Result<()> {
     let world = cx.world;
     reader::remove_jobs(cx).await?;
-    let jobs: Vec<Object> =
-        turns.iter().map(|(member, way)| Object::of(&turn(&world.desired, *member, *way))).collect();
+    let job =
+        |(member, way): &(Member, Turn)| Object::of(&turn(&world.desired, *member, *way, near(world, *member, None)));
+    let jobs: Vec<Object> = turns.iter().map(job).collect();
     world.apply(cx, &jobs).await?;
     let names: Vec<(String, String)> =
         turns.iter().map(|(member, _)| (world.desired.cluster.restore_job(*member), member.to_string())).collect();
