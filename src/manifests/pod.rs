@@ -205,13 +205,13 @@ pub fn http_probe(path: &str, port: i32, period: i32, timeout: i32, failures: i3
     }
 }
 
-/// Pods of one role prefer different hosts; preferred, not required, so that a small cluster works as well.
+/// Prefers hosts without pods of these roles; preferred, not required, so that a small cluster works as well.
 #[must_use]
-pub fn apart(desired: &Desired, role: Role) -> Affinity {
-    let preferred = vec![WeightedPodAffinityTerm { weight: 100, pod_affinity_term: same_host(desired, role) }];
+pub fn apart(desired: &Desired, roles: &[Role]) -> Affinity {
+    let term = |role: &Role| WeightedPodAffinityTerm { weight: 100, pod_affinity_term: same_host(desired, *role) };
     Affinity {
         pod_anti_affinity: Some(PodAntiAffinity {
-            preferred_during_scheduling_ignored_during_execution: Some(preferred),
+            preferred_during_scheduling_ignored_during_execution: Some(roles.iter().map(term).collect()),
             ..PodAntiAffinity::default()
         }),
         ..Affinity::default()

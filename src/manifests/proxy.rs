@@ -136,7 +136,7 @@ fn pod_metadata(desired: &Desired) -> ObjectMeta {
 fn pod(desired: &Desired) -> PodSpec {
     PodSpec {
         termination_grace_period_seconds: Some(15),
-        affinity: Some(apart(desired, Role::Proxy)),
+        affinity: Some(apart(desired, &[Role::Proxy])),
         volumes: Some(vec![config_files("config", desired.cluster.proxy(), 0o555, &[]), scratch("run")]),
         containers: vec![Container {
             name: "haproxy".to_owned(),

@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{
-    Container, EphemeralVolumeSource, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Pod, PodSpec, Volume,
-    VolumeResourceRequirements,
+    Affinity, Container, EphemeralVolumeSource, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Pod, PodSpec,
+    Volume, VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -163,14 +163,16 @@ pub fn fill(desired: &Desired, fill: &Fill, member: Member, near: Option<Near>) 
 
 /// The first pod on a volume may decide for good where the volume is, and with it where its node runs.
 fn placed(desired: &Desired, mut spec: PodSpec, near: Option<Near>) -> PodSpec {
-    let mut affinity = apart(desired, Role::Restore);
-    match near {
-        None => {}
+    let apart_from_jobs = apart(desired, &[Role::Restore]);
+    let affinity = match near {
+        // The place beside the reader is for the one that needs it.
+        None => apart(desired, &[Role::Restore, Role::Reader]),
         Some(Near::Backups) => {
             spec.volumes.get_or_insert_default().push(claimed("backups", desired.cluster.backup_claim()));
+            apart_from_jobs
         }
-        Some(Near::Reader) => affinity.pod_affinity = Some(beside(desired, Role::Reader)),
-    }
+        Some(Near::Reader) => Affinity { pod_affinity: Some(beside(desired, Role::Reader)), ..apart_from_jobs },
+    };
     PodSpec { affinity: Some(affinity), ..spec }
 }
 
