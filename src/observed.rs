@@ -292,8 +292,10 @@ impl MemberView {
             return "receives the write sets that it missed (IST)".to_owned();
         }
         if let Some(bytes) = self.log.received {
-            let donor = self.log.donor.as_deref().map(|donor| format!(" from {donor}")).unwrap_or_default();
-            return format!("receives a state transfer{donor}, {} MiB so far", bytes >> 20);
+            // Bytes of its data, also of data that it had before and keeps when only write sets are missing.
+            let donor = self.log.donor.as_deref();
+            let does = donor.map_or("joins".to_owned(), |donor| format!("receives a state transfer from {donor}"));
+            return format!("{does}, its volume has {} MiB", bytes >> 20);
         }
         match (self.log.phase.as_deref(), &self.sql) {
             (Some("waiting"), _) => "waits for its turn to join".to_owned(),
@@ -327,6 +329,6 @@ mod tests {
         assert_eq!((log.errors.len(), log.lines), (1, 4));
         let running = PodView { exists: true, running: true, ..PodView::default() };
         let view = MemberView { pod: running, sql: None, log };
-        assert_eq!(view.phrase(), "receives a state transfer from c-galera-seed, 3 MiB so far");
+        assert_eq!(view.phrase(), "receives a state transfer from c-galera-seed, its volume has 3 MiB");
     }
 }

@@ -7,6 +7,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::{ApiResource, Resource};
 
+use crate::desired::Desired;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, agreement, list};
@@ -55,30 +56,30 @@ async fn look(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
     if force {
         return Ok(Finished::unchanged("the nodes are stopped as they are"));
     }
-    let in_order = cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
-        let observed = world.observer.now();
-        let members = present(&observed);
-        let works = |member: &Member| observed.members.get(member).and_then(MemberView::status).is_some_and(settled);
-        match agreement(&observed, &world.desired, &members) {
-            Ok(view) => Verdict::pass(format!("{} members agree on view {}", view.size, view.conf_id)),
-            Err(Disagreement::Pending(why)) if members.iter().all(works) => Verdict::wait(format!(
-                "all nodes to be Synced; a donor gives a state transfer or a backup, and will be Synced again: {why}"
-            )),
-            Err(Disagreement::Pending(why) | Disagreement::Diverged(why)) => {
-                Verdict::Fail(Failure::message(Kind::Preflight, format!("the nodes are not in order: {why}")))
-            }
-        }
+    let waited = cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        in_order(&world.observer.now(), &world.desired)
     });
-    in_order.await.map(Finished::unchanged).map_err(|failure| {
+    waited.await.map(Finished::unchanged).map_err(|failure| {
         failure
             .hint("mend the cluster first, so that every node stops at a known position: galeractl verify")
             .hint("to stop the nodes as they are: add --force; bringing them back may then need your decision")
     })
 }
 
-/// Part of the Primary component, and as good as Synced: waiting will do.
-fn settled(status: &WsrepStatus) -> bool {
-    status.is_primary() && status.is_settled()
+/// Whether each node would stop at a position that the others know. A donor is waited for.
+fn in_order(observed: &Observed, desired: &Desired) -> Verdict {
+    let members = present(observed);
+    let settled = |status: &WsrepStatus| status.is_primary() && status.is_settled();
+    let works = |member: &Member| observed.members.get(member).and_then(MemberView::status).is_some_and(settled);
+    match agreement(observed, desired, &members) {
+        Ok(view) => Verdict::pass(format!("{} members agree on view {}", view.size, view.conf_id)),
+        Err(Disagreement::Pending(why)) if members.iter().all(works) => Verdict::wait(format!(
+            "all nodes to be Synced; a donor gives a state transfer or a backup, and will be Synced again: {why}"
+        )),
+        Err(Disagreement::Pending(why) | Disagreement::Diverged(why)) => {
+            Verdict::Fail(Failure::message(Kind::Preflight, format!("the nodes are not in order: {why}")))
+        }
+    }
 }
 
 /// Members whose pods are there to stay.
@@ -223,4 +224,30 @@ async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> 
     } else {
         Finished::changed(format!("{count} objects removed"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gates::group::tests::{desired, healthy};
+
+    const THREE: [Member; 3] = [Member::Node(1), Member::Node(2), Member::Node(3)];
+
+    fn with(change: impl FnOnce(&mut WsrepStatus)) -> Verdict {
+        let mut observed = healthy(&THREE);
+        let view = observed.members.get_mut(&Member::Node(3)).unwrap();
+        change(view.sql.as_mut().unwrap().as_mut().unwrap());
+        in_order(&observed, &desired(3))
+    }
+
+    #[test]
+    fn a_donor_is_waited_for_and_a_stranger_is_not() {
+        assert!(matches!(with(|_| ()), Verdict::Pass(_)));
+        let donor = with(|status| status.state = 2);
+        assert!(matches!(&donor, Verdict::Wait { reason, .. } if reason.contains("node3")), "{donor:?}");
+        let alone = with(|status| status.cluster_status = "non-Primary".to_owned());
+        assert!(matches!(&alone, Verdict::Fail(why) if why.to_string().contains("not in order")), "{alone:?}");
+        let joiner = with(|status| status.state = 1);
+        assert!(matches!(joiner, Verdict::Fail(_)), "{joiner:?}");
+    }
 }

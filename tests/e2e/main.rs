@@ -29,6 +29,7 @@ mod restore_refused;
 mod settings_in_pods;
 mod sql;
 mod stopped;
+mod terminal;
 mod verify;
 mod volume;
 mod wait;

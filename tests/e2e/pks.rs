@@ -37,6 +37,11 @@ async fn the_pks_example_forms_a_cluster_for_drupal() {
         let forming = async {
             let declined = place.reaching(&args).end().await.ended(6);
             assert!(declined.last_word().1.iter().any(|hint| hint.contains("--yes")), "{declined:?}");
+            let at_terminal: Vec<&str> =
+                args.iter().copied().filter(|arg| !["--progress", "json"].contains(arg)).collect();
+            let (code, shown) = place.at_terminal(&at_terminal, "no longer the default one", "n");
+            assert!(code == 6 && shown.contains("nothing was changed"), "{code}: {shown}");
+            assert_eq!(is_default(place, &thin).await.as_deref(), Some("true"));
             place.reaching(&[&args[..], &["--yes"]].concat()).end().await.ended(0)
         };
         let formed = AssertUnwindSafe(forming).catch_unwind().await;
@@ -62,6 +67,12 @@ async fn the_pks_example_forms_a_cluster_for_drupal() {
         assert!(!told.contains("Fender2000"), "a password is told");
     })
     .await;
+}
+
+/// What the class says of being the default one.
+async fn is_default(place: &Place, name: &str) -> Option<String> {
+    let classes: Api<StorageClass> = Api::all(place.connection.client.clone());
+    classes.get(name).await.unwrap().annotations().get(DEFAULT_CLASS).cloned()
 }
 
 /// A class like the one that the tests use, which is the default one as well, and therefore in the way of others.

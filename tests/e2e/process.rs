@@ -33,10 +33,10 @@ pub(crate) struct Running<'a> {
 }
 
 impl Place {
-    /// A process without any arguments but the given ones.
-    pub(crate) fn bare(&self, args: &[&str]) -> Running<'_> {
+    /// The binary with nothing of the surroundings but a home of the test's own.
+    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
         let home = self.home.path();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_galeractl"));
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_galeractl"));
         command
             .args(args)
             .env_clear()
@@ -45,11 +45,14 @@ impl Place {
             .env("XDG_STATE_HOME", home.join("state"))
             .env("NO_COLOR", "1")
             .env("USER", "tester")
-            .current_dir(home)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .current_dir(home);
+        command
+    }
+
+    /// A process without any arguments but the given ones.
+    pub(crate) fn bare(&self, args: &[&str]) -> Running<'_> {
+        let mut command = Command::from(self.command(args));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the binary can be run");
         let mut out = child.stdout.take().unwrap();
         let stdout = tokio::spawn(async move {
@@ -64,12 +67,8 @@ impl Place {
 
     /// A process that talks to the test's Kubernetes, and is told nothing else.
     pub(crate) fn reaching(&self, args: &[&str]) -> Running<'_> {
-        let options = options();
-        let mut all = args.to_vec();
-        let kubeconfig = options.kubeconfig.map(|path| path.display().to_string());
-        all.extend(kubeconfig.iter().flat_map(|path| ["--kubeconfig", path]));
-        all.extend(options.context.iter().flat_map(|context| ["--context", context]));
-        self.bare(&all)
+        let args = to_kubernetes(args);
+        self.bare(&args.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// A process that works on the test's cluster.
@@ -136,6 +135,15 @@ impl Running<'_> {
         place.said.lock().unwrap().push_str(&format!("$ {command}\n{stdout}{stderr}"));
         Ran { code: status.code(), stdout, stderr }
     }
+}
+
+/// These arguments, and where the test's Kubernetes is.
+pub(crate) fn to_kubernetes(args: &[&str]) -> Vec<String> {
+    let options = options();
+    let kubeconfig = options.kubeconfig.map(|path| path.display().to_string());
+    let place = [("--kubeconfig", kubeconfig), ("--context", options.context)];
+    let given = place.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+    args.iter().map(ToString::to_string).chain(given.flatten()).collect()
 }
 
 fn event(line: &str) -> Option<Event> {

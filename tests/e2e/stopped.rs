@@ -120,7 +120,15 @@ async fn data_goes_only_on_explicit_wish(place: &Place) {
     let alone = place.run(&["teardown", "--delete-volumes"]).await.ended(6);
     assert!(alone.stderr.contains("--confirm"), "{alone:?}");
     place.run(&["teardown", "--delete-volumes", "--confirm", "shoq"]).await.ended(6);
+    let verb =
+        ["teardown", "--delete-volumes", "--namespace", place.namespace.as_str(), "--name", place.cluster.as_str()];
+    let (code, shown) = place.at_terminal(&verb, "Type ", "shoq");
+    assert!(code == 6 && shown.contains("nothing was changed"), "{code}: {shown}");
+    for index in 1..=3 {
+        assert!(shown.contains(&place.cluster.claim(Member::Node(index))), "{shown}");
+    }
     assert_eq!(place.objects().await, before);
-    place.run(&["teardown", "--delete-volumes", "--confirm", place.cluster.as_str()]).await.ended(0);
+    let (code, shown) = place.at_terminal(&verb, "Type ", place.cluster.as_str());
+    assert_eq!(code, 0, "{shown}");
     assert_eq!(place.leftovers().await, Vec::<String>::new());
 }

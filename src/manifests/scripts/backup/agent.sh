@@ -96,14 +96,21 @@ report() {
     done
 }
 
-# The stream as it comes, compressed and summed; every part of the pipe must have ended well.
+# The stream as it comes, compressed; every part of the pipe must have ended well.
 stream() {
     local dir=$1
     shift
     mariadb-backup --defaults-file="$SERVER/my.cnf" --backup --stream=mbstream --galera-info \
         --extra-lsndir="$dir/lsn" "$@" 2>"$dir/log" |
-        perl "$SCRIPTS/position.pl" "$dir/position" | zstd -q -T0 -3 | tee "$dir/data.mb.zst" | sha256sum >"$dir/sum"
-    [[ "${PIPESTATUS[*]}" = '0 0 0 0 0' ]]
+        perl "$SCRIPTS/position.pl" "$dir/position" | zstd -q -T0 -3 >"$dir/data.mb.zst"
+    [[ "${PIPESTATUS[*]}" = '0 0 0' ]]
+}
+
+# Brings the stream to the disk, and prints its sum meanwhile: one needs the disk, the other a processor.
+settle() {
+    sync -f "$1" &
+    sha256sum <"$1" | cut -d ' ' -f 1
+    wait $!
 }
 
 # Whether there is room: as much as the last one of its kind with a fifth more, and for the first one half of the data.
@@ -161,7 +168,7 @@ take() {
 
 # Writes what the backup is, and gives it its name. Prints what is wrong with it, if anything is.
 finish() {
-    local dir=$1 id=$2 kind=$3 base=$4 incarnation=$5 began=$6 data=$7 from to position gtid log chain
+    local dir=$1 id=$2 kind=$3 base=$4 incarnation=$5 began=$6 data=$7 from to position gtid log chain sum
     from=$(checkpoint "$dir/lsn" from_lsn) to=$(checkpoint "$dir/lsn" to_lsn)
     [ -n "$from" ] && [ -n "$to" ] || { echo "mariadb-backup left no log sequence numbers"; return 1; }
     chain=$id
@@ -173,13 +180,14 @@ finish() {
     [ "$incarnation" = "$(cat "$DATA/incarnation" 2>/dev/null)" ] || { echo "the data was replaced by a state transfer meanwhile"; return 1; }
     position=$(cat "$dir/position")
     [[ $position =~ ^[0-9a-f-]{36}:[0-9]+$ ]] || { echo "the backup names no position in the group's history"; return 1; }
+    sum=$(settle "$dir/data.mb.zst") && [ -n "$sum" ] || { echo "cannot write to the backup volume"; return 1; }
     log=$(sed -n 's/^binlog_pos = //p' "$dir"/lsn/*_info 2>/dev/null)
     gtid=$(sed -nE "s/.*GTID of the last change '([^']*)'.*/\1/p" <<<"$log")
     printf '{"id":"%s","kind":"%s","chain":"%s","base":"%s","namespace":"%s","cluster":"%s","member":"%s","incarnation":"%s","uuid":"%s","seqno":%s,"gtid":"%s","from_lsn":%s,"to_lsn":%s,"version":"%s","began":%s,"ended":%s,"bytes":%s,"data":%s,"sha256":"%s"}\n' \
         "$id" "$kind" "$chain" "$base" "$GALERA_NAMESPACE" "$GALERA_CLUSTER" "$GALERA_MEMBER" "$incarnation" \
         "${position%:*}" "${position##*:}" "$gtid" "$from" "$to" "$(sql 'SELECT VERSION()')" "$began" "$EPOCHSECONDS" \
-        "$(stat -c %s "$dir/data.mb.zst")" "$data" "$(cut -d ' ' -f 1 "$dir/sum")" >"$dir/backup.json" || { echo "cannot write to the backup volume"; return 1; }
-    rm -f "$dir/sum" "$dir/position" "$dir/log"
+        "$(stat -c %s "$dir/data.mb.zst")" "$data" "$sum" >"$dir/backup.json" || { echo "cannot write to the backup volume"; return 1; }
+    rm -f "$dir/position" "$dir/log"
     sync -f "$dir" && mv "$dir" "$ROOT/$id" && sync -f "$ROOT" || { echo "cannot write to the backup volume"; return 1; }
 }
 

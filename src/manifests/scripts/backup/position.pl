@@ -3,11 +3,15 @@
 use strict;
 use warnings;
 
+# Of a pipe (see fcntl(2)); the largest that everybody may have. With the usual 64 KiB, processes take turns too often.
+use constant {F_SETPIPE_SZ => 1031, PIPE_BYTES => 1 << 20};
+
 my ($file) = @ARGV;
 my ($found, $tail, $block) = ('', '', '');
 binmode STDIN;
 binmode STDOUT;
-while (my $read = sysread(STDIN, $block, 1 << 20)) {
+fcntl($_, F_SETPIPE_SZ, PIPE_BYTES) for *STDIN, *STDOUT;
+while (my $read = sysread(STDIN, $block, PIPE_BYTES) // die "cannot read: $!\n") {
     my $text = $tail . $block;
     # The file's name, the head of its part of the stream, then its text.
     if (index($text, '_galera_info') >= 0 && $text =~ /_galera_info.{1,64}?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:\d+)\s/s) {
