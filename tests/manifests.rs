@@ -30,7 +30,7 @@ fn all(desired: &Desired) -> Vec<Object> {
     let mut config = config_map(desired);
     let mut proxy_config = proxy::config_map(desired);
     for data in [&mut config.data, &mut proxy_config.data] {
-        data.as_mut().unwrap().retain(|key, _| key.rsplit('.').next() != Some("sh"));
+        data.as_mut().unwrap().retain(|key, _| !matches!(key.rsplit('.').next(), Some("sh" | "pl")));
     }
     let mut objects = manifests::claims(desired, true);
     objects.extend([
