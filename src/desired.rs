@@ -177,6 +177,12 @@ impl Desired {
     pub fn members(&self) -> impl DoubleEndedIterator<Item = Member> + use<> {
         (1..=self.nodes).map(Member::Node)
     }
+
+    /// The backup settings, if the agent belongs into the pod of this member.
+    #[must_use]
+    pub fn backup_at(&self, member: Member) -> Option<&Backup> {
+        self.backup.as_ref().filter(|backup| member == Member::Node(backup.node))
+    }
 }
 
 /// A password or other text that must not be shown: `Debug` and `Display` print stars.

@@ -66,7 +66,7 @@ pub fn node(desired: &Desired, member: Member) -> StatefulSet {
 /// The pod of a node; beside one of them the agent takes backups.
 fn with_agent(desired: &Desired, member: Member) -> PodSpec {
     let mut spec = PodSpec { affinity: Some(apart(desired, &[Role::Node])), ..member_pod(desired, member) };
-    if let Some(backup) = desired.backup.as_ref().filter(|backup| member == Member::Node(backup.node)) {
+    if let Some(backup) = desired.backup_at(member) {
         spec.containers.push(super::backup::agent(desired, backup, member));
         spec.volumes.get_or_insert_default().extend(super::backup::agent_volumes(desired));
     }

@@ -48,17 +48,14 @@ impl Step<World> for Look {
 async fn look(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    let observed = world.observer.now();
-    let members = present(&observed);
-    if members.is_empty() {
-        return Ok(Finished::unchanged("no node runs"));
-    }
+    let ask = || in_order(&world.observer.now(), &world.desired);
     if force {
-        return Ok(Finished::unchanged("the nodes are stopped as they are"));
+        return Ok(Finished::unchanged(match ask() {
+            Verdict::Pass(found) => found,
+            _ => "the nodes do not agree; they are stopped all the same".to_owned(),
+        }));
     }
-    let waited = cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
-        in_order(&world.observer.now(), &world.desired)
-    });
+    let waited = cx.wait(world.observer.changes(), BEAT, world.patience(), || async { ask() });
     waited.await.map(Finished::unchanged).map_err(|failure| {
         failure
             .hint("mend the cluster first, so that every node stops at a known position: galeractl verify")
@@ -69,6 +66,9 @@ async fn look(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
 /// Whether each node would stop at a position that the others know. A donor is waited for.
 fn in_order(observed: &Observed, desired: &Desired) -> Verdict {
     let members = present(observed);
+    if members.is_empty() {
+        return Verdict::pass("no node runs");
+    }
     let settled = |status: &WsrepStatus| status.is_primary() && status.is_settled();
     let works = |member: &Member| observed.members.get(member).and_then(MemberView::status).is_some_and(settled);
     match agreement(observed, desired, &members) {
@@ -249,5 +249,7 @@ mod tests {
         assert!(matches!(&alone, Verdict::Fail(why) if why.to_string().contains("not in order")), "{alone:?}");
         let joiner = with(|status| status.state = 1);
         assert!(matches!(joiner, Verdict::Fail(_)), "{joiner:?}");
+        let gone = in_order(&Observed::default(), &desired(3));
+        assert!(matches!(gone, Verdict::Pass(_)), "{gone:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use futures::FutureExt;
-use galeractl::kube::classes::DEFAULT_CLASS;
+use galeractl::kube::classes::{DEFAULT_CLASS, is_default};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
@@ -22,30 +22,18 @@ async fn the_pks_example_forms_a_cluster_for_drupal() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pks.conf");
         let thin = default_class(place).await;
         let class = format!("galera_vsphere_storage_class={thin}");
-        let args = [
-            "up",
-            "--progress",
-            "json",
-            "-f",
-            file.to_str().unwrap(),
-            "--set",
-            NO_SHARE,
-            "--set",
-            &class,
-            "--fix-default-class",
-        ];
+        let args = ["up", "-f", file.to_str().unwrap(), "--set", NO_SHARE, "--set", &class, "--fix-default-class"];
+        let in_json = [&args[..], &["--progress", "json"]].concat();
+        let classes: Api<StorageClass> = Api::all(place.connection.client.clone());
         let forming = async {
-            let declined = place.reaching(&args).end().await.ended(6);
+            let declined = place.reaching(&in_json).end().await.ended(6);
             assert!(declined.last_word().1.iter().any(|hint| hint.contains("--yes")), "{declined:?}");
-            let at_terminal: Vec<&str> =
-                args.iter().copied().filter(|arg| !["--progress", "json"].contains(arg)).collect();
-            let (code, shown) = place.at_terminal(&at_terminal, "no longer the default one", "n");
+            let (code, shown) = place.at_terminal(&args, "no longer the default one", "n");
             assert!(code == 6 && shown.contains("nothing was changed"), "{code}: {shown}");
-            assert_eq!(is_default(place, &thin).await.as_deref(), Some("true"));
-            place.reaching(&[&args[..], &["--yes"]].concat()).end().await.ended(0)
+            assert!(is_default(&classes.get(&thin).await.unwrap()));
+            place.reaching(&[&in_json[..], &["--yes"]].concat()).end().await.ended(0)
         };
         let formed = AssertUnwindSafe(forming).catch_unwind().await;
-        let classes: Api<StorageClass> = Api::all(place.connection.client.clone());
         let fixed = classes.delete(&thin, &DeleteParams::default()).await.unwrap().left().unwrap();
         let formed = formed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         assert_eq!(fixed.annotations().get(DEFAULT_CLASS).map(String::as_str), Some("false"));
@@ -67,12 +55,6 @@ async fn the_pks_example_forms_a_cluster_for_drupal() {
         assert!(!told.contains("Fender2000"), "a password is told");
     })
     .await;
-}
-
-/// What the class says of being the default one.
-async fn is_default(place: &Place, name: &str) -> Option<String> {
-    let classes: Api<StorageClass> = Api::all(place.connection.client.clone());
-    classes.get(name).await.unwrap().annotations().get(DEFAULT_CLASS).cloned()
 }
 
 /// A class like the one that the tests use, which is the default one as well, and therefore in the way of others.

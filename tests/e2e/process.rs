@@ -1,5 +1,7 @@
 //! Running the binary.
 
+use std::borrow::Borrow;
+use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ pub(crate) struct Running<'a> {
 
 impl Place {
     /// The binary with nothing of the surroundings but a home of the test's own.
-    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
+    pub(crate) fn command(&self, args: &[impl AsRef<OsStr>]) -> std::process::Command {
         let home = self.home.path();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_galeractl"));
         command
@@ -50,7 +52,7 @@ impl Place {
     }
 
     /// A process without any arguments but the given ones.
-    pub(crate) fn bare(&self, args: &[&str]) -> Running<'_> {
+    pub(crate) fn bare<S: AsRef<OsStr> + Borrow<str>>(&self, args: &[S]) -> Running<'_> {
         let mut command = Command::from(self.command(args));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the binary can be run");
@@ -67,13 +69,17 @@ impl Place {
 
     /// A process that talks to the test's Kubernetes, and is told nothing else.
     pub(crate) fn reaching(&self, args: &[&str]) -> Running<'_> {
-        let args = to_kubernetes(args);
-        self.bare(&args.iter().map(String::as_str).collect::<Vec<_>>())
+        self.bare(&to_kubernetes(args))
     }
 
     /// A process that works on the test's cluster.
     pub(crate) fn start(&self, args: &[&str]) -> Running<'_> {
-        self.reaching(&[args, &["--namespace", self.namespace.as_str(), "--name", self.cluster.as_str()]].concat())
+        self.reaching(&self.of_cluster(args))
+    }
+
+    /// These arguments, and which cluster is meant.
+    pub(crate) fn of_cluster<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        [args, &["--namespace", self.namespace.as_str(), "--name", self.cluster.as_str()]].concat()
     }
 
     /// Runs a verb to its end.

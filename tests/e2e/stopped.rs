@@ -120,8 +120,7 @@ async fn data_goes_only_on_explicit_wish(place: &Place) {
     let alone = place.run(&["teardown", "--delete-volumes"]).await.ended(6);
     assert!(alone.stderr.contains("--confirm"), "{alone:?}");
     place.run(&["teardown", "--delete-volumes", "--confirm", "shoq"]).await.ended(6);
-    let verb =
-        ["teardown", "--delete-volumes", "--namespace", place.namespace.as_str(), "--name", place.cluster.as_str()];
+    let verb = place.of_cluster(&["teardown", "--delete-volumes"]);
     let (code, shown) = place.at_terminal(&verb, "Type ", "shoq");
     assert!(code == 6 && shown.contains("nothing was changed"), "{code}: {shown}");
     // The third was deleted before.

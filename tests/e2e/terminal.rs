@@ -15,8 +15,7 @@ impl Place {
     /// Runs a verb at a terminal, and types a line when it shows `question`. Answers with the exit code and all that it
     /// has shown.
     pub(crate) fn at_terminal(&self, args: &[&str], question: &str, answer: &str) -> (i32, String) {
-        let args = to_kubernetes(args);
-        let mut command = self.command(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut command = self.command(&to_kubernetes(args));
         command.env("TERM", "xterm");
         tokio::task::block_in_place(|| {
             let mut session = Session::spawn(command).unwrap();

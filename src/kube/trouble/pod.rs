@@ -170,7 +170,7 @@ fn unschedulable(why: &str, growing: bool) -> (&'static str, Duration, &'static 
         return (
             "volume-place",
             seconds(30),
-            "no host has all volumes of the pod; see `kubectl describe pv` for where they are, and node_selector",
+            "no host can have all volumes of the pod; see the storage class, and `kubectl describe pv` for where they are",
         );
     }
     if has("no nodes available") || has("node.kubernetes.io/not-ready") || has("node.kubernetes.io/unreachable") {

@@ -40,7 +40,7 @@ pub struct Prepared {
 /// reader uses.
 fn near(world: &World, member: Member, reading: Option<&str>) -> Option<Near> {
     let desired = &world.desired;
-    desired.backup.as_ref().filter(|backup| member == Member::Node(backup.node))?;
+    desired.backup_at(member)?;
     let observed = world.observer.now();
     let has_place = observed.claims.get(&desired.cluster.claim(member)).is_some_and(|claim| claim.phase == "Bound");
     let near = if reading == Some(desired.cluster.backup_claim().as_str()) { Near::Reader } else { Near::Backups };
