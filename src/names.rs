@@ -334,10 +334,16 @@ impl ClusterName {
         self.part("config")
     }
 
-    /// ConfigMap with the merged desired state and what is recorded about the cluster.
+    /// ConfigMap with the merged desired state.
     #[must_use]
     pub fn spec(&self) -> String {
         self.part("spec")
+    }
+
+    /// ConfigMap with what the cluster has been found to be: formed, which history, which members.
+    #[must_use]
+    pub fn record(&self) -> String {
+        self.part("record")
     }
 
     /// Lease that admits one mutating run at a time.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::desired::ExternalAccess;
 use crate::names::Member;
+use crate::wsrep::volume::{Contents, Evidence};
 use crate::wsrep::{Position, Report, Uuid, WsrepStatus};
 
 /// What is known about a cluster at one moment. Members are sampled at slightly different times.
@@ -31,6 +32,8 @@ pub struct MemberView {
     pub sql: Option<Result<WsrepStatus, SqlSilence>>,
     /// What its log has said.
     pub log: LogView,
+    /// Restarts of its container before anybody looked: they say nothing about what goes on now.
+    pub restarts_before: u32,
 }
 
 /// A pod, as far as a member's life depends on it.
@@ -47,7 +50,7 @@ pub struct PodView {
     pub ended: bool,
     /// Kubernetes calls it ready.
     pub ready: bool,
-    /// Times its container was restarted by kubelet.
+    /// Times its container was restarted by kubelet in the pod's whole life.
     pub restarts: u32,
     /// Host it runs on.
     pub host: Option<String>,
@@ -177,6 +180,8 @@ pub struct LogView {
     pub position: Option<Position>,
     /// A database was found at the last start, but it has no position.
     pub undefined: bool,
+    /// What its volume held at the last start.
+    pub volume: Option<Evidence>,
     /// Bytes on its volume, while a transfer is received.
     pub received: Option<u64>,
     /// Only the write sets that it lacks are transferred.
@@ -224,10 +229,16 @@ impl LogView {
                 self.phase = report.get("phase").map(str::to_owned);
                 self.received = None;
                 self.incremental = false;
+                self.refused = None;
+            }
+            "volume" => {
+                self.volume = Evidence::from_report(report, None).ok();
+                self.position = None;
+                self.undefined = false;
             }
             "position" => {
                 self.position = report.parsed("position");
-                self.undefined = self.position.is_none();
+                self.undefined = self.position.is_none() && self.volume.as_ref().is_none_or(|volume| !volume.is_blank());
             }
             "transfer" => self.received = report.parsed("bytes"),
             "refused" => self.refused = report.get("reason").map(str::to_owned),
@@ -276,6 +287,26 @@ impl MemberView {
         self.pod.running && self.log.phase.as_deref() == Some("waiting")
     }
 
+    /// Whether its server is part of a component with a majority.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        self.status().is_some_and(|status| status.cluster_status == "Primary")
+    }
+
+    /// What its volume holds, where its start script has looked and its server does not run.
+    #[must_use]
+    pub fn stopped_volume(&self) -> Option<Evidence> {
+        let phase = self.log.phase.as_deref();
+        if !self.pod.running || !matches!(phase, Some("waiting" | "refused")) {
+            return None;
+        }
+        let mut evidence = self.log.volume.clone()?;
+        if let (Contents::Database { uuid, seqno, .. }, Some(position)) = (&mut evidence.contents, self.log.position) {
+            (*uuid, *seqno) = (Some(position.uuid), Some(position.seqno));
+        }
+        Some(evidence)
+    }
+
     /// One phrase for a wait or a table.
     #[must_use]
     pub fn phrase(&self) -> String {
@@ -301,6 +332,11 @@ impl MemberView {
             (Some("waiting"), _) => "waits for its turn to join".to_owned(),
             (Some("recovering"), _) => "looks for its position on the volume".to_owned(),
             (Some("initialising"), _) => "creates an empty database".to_owned(),
+            (Some("asking"), _) => "asks all nodes whether their volumes are empty".to_owned(),
+            (Some("locked"), _) => "waits for another pod to let go of its volume".to_owned(),
+            (Some("refused"), _) => {
+                format!("refuses to start: {}", self.log.refused.as_deref().unwrap_or("see its log"))
+            }
             (Some("held"), _) => "is held: container up, server down".to_owned(),
             (Some("starting"), None | Some(Err(SqlSilence::Closed(_)))) => "server starts".to_owned(),
             (_, Some(Err(silence))) => silence.message().to_owned(),

@@ -9,7 +9,7 @@ use crate::error::{Kind, Result};
 use crate::kube::apply::{Applied, Applier, Strategy};
 use crate::kube::client::Connection;
 use crate::kube::errors::explain;
-use crate::manifests::config::{Record, config_map, credentials, spec_map};
+use crate::manifests::config::{Record, config_map, credentials, record_map, spec_map};
 use crate::manifests::{self, Object};
 use crate::names::Member;
 use crate::steps::record;
@@ -105,7 +105,8 @@ fn steps(desired: &Desired, record: &Record) -> Vec<(&'static str, Vec<Object>)>
     let shared = [
         Object::of(&credentials(desired, &none)),
         Object::of(&config_map(desired)),
-        Object::of(&spec_map(desired, record)),
+        Object::of(&spec_map(desired)),
+        Object::of(&record_map(desired, record)),
     ];
     let claims = [
         manifests::volumes(desired, !record.formed),

@@ -106,7 +106,7 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
     }
     let blank = volumes.values().all(|evidence| evidence.contents == Contents::Empty);
     // A run that was cut off after the last file leaves what is recorded at the claims.
-    if blank && volumes.values().all(|evidence| evidence.recorded.is_none()) {
+    if blank && volumes.values().all(|evidence| evidence.recorded.is_none() && evidence.owner.is_none()) {
         return Ok(format!("nothing to do: all volumes of cluster {cluster} are empty"));
     }
     if !blank {

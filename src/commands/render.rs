@@ -7,7 +7,7 @@ use crate::cli::Globals;
 use crate::engine::event::Level;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::manifests::Object;
-use crate::manifests::files::{File, files};
+use crate::manifests::files::{File, Include, files};
 use crate::steps::record::choose_passwords;
 use crate::ui::Ui;
 use crate::ui::plural::plural;
@@ -17,7 +17,8 @@ use super::wish::Wish;
 /// Write the manifests of a cluster as files for `kubectl apply`
 ///
 /// The files have the names and the order of the old Ansible templates. Applied by hand, step by step, they form the
-/// same cluster that `up` forms; the nodes wait for each other by themselves. Needs no cluster.
+/// same cluster that `up` forms; the nodes wait for each other by themselves. Applied to a cluster that runs or has been
+/// stopped, they form no other one and forget nothing. Needs no cluster.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -31,6 +32,26 @@ pub struct Args {
     /// Include the Secret with its passwords, those of the settings and generated ones for the rest
     #[arg(long)]
     show_secrets: bool,
+    /// Also what opens doors or empties volumes: access, purge
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    include: Vec<Extra>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Extra {
+    /// Access from outside
+    Access,
+    /// Jobs that empty volumes, once each of them says what it expects to find
+    Purge,
+}
+
+impl From<Extra> for Include {
+    fn from(extra: Extra) -> Self {
+        match extra {
+            Extra::Access => Self::Access,
+            Extra::Purge => Self::Purge,
+        }
+    }
 }
 
 pub(super) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -40,7 +61,8 @@ pub(super) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
     let passwords: Option<BTreeMap<&str, String>> =
         args.show_secrets.then(|| choose_passwords(&settings.desired, &settings.passwords));
-    let files = files(&settings.desired, settings.variant.volumes_file(), passwords.as_ref());
+    let include: Vec<Include> = args.include.iter().copied().map(Include::from).collect();
+    let files = files(&settings.desired, settings.variant.volumes_file(), passwords.as_ref(), &include);
     let Some(folder) = &args.out else {
         let texts: Result<Vec<String>> =
             files.iter().map(|file| Ok(format!("# {}\n{}", file.name, text(file)?))).collect();

@@ -19,7 +19,7 @@ use crate::steps::nodes::Nodes;
 use crate::steps::preflight::{self, table};
 use crate::steps::proxy::Proxy;
 use crate::steps::record;
-use crate::steps::restore::{Close, Fill, Forget, Look, Origin, Resume, Switch, Undo};
+use crate::steps::restore::{Close, Fill, Forget, Look, Origin, Resume, Switch, Trace, Undo};
 use crate::steps::rights;
 use crate::steps::teardown::{RemoveRest, StopNodes, StopProxy};
 use crate::steps::volumes::{MakeNamespace, Volumes};
@@ -119,7 +119,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let result = if args.undo {
         undo(args, ui, &frame, &world).await
     } else if args.finish {
-        finish(args, &frame, &world).await
+        finish(args, ui, &frame, &world).await
     } else {
         restore(args, ui, &frame, &world).await
     };
@@ -310,8 +310,29 @@ fn back() -> Vec<Box<dyn Step<World>>> {
     ]
 }
 
-async fn finish(args: &Args, frame: &Frame, world: &World) -> Result<String> {
+/// What is on the volumes, for a question about a restore that was broken off.
+async fn trace(frame: &Frame, world: &World, forward: bool) -> Result<String> {
     known(world).await?;
+    if let Err(failure) = silently(frame, world, &[Box::new(Trace { forward })]).await {
+        return Err(close(world, failure).await);
+    }
+    let volumes = world.memory().volumes.clone();
+    Ok(table(world, &volumes))
+}
+
+async fn finish(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
+    let table = trace(frame, world, true).await?;
+    let Desired { cluster, namespace, .. } = &world.desired;
+    let what = format!(
+        "This finishes a restore of cluster {cluster} in namespace {namespace}. On its volumes now:\n{table}\nThe restored \
+         data takes its place. What was there before the restore is kept aside until the restored cluster is healthy, and is \
+         then REMOVED."
+    );
+    if args.bounds.dry_run.is_some() {
+        ui.out(&what)?;
+        return Ok("nothing was changed".to_owned());
+    }
+    ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
     let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Resume), Box::new(Nodes), Box::new(Proxy)];
     frame.announce(&world.connection, &world.desired, &steps);
     start(args, frame, world, &steps).await?;
@@ -319,10 +340,13 @@ async fn finish(args: &Args, frame: &Frame, world: &World) -> Result<String> {
 }
 
 async fn undo(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
-    known(world).await?;
+    let table = trace(frame, world, false).await?;
     let cluster = world.desired.cluster.clone();
     let what = format!(
-        "This removes what a restore has brought to the volumes of cluster {cluster}, and brings back what was there before."
+        "This takes back a restore of cluster {cluster} in namespace {}. On its volumes now:\n{table}\nWhat was kept from \
+         before the restore comes back, and what is in its place is REMOVED, with all that was written since. What was only \
+         prepared is REMOVED; the data beside it stays.",
+        world.desired.namespace
     );
     if args.bounds.dry_run.is_some() {
         ui.out(&what)?;

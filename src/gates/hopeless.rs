@@ -40,7 +40,11 @@ fn failure(who: &str, trouble: &Trouble) -> Failure {
 fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, view: &MemberView) -> Option<Failure> {
     let logs = format!("kubectl logs -n {} {}", desired.namespace, desired.cluster.pod(member));
     if let Some(reason) = &view.log.refused {
-        return Some(Failure::message(Kind::Step, format!("{member} refuses to start: {reason}")).hint(logs));
+        return Some(
+            Failure::message(Kind::Step, format!("{member} refuses to start: {reason}"))
+                .hint("what there is, and a way out: galeractl recover --plan")
+                .hint(logs),
+        );
     }
     // Before a server has come up for the first time its users may not exist.
     let up = view.log.phase.as_deref().is_none_or(|phase| phase == "up");
@@ -51,7 +55,8 @@ fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, vi
                 .hint(format!("the password of user galeractl in secret/{secret} is not the one in the database")),
         );
     }
-    if view.pod.ended {
+    // The pod of a node is replaced by its StatefulSet; a seed comes only once.
+    if view.pod.ended && member == Member::Seed {
         let message = format!("the pod of {member} has ended{}", last_error(view));
         return Some(Failure::message(Kind::Step, message).hint(logs));
     }
@@ -59,19 +64,25 @@ fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, vi
         let message = format!("{member}: {}{}", trouble.message, last_error(view));
         return Some(Failure::message(Kind::Step, message).hint(trouble.hint.clone()));
     }
-    (view.pod.restarts >= RESTARTS && !view.is_synced()).then(|| {
+    let restarts = view.pod.restarts.saturating_sub(view.restarts_before);
+    (restarts >= RESTARTS && !view.is_synced()).then(|| {
         let donor = view.log.donor.as_deref().unwrap_or_default();
         let donor = observed.members.iter().find(|(donor_member, _)| desired.cluster.member(**donor_member) == donor);
         // The reason of a failed transfer stands in the donor's log only.
         let blame =
             donor.map(|(member, view)| format!("; its donor {member} says{}", last_error(view))).unwrap_or_default();
-        let message = format!("{member} was restarted {} times{}{blame}", view.pod.restarts, last_error(view));
+        let message = format!("{member} was restarted {restarts} times{}{blame}", last_error(view));
         Failure::message(Kind::Step, message).hint(logs)
     })
 }
 
+/// The newest error that says why; servers go on to say that they give up.
 fn last_error(view: &MemberView) -> String {
-    view.log.errors.back().map(|line| format!(": {line}")).unwrap_or_default()
+    let idle = |line: &&String| !line.ends_with("Aborting") && !line.contains("Some pointers may be invalid");
+    let errors = &view.log.errors;
+    let telling = errors.iter().rev().find(|line| line.contains("unknown variable") || line.contains("unknown option"));
+    let line = telling.or_else(|| errors.iter().rev().find(idle)).or_else(|| errors.back());
+    line.map(|line| format!(": {line}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -103,11 +114,27 @@ mod tests {
         assert_eq!(refused.unwrap(), "node2 refuses to start: no libgalera");
         let denied = why(|observed| node2(observed).sql = Some(Err(SqlSilence::Denied("1045".to_owned()))));
         assert!(denied.unwrap().contains("denies access"));
-        let ended = why(|observed| {
-            node2(observed).pod.ended = true;
-            node2(observed).log.errors.push_back("[ERROR] disk is full".to_owned());
-        });
-        assert_eq!(ended.unwrap(), "the pod of node2 has ended: [ERROR] disk is full");
+        assert_eq!(why(|observed| node2(observed).pod.ended = true), None, "it is replaced");
+        let mut observed = healthy(&[Member::Seed]);
+        let seed = observed.members.get_mut(&Member::Seed).unwrap();
+        seed.pod.ended = true;
+        for line in ["[ERROR] mariadbd: unknown variable 'inodb_x=1'", "[ERROR] Aborting"] {
+            seed.log.errors.push_back(line.to_owned());
+        }
+        let ended = hopeless(&observed, &desired(2), &[Member::Seed]).unwrap().to_string();
+        assert_eq!(ended, "the pod of seed has ended: [ERROR] mariadbd: unknown variable 'inodb_x=1'");
+    }
+
+    #[test]
+    fn restarts_of_another_day_do_not_count() {
+        let restarted = |before| {
+            why(|observed| {
+                let view = node2(observed);
+                (view.sql, view.pod.restarts, view.restarts_before) = (None, 7, before);
+            })
+        };
+        assert_eq!(restarted(5), None);
+        assert_eq!(restarted(4).unwrap(), "node2 was restarted 3 times");
     }
 
     #[test]

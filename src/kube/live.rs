@@ -36,7 +36,7 @@ pub type ByName<K> = BTreeMap<String, Arc<K>>;
 pub struct Snapshot {
     /// All pods: seed, nodes, proxy, inspectors.
     pub pods: ByName<Pod>,
-    /// Claims of data volumes.
+    /// Claims that have the names of this cluster's, with or without its labels.
     pub claims: ByName<PersistentVolumeClaim>,
     /// The proxy.
     pub deployments: ByName<Deployment>,
@@ -101,7 +101,10 @@ impl Live {
         let mut starter = Starter { streams, namespace, shared: &shared, watches: JoinSet::new() };
         let ours = Config::default().labels(&format!("{INSTANCE_LABEL}={cluster}"));
         starter.follow::<Pod>(Watched::Pods, ours.clone(), |view| &mut view.pods, |_| true);
-        starter.follow::<PersistentVolumeClaim>(Watched::Claims, ours.clone(), |view| &mut view.claims, |_| true);
+        // A claim that has lost its labels still has the data: it is known by its name.
+        let prefix = format!("{cluster}-galera-");
+        let named = move |claim: &PersistentVolumeClaim| claim.name_any().starts_with(&prefix);
+        starter.follow::<PersistentVolumeClaim>(Watched::Claims, Config::default(), |view| &mut view.claims, named);
         starter.follow::<Deployment>(Watched::Deployments, ours.clone(), |view| &mut view.deployments, |_| true);
         starter.follow::<StatefulSet>(Watched::StatefulSets, ours, |view| &mut view.statefulsets, |_| true);
         let prefix = format!("{cluster}-galera-");

@@ -11,8 +11,8 @@ use crate::desired::Desired;
 use crate::names::Role;
 use crate::wsrep::Uuid;
 
-/// Keys of the spec ConfigMap that pods see as files.
-pub const STATE_KEYS: [&str; 3] = [FORMED_KEY, MEMBERS_KEY, UUID_KEY];
+/// Keys of the record that pods see as files.
+pub const RECORD_KEYS: [&str; 3] = [FORMED_KEY, MEMBERS_KEY, UUID_KEY];
 /// `true` once all nodes have been Synced: from then on a node joins by itself.
 pub const FORMED_KEY: &str = "formed";
 /// Service names of the permanent nodes, one a line.
@@ -71,12 +71,8 @@ const BINARY_LOG: &str = "[mysqld]\nlog_bin=/var/lib/mysql/binlog/bin\nlog_slave
 /// ConfigMap with the start scripts and the server options.
 #[must_use]
 pub fn config_map(desired: &Desired) -> ConfigMap {
-    let data = [
-        ("start.sh", include_str!("scripts/start.sh")),
-        ("health.sh", include_str!("scripts/health.sh")),
-        ("notify.sh", include_str!("scripts/notify.sh")),
-    ];
-    let mut data: BTreeMap<String, String> = data.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
+    let mut data: BTreeMap<String, String> =
+        super::scripts::MEMBER.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
     data.insert("server.cnf".to_owned(), server_options(desired));
     if desired.backup.is_some() {
         data.extend(super::backup::SCRIPTS.map(|(key, text)| (key.to_owned(), text.to_owned())));
@@ -88,43 +84,65 @@ pub fn config_map(desired: &Desired) -> ConfigMap {
     }
 }
 
-/// ConfigMap with the desired state and the record.
-#[must_use]
-pub fn spec_map(desired: &Desired, record: &Record) -> ConfigMap {
-    let members = desired.members().map(|member| desired.cluster.member(member) + "\n").collect();
-    let spec =
-        serde_json::to_string_pretty(desired).unwrap_or_else(|error| unreachable!("desired state as JSON: {error}"));
-    let data = [
-        (FORMED_KEY, record.formed.to_string()),
-        (MEMBERS_KEY, members),
-        (UUID_KEY, record.uuid.map(|uuid| uuid.to_string()).unwrap_or_default()),
-        (SPEC_KEY, spec),
-    ];
+fn members(desired: &Desired) -> String {
+    desired.members().map(|member| desired.cluster.member(member) + "\n").collect()
+}
+
+fn map<const N: usize>(desired: &Desired, name: String, data: [(&str, String); N]) -> ConfigMap {
     ConfigMap {
-        metadata: meta(desired, desired.cluster.spec(), Role::Cluster),
+        metadata: meta(desired, name, Role::Cluster),
         data: Some(data.map(|(key, text)| (key.to_owned(), text)).into()),
         ..ConfigMap::default()
     }
+}
+
+/// ConfigMap with what the cluster should be. Whoever applies manifests by hand writes it as well.
+#[must_use]
+pub fn spec_map(desired: &Desired) -> ConfigMap {
+    let spec =
+        serde_json::to_string_pretty(desired).unwrap_or_else(|error| unreachable!("desired state as JSON: {error}"));
+    map(desired, desired.cluster.spec(), [(MEMBERS_KEY, members(desired)), (SPEC_KEY, spec)])
+}
+
+/// ConfigMap with what the cluster has been found to be. It is never part of manifests that are applied by hand, so
+/// that applying them forgets nothing.
+#[must_use]
+pub fn record_map(desired: &Desired, record: &Record) -> ConfigMap {
+    let uuid = record.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
+    map(
+        desired,
+        desired.cluster.record(),
+        [(FORMED_KEY, record.formed.to_string()), (MEMBERS_KEY, members(desired)), (UUID_KEY, uuid)],
+    )
+}
+
+fn get<'a>(map: &'a ConfigMap, key: &str) -> Result<&'a String, String> {
+    let value = map.data.as_ref().and_then(|data| data.get(key));
+    value.ok_or_else(|| format!("{} has no key `{key}`", name_of(map)))
+}
+
+fn name_of(map: &ConfigMap) -> String {
+    format!("configmap/{}", map.metadata.name.as_deref().unwrap_or_default())
 }
 
 /// Reads back what [`spec_map`] wrote.
 ///
 /// # Errors
 /// A sentence that names the key which is missing or cannot be understood.
-pub fn read_spec_map(map: &ConfigMap) -> Result<(Desired, Record), String> {
-    let name = map.metadata.name.as_deref().unwrap_or_default();
-    let get = |key: &str| {
-        let value = map.data.as_ref().and_then(|data| data.get(key));
-        value.ok_or_else(|| format!("configmap/{name} has no key `{key}`"))
-    };
-    let desired =
-        serde_json::from_str(get(SPEC_KEY)?).map_err(|error| format!("configmap/{name}, key `{SPEC_KEY}`: {error}"))?;
-    let uuid = get(UUID_KEY)?;
-    let uuid = match uuid.as_str() {
+pub fn read_spec_map(map: &ConfigMap) -> Result<Desired, String> {
+    serde_json::from_str(get(map, SPEC_KEY)?).map_err(|error| format!("{}, key `{SPEC_KEY}`: {error}", name_of(map)))
+}
+
+/// Reads back what [`record_map`] wrote.
+///
+/// # Errors
+/// As [`read_spec_map`].
+pub fn read_record_map(map: &ConfigMap) -> Result<Record, String> {
+    let uuid = match get(map, UUID_KEY)?.as_str() {
         "" => None,
-        text => Some(text.parse().map_err(|_| format!("configmap/{name}, key `{UUID_KEY}`: `{text}` is no uuid"))?),
+        text => Some(text.parse().map_err(|_| format!("{}, key `{UUID_KEY}`: `{text}` is no uuid", name_of(map)))?),
     };
-    Ok((desired, Record { formed: get(FORMED_KEY)? == "true", uuid }))
+    Ok(Record { formed: get(map, FORMED_KEY)? == "true", uuid })
 }
 
 /// Secret with all passwords, by [`ROOT_PASSWORD`] and its siblings.

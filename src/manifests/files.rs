@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::access::{self, Exposure};
-use super::config::{Record, config_map, credentials, spec_map};
+use super::config::{config_map, credentials, spec_map};
 use super::{Object, backup_volumes, claims, nodes, proxy, purge, seed, volumes};
 use crate::desired::{Desired, ExternalAccess};
 use crate::names::{MANAGER, Member};
@@ -19,10 +19,36 @@ pub struct File {
     pub objects: Vec<Object>,
 }
 
-/// All files in the order of the steps; those that are not part of forming the cluster come last. With `passwords`,
-/// the Secret is among them. `volumes_name` is the variant's word in the name of the second file.
+/// Files beside those that form a cluster. They open doors or empty volumes, so nobody gets them unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Include {
+    /// Access from outside.
+    Access,
+    /// Jobs that empty volumes.
+    Purge,
+}
+
+/// The files that form a cluster in the order of the steps, and after them what is included. With `passwords`, the
+/// Secret is among them. `volumes_name` is the variant's word in the name of the second file. What is recorded about a
+/// cluster is in none of them.
 #[must_use]
-pub fn files(desired: &Desired, volumes_name: &str, passwords: Option<&BTreeMap<&str, String>>) -> Vec<File> {
+pub fn files(
+    desired: &Desired,
+    volumes_name: &str,
+    passwords: Option<&BTreeMap<&str, String>>,
+    include: &[Include],
+) -> Vec<File> {
+    let mut files = forming(desired, volumes_name, passwords);
+    if include.contains(&Include::Access) {
+        files.extend(doors(desired));
+    }
+    if include.contains(&Include::Purge) {
+        files.push(purge_jobs(desired));
+    }
+    files
+}
+
+fn forming(desired: &Desired, volumes_name: &str, passwords: Option<&BTreeMap<&str, String>>) -> Vec<File> {
     let count = desired.nodes;
     let with_backup = desired.backup.is_some();
     let file = |name: &str, about: String, objects| File { name: format!("galera-{count}-{name}.yml"), about, objects };
@@ -33,10 +59,8 @@ pub fn files(desired: &Desired, volumes_name: &str, passwords: Option<&BTreeMap<
         Some(_) => format!("The passwords are in it, as secret/{secret}."),
         None => format!("Before Step 2, secret/{secret} must exist: {}", secret_command(desired)),
     };
-    let mut shared = vec![Object::of(&config_map(desired)), Object::of(&spec_map(desired, &Record::default()))];
+    let mut shared = vec![Object::of(&config_map(desired)), Object::of(&spec_map(desired))];
     shared.extend(passwords.map(|passwords| Object::of(&credentials(desired, passwords))));
-    let members: Vec<Member> = std::iter::once(Member::Seed).chain(desired.members()).collect();
-    let exposure = |way| Object::of(&access::service(desired, &Exposure { way, ..Exposure::of(desired) }));
     vec![
         file(
             "namespace",
@@ -51,14 +75,15 @@ pub fn files(desired: &Desired, volumes_name: &str, passwords: Option<&BTreeMap<
         file(
             "seed",
             format!(
-                "Step 2: the seed. Wait for it: kubectl wait -n {namespace} --for=condition=Ready --timeout=10m pod/{seed_pod}"
+                "Step 2: the seed. It begins a new cluster when all nodes of Step 3 have said that their volumes are \
+                 empty, so go on with Step 3 at once. What it waits for: kubectl logs -n {namespace} {seed_pod}"
             ),
             seed(desired),
         ),
         file(
             if with_backup { "nodes-backup" } else { "nodes" },
             format!(
-                "Step 3: the nodes join by themselves. Wait for all: kubectl wait -n {namespace} --for=condition=Ready \
+                "Step 3: the nodes say what their volumes hold, and join by themselves. Wait for all: kubectl wait -n {namespace} --for=condition=Ready \
                  --timeout=30m pod -l app.kubernetes.io/instance={},app.kubernetes.io/component=node",
                 desired.cluster
             ),
@@ -69,26 +94,31 @@ pub fn files(desired: &Desired, volumes_name: &str, passwords: Option<&BTreeMap<
             format!("Step 4: the proxy. After it, Step 5: kubectl delete -f galera-{count}-seed.yml"),
             proxy(desired),
         ),
-        File {
-            name: "galera-external-lb.yml".to_owned(),
-            about: "Access from outside by a load balancer, open to everybody who reaches it; delete it to close."
-                .to_owned(),
-            objects: vec![exposure(ExternalAccess::LoadBalancer)],
-        },
-        File {
-            name: "galera-external-access.yml".to_owned(),
-            about: "Access from outside by a port on every host, open to everybody who reaches it; delete it to close."
-                .to_owned(),
-            objects: vec![exposure(ExternalAccess::NodePort)],
-        },
-        file(
-            "purge-volumes-jobs",
-            "Deletes ALL DATA on the volumes of the seed and the nodes, at once and without a question. The cluster \
-             must be down. `galeractl purge` looks before, asks, and checks afterwards."
-                .to_owned(),
-            members.iter().map(|member| Object::of(&purge::job(desired, *member))).collect(),
-        ),
     ]
+}
+
+fn doors(desired: &Desired) -> [File; 2] {
+    let door = |name: &str, what: &str, way| File {
+        name: name.to_owned(),
+        about: format!("Access from outside by {what}, open to everybody who reaches it; delete it to close."),
+        objects: vec![Object::of(&access::service(desired, &Exposure { way, ..Exposure::of(desired) }))],
+    };
+    [
+        door("galera-external-lb.yml", "a load balancer", ExternalAccess::LoadBalancer),
+        door("galera-external-access.yml", "a port on every host", ExternalAccess::NodePort),
+    ]
+}
+
+fn purge_jobs(desired: &Desired) -> File {
+    let members = std::iter::once(Member::Seed).chain(desired.members());
+    File {
+        name: format!("galera-{}-purge-volumes-jobs.yml", desired.nodes),
+        about: "Deletes ALL DATA on a volume of a cluster that is down, if EXPECT in its Job says what the volume holds; \
+                as they are, the Jobs change nothing, and their log says what they found. `galeractl purge` looks \
+                before, asks, and checks afterwards."
+            .to_owned(),
+        objects: members.map(|member| Object::of(&purge::job(desired, member, ""))).collect(),
+    }
 }
 
 fn secret_command(desired: &Desired) -> String {

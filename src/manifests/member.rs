@@ -1,9 +1,13 @@
 //! Pods of Galera members: the one-shot seed, the permanent nodes, and the inspector of a stopped member's volume.
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
-use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, PodSpec, PodTemplateSpec, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{
+    ConfigMapProjection, Container, EnvVar, KeyToPath, Pod, PodSpec, PodTemplateSpec, ProjectedVolumeSource, Volume,
+    VolumeMount, VolumeProjection,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::config::{MEMBERS_KEY, RECORD_KEYS};
 use super::labels::{matching, member_meta, member_selector, meta};
 use super::pod::{
     MARIADB_UID, apart, base, claimed, config_files, confined, domain, dress, env, env_field, http_probe, mount, port,
@@ -88,7 +92,7 @@ pub fn inspector(desired: &Desired, member: Member) -> Pod {
         image: Some(desired.mariadb_image.clone()),
         image_pull_policy: Some(desired.image_pull_policy.clone()),
         // Nothing else of the cluster need exist for this.
-        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), include_str!("scripts/inspect.sh").to_owned()]),
+        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::INSPECT.to_owned()]),
         env: Some(vec![env("GALERA_MEMBER", member.to_string())]),
         volume_mounts: Some(vec![mount("data", "/var/lib/mysql", true)]),
         security_context: Some(confined()),
@@ -105,7 +109,7 @@ fn member_pod(desired: &Desired, member: Member) -> PodSpec {
             name: CONTAINER.to_owned(),
             image: Some(desired.mariadb_image.clone()),
             image_pull_policy: Some(desired.image_pull_policy.clone()),
-            command: Some(vec!["/bin/bash".to_owned(), "/galeractl/scripts/start.sh".to_owned()]),
+            command: Some(vec!["/bin/bash".to_owned(), format!("{}/start.sh", super::scripts::PLACE)]),
             env: Some(environment(desired, member)),
             ports: Some(vec![
                 port("mysql", 3306),
@@ -143,10 +147,30 @@ fn volumes(desired: &Desired, member: Member) -> Vec<Volume> {
     vec![
         claimed("data", desired.cluster.claim(member)),
         config_files("scripts", desired.cluster.config(), 0o555, &[]),
-        config_files("state", desired.cluster.spec(), 0o444, &super::config::STATE_KEYS),
+        state(desired),
         scratch("run"),
         scratch("tmp"),
     ]
+}
+
+/// What the pod knows of its cluster: who is wanted, and, once that is recorded, who has become a member and which
+/// history they follow.
+fn state(desired: &Desired) -> Volume {
+    let item = |key: &str, path: &str| KeyToPath { key: key.to_owned(), path: path.to_owned(), mode: None };
+    let from = |name: String, items: Vec<KeyToPath>, optional: bool| VolumeProjection {
+        config_map: Some(ConfigMapProjection { name, items: Some(items), optional: optional.then_some(true) }),
+        ..VolumeProjection::default()
+    };
+    let recorded = RECORD_KEYS.iter().map(|key| item(key, key)).collect();
+    let sources = vec![
+        from(desired.cluster.spec(), vec![item(MEMBERS_KEY, "wanted")], false),
+        from(desired.cluster.record(), recorded, true),
+    ];
+    Volume {
+        name: "state".to_owned(),
+        projected: Some(ProjectedVolumeSource { default_mode: Some(0o444), sources: Some(sources) }),
+        ..Volume::default()
+    }
 }
 
 fn mounts() -> Vec<VolumeMount> {

@@ -11,6 +11,7 @@ pub mod pod;
 pub mod proxy;
 pub mod purge;
 pub mod restore;
+pub mod scripts;
 pub mod services;
 pub mod volumes;
 

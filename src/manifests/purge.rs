@@ -11,9 +11,10 @@ use crate::names::{MEMBER_LABEL, Member, Role};
 /// Container of the Job's pod.
 pub const CONTAINER: &str = "purge";
 
-/// A Job that empties one member's volume.
+/// A Job that empties one member's volume if it holds what is expected, as the inspector says it (`found=`). Expecting
+/// nothing known, the Job does nothing.
 #[must_use]
-pub fn job(desired: &Desired, member: Member) -> Job {
+pub fn job(desired: &Desired, member: Member, expected: &str) -> Job {
     let mut metadata = meta(desired, desired.cluster.purge_job(member), Role::Purge);
     metadata.labels.get_or_insert_default().insert(MEMBER_LABEL.to_owned(), member.to_string());
     let mut spec = base(desired, MARIADB_UID);
@@ -24,8 +25,8 @@ pub fn job(desired: &Desired, member: Member) -> Job {
         name: CONTAINER.to_owned(),
         image: Some(desired.mariadb_image.clone()),
         image_pull_policy: Some(desired.image_pull_policy.clone()),
-        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), include_str!("scripts/purge.sh").to_owned()]),
-        env: Some(vec![env("GALERA_MEMBER", member.to_string())]),
+        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::PURGE.to_owned()]),
+        env: Some(vec![env("GALERA_MEMBER", member.to_string()), env("EXPECT", expected)]),
         volume_mounts: Some(vec![mount("data", "/var/lib/mysql", false)]),
         resources: requirements(&desired.resources),
         security_context: Some(confined()),

@@ -36,6 +36,8 @@ pub struct Fill {
     pub needed: u64,
     /// Whether what is on the volume goes before it is filled, because both have no room.
     pub discard: bool,
+    /// What the volume was found to hold when the user was asked, as the inspector says it.
+    pub expected: String,
 }
 
 /// What becomes of a volume that was filled.
@@ -47,6 +49,8 @@ pub enum Turn {
     Clear,
     /// The old data comes back.
     Undo,
+    /// The new data goes; the old has never left its place.
+    Drop,
 }
 
 impl Turn {
@@ -57,6 +61,7 @@ impl Turn {
             Self::Switch => "switch",
             Self::Clear => "clear",
             Self::Undo => "undo",
+            Self::Drop => "drop",
         }
     }
 }
@@ -128,13 +133,12 @@ fn filling(desired: &Desired, fill: &Fill, member: Member, mode: &str, target: V
         volumes.push(secret_files("secrets", desired.cluster.credentials()));
     }
     let container = Container {
-        command: Some(vec![
-            "/bin/bash".to_owned(),
-            "-c".to_owned(),
-            include_str!("scripts/backup/restore.sh").to_owned(),
-        ]),
+        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::RESTORE.to_owned()]),
         env: Some(vec![
+            env("VOLUME", "/target"),
             env("MODE", mode),
+            env("EXPECT", fill.expected.clone()),
+            env("GALERA_GROUP", desired.cluster.group(&desired.namespace)),
             env("GALERA_MEMBER", member.to_string()),
             env("GALERA_DATABASE", desired.database.clone().unwrap_or_default()),
             env("GALERA_USER", desired.user.clone().unwrap_or_default()),
@@ -201,12 +205,18 @@ pub fn verify(desired: &Desired, fill: &Fill) -> Job {
     job(desired, desired.cluster.backup_verify_job(), None, filling(desired, fill, Member::Node(1), "verify", target))
 }
 
-/// A Job that turns one member's volume to the new data, or back to the old.
+/// A Job that turns one member's volume to the new data, or back to the old, if it holds what is expected, as the
+/// inspector says it.
 #[must_use]
-pub fn turn(desired: &Desired, member: Member, turn: Turn, near: Option<Near>) -> Job {
+pub fn turn(desired: &Desired, member: Member, turn: Turn, expected: &str, near: Option<Near>) -> Job {
     let container = Container {
-        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), include_str!("scripts/backup/turn.sh").to_owned()]),
-        env: Some(vec![env("GALERA_MEMBER", member.to_string()), env("TURN", turn.word())]),
+        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::TURN.to_owned()]),
+        env: Some(vec![
+            env("VOLUME", "/target"),
+            env("GALERA_MEMBER", member.to_string()),
+            env("TURN", turn.word()),
+            env("EXPECT", expected),
+        ]),
         volume_mounts: Some(vec![mount("target", "/target", false)]),
         ..container(desired)
     };

@@ -184,6 +184,7 @@ impl Eye {
                 // Another pod, another life: what the earlier one said no longer counts.
                 view.sql = None;
                 view.log = crate::observed::LogView::default();
+                view.restarts_before = view.pod.restarts;
                 self.attached.remove(&member);
                 if let Some(uid) = view.pod.uid.clone() {
                     let attached = self.attach(member, uid);

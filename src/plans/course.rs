@@ -7,23 +7,27 @@ use crate::gates::group::{divergence, list};
 use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observed::Observed;
-use crate::wsrep::volume::{Contents, Decision, Evidence, decide};
-use crate::wsrep::{Position, Uuid};
+use crate::wsrep::Position;
+use crate::wsrep::decision::{Decision, Known, decide};
+use crate::wsrep::volume::Evidence;
 
 /// The way to a running cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Course {
     /// There is no data: a seed bootstraps, the nodes join it. Also the rest of a formation that was broken off.
     Form,
-    /// The cluster was stopped cleanly: its newest node starts first, without a seed.
+    /// The cluster was stopped, and every position is known: its newest node starts first, without a seed.
     BringBack {
         /// The node that starts first.
         from: Member,
         /// Where it stands.
         position: Position,
-        /// Only this node has data: the others get a state transfer from it, as after a restore to one volume.
-        alone: bool,
+        /// Nodes that have no copy of their own: they get a state transfer, as after a restore to one volume.
+        without: Vec<Member>,
     },
+    /// The cluster was stopped, and where some of its volumes stand only their servers can tell: all of them look, wait,
+    /// and are compared.
+    Compare,
     /// The cluster runs: keep it, and put back what is missing around it.
     Keep,
 }
@@ -48,8 +52,8 @@ pub struct Refusal {
     pub reasons: Vec<String>,
     /// Whether a table of the volumes helps to understand them.
     pub about_volumes: bool,
-    /// What to do.
-    pub hint: String,
+    /// What to do, a line each.
+    pub hints: Vec<String>,
 }
 
 /// Decides the course, or says why there is none.
@@ -58,65 +62,68 @@ pub struct Refusal {
 /// The refusal. Nothing has been changed at that point.
 pub fn course(found: &Found<'_>) -> Result<Course, Refusal> {
     if let Some(message) = divergence(found.observed) {
-        let hint = "stop writing to the cluster, and compare its nodes: galeractl verify";
-        return Err(Refusal { reasons: vec![message], about_volumes: false, hint: hint.to_owned() });
+        let hint = "stop writing to the cluster, and compare its nodes: galeractl verify".to_owned();
+        return Err(Refusal { reasons: vec![message], about_volumes: false, hints: vec![hint] });
     }
     surplus(found)?;
     let formed = found.record.is_some_and(|record| record.formed);
+    let led = found.record.is_some_and(|record| record.uuid.is_some());
     let pods: Vec<Member> = present(found.observed);
-    let seed = found.observed.members.get(&Member::Seed).filter(|view| view.pod.exists);
-    if let Some(seed) = seed
-        && seed.pod.ended
-        && !formed
-        && !anyone_primary(found.observed)
-    {
+    let seed = found.observed.members.get(&Member::Seed).filter(|view| view.pod.exists && !formed);
+    // A seed that has led a component may have taken writes; one that never has is nobody's data.
+    if seed.is_some_and(|seed| seed.pod.ended) && led && !anyone_primary(found.observed) {
         let reason = "the seed has ended before the nodes had taken over; its data stays on its volume".to_owned();
         let hint = "read its log; if nothing was written yet, `galeractl teardown --delete-volumes` clears the way";
-        return Err(Refusal { reasons: vec![reason], about_volumes: true, hint: hint.to_owned() });
+        return Err(Refusal { reasons: vec![reason], about_volumes: true, hints: vec![hint.to_owned()] });
     }
     if anyone_primary(found.observed) || (formed && !pods.is_empty()) {
         // While the seed is there, the formation is not over.
-        return Ok(if seed.is_some() && !formed { Course::Form } else { Course::Keep });
+        return Ok(if seed.is_some() { Course::Form } else { Course::Keep });
     }
     if seed.is_some() {
         return Ok(Course::Form);
     }
-    if let Some(unknown) = found.desired.members().find(|member| !found.volumes.contains_key(member)) {
-        let reason = format!("it is not known what the volume of {unknown} holds");
-        return Err(refused_volumes(found, vec![reason]));
+    let unknown: Vec<Member> =
+        found.desired.members().filter(|member| !found.volumes.contains_key(member)).collect();
+    if !unknown.is_empty() {
+        let phrase = |member: &Member| {
+            let view = found.observed.members.get(member);
+            let why = view.map_or_else(|| "its pod is about to be made".to_owned(), |view| view.phrase());
+            format!("it is not known yet what the volume of {member} holds: {why}")
+        };
+        let hints = vec!["nothing was started; run again when its pod is there: galeractl status".to_owned()];
+        return Err(Refusal { reasons: unknown.iter().map(phrase).collect(), about_volumes: false, hints });
     }
-    match decide(found.volumes) {
+    let group = found.desired.cluster.group(&found.desired.namespace);
+    let recorded = found.record.and_then(|record| record.uuid);
+    match decide(found.volumes, Known { group: &group, formed, recorded }) {
         Decision::Fresh => Ok(Course::Form),
-        Decision::BringBack { from, position } => bring_back(found, from, position),
-        Decision::Refuse(reasons) => Err(refused_volumes(found, reasons)),
+        Decision::BringBack { from, position, without } => Ok(Course::BringBack { from, position, without }),
+        Decision::Compare => Ok(Course::Compare),
+        Decision::Refuse(reasons) => Err(refused_volumes(reasons, found.volumes)),
     }
 }
 
-fn refused_volumes(found: &Found<'_>, reasons: Vec<String>) -> Refusal {
-    let name = &found.desired.cluster;
-    let namespace = &found.desired.namespace;
-    let hint = format!(
-        "nothing was started, because starting the wrong volume loses writes. Find or restore the volume that does not \
-         fit, and keep the others; only to give up all data: galeractl teardown --name {name} -n {namespace} --delete-volumes"
-    );
-    Refusal { reasons, about_volumes: true, hint }
-}
-
-fn bring_back(found: &Found<'_>, from: Member, position: Position) -> Result<Course, Refusal> {
-    let recorded: Option<Uuid> = found.record.and_then(|record| record.uuid);
-    match recorded.filter(|recorded| *recorded != position.uuid) {
-        Some(recorded) => {
-            let reason = format!("the volumes hold cluster {}, but {recorded} is on record", position.uuid);
-            Err(refused_volumes(found, vec![reason]))
-        }
-        None => Ok(Course::BringBack { from, position, alone: false }),
-    }
+fn refused_volumes(reasons: Vec<String>, volumes: &BTreeMap<Member, Evidence>) -> Refusal {
+    let mut hints = vec![
+        "nothing was started, because starting the wrong volume loses writes. What there is, and a way out: galeractl \
+         recover --plan"
+            .to_owned(),
+    ];
+    // Where nothing is left to be lost, only the record stands in the way of a new beginning.
+    hints.push(if volumes.values().all(Evidence::is_blank) {
+        "find the volumes, or bring a backup back: galeractl restore --from latest; to begin anew without the old data: \
+         galeractl teardown --delete-volumes"
+            .to_owned()
+    } else {
+        "find or restore the volume that does not fit, and keep the others".to_owned()
+    });
+    Refusal { reasons, about_volumes: true, hints }
 }
 
 /// Volumes or pods of nodes beyond the wanted number: a smaller cluster must not be started beside their data.
 fn surplus(found: &Found<'_>) -> Result<(), Refusal> {
-    let holds = |evidence: &Evidence| !matches!(evidence.contents, Contents::Missing | Contents::Empty);
-    let with_data = found.volumes.iter().filter(|(_, evidence)| holds(evidence)).map(|(member, _)| *member);
+    let with_data = found.volumes.iter().filter(|(_, evidence)| !evidence.is_blank()).map(|(member, _)| *member);
     let beyond = |member: &Member| matches!(member, Member::Node(index) if *index > found.desired.nodes);
     let mut extra: Vec<Member> = with_data.chain(present(found.observed)).filter(beyond).collect();
     extra.sort_unstable();
@@ -125,7 +132,7 @@ fn surplus(found: &Found<'_>) -> Result<(), Refusal> {
     let reason = format!("{} nodes are wanted, but there is also {}", found.desired.nodes, list(&extra));
     let hint =
         format!("use --nodes {most}; the number of nodes of an existing cluster is changed by scaling it, not by `up`");
-    Err(Refusal { reasons: vec![reason], about_volumes: true, hint })
+    Err(Refusal { reasons: vec![reason], about_volumes: true, hints: vec![hint] })
 }
 
 fn present(observed: &Observed) -> Vec<Member> {
@@ -135,7 +142,7 @@ fn present(observed: &Observed) -> Vec<Member> {
 }
 
 fn anyone_primary(observed: &Observed) -> bool {
-    observed.members.values().any(|view| view.status().is_some_and(|status| status.cluster_status == "Primary"))
+    observed.members.values().any(crate::observed::MemberView::is_primary)
 }
 
 #[cfg(test)]
@@ -176,7 +183,9 @@ mod tests {
     fn nothing_there_forms_but_nothing_known_does_not() {
         assert_eq!(go(None, &Observed::default(), &none()), Ok(Course::Form));
         let refusal = go(None, &Observed::default(), &BTreeMap::new()).unwrap_err();
-        assert_eq!(refusal.reasons, ["it is not known what the volume of node1 holds"]);
+        assert_eq!(refusal.reasons.len(), 3);
+        assert!(refusal.reasons[0].starts_with("it is not known yet what the volume of node1 holds"));
+        assert!(refusal.hints.iter().all(|hint| !hint.contains("delete")), "{refusal:?}");
     }
 
     #[test]
@@ -199,7 +208,7 @@ mod tests {
         volumes.insert(Member::Node(5), volumes[&NODES[0]].clone());
         let refusal = go(None, &Observed::default(), &volumes).unwrap_err();
         assert_eq!(refusal.reasons, ["3 nodes are wanted, but there is also node5"]);
-        assert!(refusal.hint.starts_with("use --nodes 5"));
+        assert!(refusal.hints[0].starts_with("use --nodes 5"));
     }
 
     #[test]
@@ -207,7 +216,7 @@ mod tests {
         let waiting = MemberView {
             pod: PodView { exists: true, running: true, ..PodView::default() },
             log: LogView { phase: Some("waiting".to_owned()), ..LogView::default() },
-            sql: None,
+            ..MemberView::default()
         };
         let observed = Observed {
             members: NODES.into_iter().map(|node| (node, waiting.clone())).collect(),

@@ -50,20 +50,24 @@ fn judge(world: &World, wanted: &Object, live: DynamicObject) -> Result<()> {
             Failure::message(Kind::Preflight, format!("persistentvolume/{name} belongs to the claim {claim}"))
                 .hint("choose another cluster name: volumes are named after the cluster, in all namespaces alike")
         }
-        Misfit::Released => Failure::message(
-            Kind::Preflight,
-            format!("persistentvolume/{name} is Released: its claim was deleted, its data is still on the target"),
-        )
-        .hint(format!(
-            "to use it with what is on it: kubectl patch pv {name} --type json -p \
-             '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef/uid\"}}]'"
-        ))
-        .hint(if *name == world.desired.cluster.backup_volume() {
+        Misfit::Released => released(name).hint(if *name == world.desired.cluster.backup_volume() {
             "to go without these backups: delete the volume, and galeractl makes another one on the same share"
         } else {
             "to empty it and use it again: galeractl purge --released -f galera.conf"
         }),
     })
+}
+
+/// A volume that was kept when its claim was deleted, and that nobody can claim again yet.
+pub(super) fn released(name: &str) -> Failure {
+    Failure::message(
+        Kind::Preflight,
+        format!("persistentvolume/{name} is Released: its claim was deleted, its data is still there"),
+    )
+    .hint(format!(
+        "to use it with what is on it: kubectl patch pv {name} --type json -p \
+         '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef/uid\"}}]'"
+    ))
 }
 
 /// Deletes a volume object of this cluster; what lies on its target stays. Volumes of others are left alone.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::Api;
+use k8s_openapi::api::core::v1::{PersistentVolume, Pod};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
 use kube::core::ApiResource;
 
 use crate::engine::{StepCx, Verdict};
@@ -13,6 +14,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::kube::errors::explain;
 use crate::kube::logs::Follow;
 use crate::kube::trouble::pod_trouble;
+use crate::manifests::config::Record;
 use crate::manifests::{Object, member};
 use crate::names::Member;
 use crate::observe::objects::claim_owner;
@@ -20,7 +22,7 @@ use crate::observed::Observed;
 use crate::wsrep::Report;
 use crate::wsrep::volume::{Contents, Evidence};
 
-use super::remove;
+use super::{adopt, remove};
 use super::world::{BEAT, World};
 
 /// What every member's volume holds, as far as it can be known now: members whose server runs are left out.
@@ -30,17 +32,22 @@ use super::world::{BEAT, World};
 pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence>> {
     let world = cx.world;
     let observed = world.observer.now();
-    let mut found: BTreeMap<Member, Evidence> = world.desired.members().map(|node| (node, Evidence::MISSING)).collect();
+    let mut found: BTreeMap<Member, Evidence> = without_claim(world).await?;
     let mut to_inspect = BTreeSet::new();
     for (name, claim) in &observed.claims {
         let Some(member) = claim_owner(&world.desired, name) else { continue };
-        let has_pod = observed.members.get(&member).is_some_and(|view| view.pod.exists);
-        // A claim that was never bound has never been written to.
-        let contents = Evidence { contents: Contents::Empty, recorded: claim.recorded, ..Evidence::MISSING };
+        if observed.members.get(&member).is_some_and(|view| view.pod.exists) || is_awaited(world, member) {
+            found.remove(&member);
+            continue;
+        }
         match claim.phase.as_str() {
-            _ if has_pod => drop(found.remove(&member)),
             "Bound" => drop(to_inspect.insert(member)),
-            _ => drop(found.insert(member, contents)),
+            // What it will be bound to is not seen yet: a volume that was kept may wait for it.
+            _ => {
+                let on_record = claim.recorded.is_some() || is_on_record(world);
+                let contents = if on_record { Contents::Unseen } else { Contents::Empty };
+                found.insert(member, Evidence { contents, recorded: claim.recorded, ..Evidence::MISSING });
+            }
         }
     }
     found.extend(waiting_pods(world, &observed));
@@ -56,24 +63,65 @@ pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence
     Ok(found)
 }
 
-/// Pods that wait to be let go have printed what their volumes hold.
-fn waiting_pods(world: &World, observed: &Observed) -> BTreeMap<Member, Evidence> {
-    let mut found = BTreeMap::new();
-    for (member, view) in observed.members.iter().filter(|(_, view)| view.pod.running) {
-        if view.log.phase.as_deref() != Some("waiting") {
-            continue;
-        }
-        let recorded = observed.claims.get(&world.desired.cluster.claim(*member)).and_then(|claim| claim.recorded);
-        let contents = match view.log.position {
-            Some(position) => {
-                Contents::Database { uuid: Some(position.uuid), seqno: Some(position.seqno), safe: false }
-            }
-            None if view.log.undefined => Contents::Database { uuid: None, seqno: None, safe: false },
-            None => Contents::Empty,
-        };
-        found.insert(*member, Evidence { contents, recorded, ..Evidence::MISSING });
+/// Whether a node's pod is about to be made: its StatefulSet says so, and nothing is seen of it yet.
+pub(super) fn is_awaited(world: &World, member: Member) -> bool {
+    let snapshot = world.observer.live().snapshot();
+    let set = snapshot.statefulsets.get(&world.desired.cluster.member(member));
+    member != Member::Seed
+        && set.is_some_and(|set| set.metadata.deletion_timestamp.is_none())
+        && !world.observer.now().members.get(&member).is_some_and(|view| view.pod.exists)
+}
+
+fn is_on_record(world: &World) -> bool {
+    world.memory().record != Record::default()
+}
+
+/// Nodes for which there is no claim, and what is known of their volumes: one that was kept when its claim was deleted
+/// is there to be claimed again, and holds what it held. Nobody looks for such volumes where nothing was recorded: then
+/// the nodes say what they find before anything is begun.
+async fn without_claim(world: &World) -> Result<BTreeMap<Member, Evidence>> {
+    let mut found: BTreeMap<Member, Evidence> = world.desired.members().map(|node| (node, Evidence::MISSING)).collect();
+    let observed = world.observer.now();
+    let claimless = |member: &Member| !observed.claims.contains_key(&world.desired.cluster.claim(*member));
+    if !is_on_record(world) || !world.desired.iscsi.is_empty() || !found.keys().any(claimless) {
+        return Ok(found);
     }
-    found
+    let volumes: Api<PersistentVolume> = Api::all(world.connection.client.clone());
+    let volumes = match volumes.list(&ListParams::default()).await {
+        // Who may not see them learns from the nodes what is there.
+        Err(kube::Error::Api(status)) if status.code == 403 => {
+            for (_, evidence) in found.iter_mut().filter(|(member, _)| claimless(member)) {
+                evidence.contents = Contents::Unseen;
+            }
+            return Ok(found);
+        }
+        volumes => volumes.map_err(|error| explain(Kind::Preflight, "list persistent volumes", error))?.items,
+    };
+    for (member, evidence) in found.iter_mut().filter(|(member, _)| claimless(member)) {
+        let claim = world.desired.cluster.claim(*member);
+        let ours = |volume: &&PersistentVolume| {
+            let reference = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+            reference.is_some_and(|reference| {
+                reference.namespace.as_deref() == Some(world.desired.namespace.as_str())
+                    && reference.name.as_deref() == Some(&claim)
+            })
+        };
+        let Some(volume) = volumes.iter().find(ours) else { continue };
+        if volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Released") {
+            return Err(adopt::released(&volume.name_any()));
+        }
+        evidence.contents = Contents::Unseen;
+    }
+    Ok(found)
+}
+
+/// Pods that wait, or refuse to start, have printed what their volumes hold.
+fn waiting_pods(world: &World, observed: &Observed) -> BTreeMap<Member, Evidence> {
+    let told = observed.members.iter().filter_map(|(member, view)| {
+        let recorded = observed.claims.get(&world.desired.cluster.claim(*member)).and_then(|claim| claim.recorded);
+        Some((*member, Evidence { recorded, ..view.stopped_volume()? }))
+    });
+    told.collect()
 }
 
 async fn inspect(cx: &StepCx<'_, World>, members: &BTreeSet<Member>) -> Result<BTreeMap<Member, Evidence>> {

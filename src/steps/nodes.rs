@@ -7,18 +7,21 @@ use futures::future::{FutureExt, LocalBoxFuture};
 use crate::engine::event::Level;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
+use crate::desired::Desired;
 use crate::gates::group::{Disagreement, View, agreement, list};
 use crate::gates::hopeless::hopeless;
+use crate::gates::standing::{Standing, Stillness};
 use crate::kube::exec::{Place, exec};
+use crate::manifests::config::Record;
 use crate::manifests::member::CONTAINER;
-use crate::manifests::{self, Object, config};
+use crate::manifests::{self, Object, config, scripts};
 use crate::names::Member;
 use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
 use crate::wsrep::{Position, WsrepStatus};
 
 use super::preflight;
-use super::record::{keep_secret, mark_claims, write_spec};
+use super::record::{keep_secret, mark_claims, write_record, write_spec};
 use super::world::{BEAT, World};
 
 /// The step.
@@ -49,23 +52,28 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
                 expected.insert(0, Member::Seed);
             }
         }
-        Course::BringBack { from, position, alone } => bring_back(cx, from, position, alone).await?,
+        Course::BringBack { from, position, without } => {
+            make(cx, true).await?;
+            bring_back(cx, from, position, &without).await?;
+        }
+        Course::Compare => {
+            make(cx, true).await?;
+            compare(cx, &expected).await?;
+        }
         Course::Keep => {
-            keep(cx, &mut expected).await?;
-            if all_stopped(cx, &expected).await? {
-                let (from, position) = preflight::newest(cx).await?;
-                bring_back(cx, from, position, false).await?;
+            make(cx, false).await?;
+            // A seed that was not removed yet is a member as well.
+            if seed_takes_part(&world.observer.now()) {
+                expected.insert(0, Member::Seed);
             }
+            compare(cx, &expected).await?;
         }
     }
     let reach = seed_position(&world.observer.now());
     let view = common_view(cx, &expected, reach).await?;
-    if !world.memory().record.formed || world.memory().record.uuid != Some(view.uuid) {
-        write_spec(cx, |record| {
-            record.uuid = Some(view.uuid);
-            record.formed = true;
-        })
-        .await?;
+    let record = Record { formed: true, uuid: Some(view.uuid) };
+    if world.memory().record != record {
+        write_record(cx, record).await?;
     }
     mark_claims(cx, &nodes, view.uuid).await?;
     let detail = format!("{} members Synced in view {}, uuid {}", view.size, view.conf_id, view.uuid);
@@ -76,42 +84,91 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     })
 }
 
-/// A running cluster gets back what is missing around it.
-async fn keep(cx: &StepCx<'_, World>, expected: &mut Vec<Member>) -> Result<()> {
+/// What a cluster that has been formed consists of, without a seed. The proxy of one that runs has its own step.
+async fn make(cx: &StepCx<'_, World>, with_proxy: bool) -> Result<()> {
     let world = cx.world;
     keep_secret(cx).await?;
-    write_spec(cx, |_| ()).await?;
-    let objects = [vec![Object::of(&config::config_map(&world.desired))], manifests::nodes(&world.desired)].concat();
-    world.apply(cx, &objects).await?;
-    // A seed that was not removed yet is a member as well.
-    if seed_takes_part(&world.observer.now()) {
-        expected.insert(0, Member::Seed);
+    write_spec(cx).await?;
+    let proxy = if with_proxy { manifests::proxy(&world.desired) } else { Vec::new() };
+    let config = vec![Object::of(&config::config_map(&world.desired))];
+    world.apply(cx, &[config, manifests::nodes(&world.desired), proxy].concat()).await
+}
+
+/// Waits until the members agree. Where none of them is part of a component and they do not come together by
+/// themselves, all are made to wait with their positions, and the one with the newest starts first: only when every one
+/// of them has answered, and none may still be a majority.
+async fn compare(cx: &StepCx<'_, World>, expected: &[Member]) -> Result<()> {
+    let world = cx.world;
+    let mut stillness = Stillness::default();
+    loop {
+        let mut standing = Standing::Moving;
+        cx.wait(world.observer.changes(), BEAT, world.patience(), || {
+            let observed = world.observer.now();
+            let verdict = match judge(world, expected, None) {
+                Ok(_) => {
+                    standing = Standing::Together;
+                    Verdict::pass("")
+                }
+                Err(verdict) => {
+                    standing = stillness.judge(&observed, expected, std::time::Instant::now());
+                    if standing == Standing::Moving { verdict } else { Verdict::pass("") }
+                }
+            };
+            async { verdict }
+        })
+        .await?;
+        match standing {
+            Standing::Moving | Standing::Together => return Ok(()),
+            Standing::Apart(members) => {
+                let who = list(&members);
+                cx.notice(
+                    Level::Warning,
+                    format!("no node is part of a majority; {who} waits with its position, so that all can be compared"),
+                );
+                stand_by(cx, &members).await?;
+            }
+            Standing::Waiting => {
+                let (from, position, without) = preflight::newest(cx).await?;
+                return bring_back(cx, from, position, &without).await;
+            }
+        }
+    }
+}
+
+/// Ends servers that are part of no component, so that their start scripts wait with their positions.
+async fn stand_by(cx: &StepCx<'_, World>, members: &[Member]) -> Result<()> {
+    let world = cx.world;
+    world.confirm_lock().await?;
+    let observed = world.observer.now();
+    for member in members {
+        let Some(uid) = observed.members.get(member).and_then(|view| view.pod.uid.clone()) else { continue };
+        order(cx, *member, &["standby.sh", &uid], "it cannot be made to wait").await?;
     }
     Ok(())
 }
 
-/// Waits until the nodes agree, or all of them wait: when all were stopped cleanly at once, none remembers a view, and
-/// none may start the group by itself.
-async fn all_stopped(cx: &StepCx<'_, World>, expected: &[Member]) -> Result<bool> {
-    const STOPPED: &str = "stopped";
+/// Runs one of its scripts in a member's container.
+pub(super) async fn order(cx: &StepCx<'_, World>, member: Member, argv: &[&str], otherwise: &str) -> Result<()> {
     let world = cx.world;
-    let outcome = cx.wait(world.observer.changes(), BEAT, world.patience(), || {
-        let observed = world.observer.now();
-        let waits = |member: &Member| observed.members.get(member).is_some_and(MemberView::waits);
-        let verdict = if expected.iter().all(waits) {
-            Verdict::pass(STOPPED)
-        } else {
-            judge(world, expected, None).map_or_else(|verdict| verdict, |_| Verdict::pass(""))
-        };
-        async { verdict }
-    });
-    Ok(outcome.await? == STOPPED)
+    let pod = world.desired.cluster.pod(member);
+    let place = Place { namespace: &world.desired.namespace, pod: &pod, container: CONTAINER };
+    let script = format!("{}/{}", scripts::PLACE, argv[0]);
+    let argv = [&["/bin/bash", script.as_str()], &argv[1..]].concat();
+    let output = exec(&world.connection.streams, place, &argv, None, Duration::from_secs(20)).await?;
+    if output.exit_code == 0 {
+        world.memory().changes += 1;
+        return Ok(());
+    }
+    Err(Failure::message(Kind::Step, format!("{member}: {otherwise}: {}", output.stderr.trim())))
 }
 
 /// Whether the seed is a member of the group, or is about to say so: a question that it has not answered yet does not
 /// make it a stranger.
 pub(super) fn seed_takes_part(observed: &Observed) -> bool {
-    observed.members.get(&Member::Seed).is_some_and(|view| view.pod.exists && !view.pod.leaving && !view.pod.ended)
+    let takes_part = |view: &MemberView| {
+        view.pod.exists && !view.pod.leaving && !view.pod.ended && view.log.phase.as_deref() != Some("refused")
+    };
+    observed.members.get(&Member::Seed).is_some_and(takes_part)
 }
 
 /// What the seed had committed when the nodes were asked to follow.
@@ -172,47 +229,30 @@ fn signs_of_life(observed: &Observed) -> u64 {
     observed.members.values().map(|view| view.log.lines).sum()
 }
 
-/// Starts a cleanly stopped cluster: all pods wait and print where they stand; the one with the newest position
-/// bootstraps, the others follow it by themselves.
-async fn bring_back(cx: &StepCx<'_, World>, from: Member, position: Position, alone: bool) -> Result<()> {
+/// Starts a stopped cluster: all pods wait and print where they stand; the one with the newest position bootstraps, the
+/// others follow it by themselves.
+pub(super) async fn bring_back(
+    cx: &StepCx<'_, World>,
+    from: Member,
+    position: Position,
+    without: &[Member],
+) -> Result<()> {
     let world = cx.world;
     let desired = &world.desired;
-    keep_secret(cx).await?;
-    // As long as this says that the group is not formed, every pod waits before it starts its server.
-    write_spec(cx, |record| {
-        record.formed = false;
-        record.uuid = Some(position.uuid);
-    })
-    .await?;
-    let objects =
-        [vec![Object::of(&config::config_map(desired))], manifests::nodes(desired), manifests::proxy(desired)].concat();
-    world.apply(cx, &objects).await?;
     let members: Vec<Member> = desired.members().collect();
     let uid = cx
         .wait(world.observer.changes(), BEAT, world.patience(), || async {
             let observed = world.observer.now();
             hopeless(&observed, desired, &members)
-                .map_or_else(|| waits_to_start(&observed, desired, (from, position), alone), Verdict::Fail)
+                .map_or_else(|| waits_to_start(&observed, desired, (from, position), without), Verdict::Fail)
         })
         .await?;
     if uid.is_empty() {
         return Ok(());
     }
     world.confirm_lock().await?;
-    let pod = desired.cluster.pod(from);
-    let place = Place { namespace: &desired.namespace, pod: &pod, container: CONTAINER };
-    // Written under another name first: a token that is read half would be refused and stay.
-    let script = "cat >/run/galeractl/bootstrap.new && mv /run/galeractl/bootstrap.new /run/galeractl/bootstrap";
-    let output =
-        exec(&world.connection.streams, place, &["/bin/bash", "-c", script], Some(&uid), Duration::from_secs(20))
-            .await?;
-    if output.exit_code != 0 {
-        return Err(Failure::message(
-            Kind::Step,
-            format!("{from} cannot be told to start first: {}", output.stderr.trim()),
-        ));
-    }
-    world.memory().changes += 1;
+    let position = position.to_string();
+    order(cx, from, &["order.sh", "bootstrap", &uid, &position], "it cannot be told to start first").await?;
     cx.notice(Level::Info, format!("{from} has the newest position and starts first"));
     Ok(())
 }
@@ -221,29 +261,29 @@ async fn bring_back(cx: &StepCx<'_, World>, from: Member, position: Position, al
 /// nothing when the group is up already.
 fn waits_to_start(
     observed: &Observed,
-    desired: &crate::desired::Desired,
+    desired: &Desired,
     (from, position): (Member, Position),
-    alone: bool,
+    without: &[Member],
 ) -> Verdict {
-    if observed.members.values().any(|view| view.status().is_some_and(|status| status.cluster_status == "Primary")) {
+    if observed.members.values().any(MemberView::is_primary) {
         return Verdict::pass("");
     }
     for member in desired.members() {
         let Some(view) = observed.members.get(&member).filter(|view| view.pod.running) else {
-            let phrase = observed
-                .members
-                .get(&member)
-                .map_or("has no pod".to_owned(), super::super::observed::MemberView::phrase);
+            let phrase = observed.members.get(&member).map_or("has no pod".to_owned(), MemberView::phrase);
             return Verdict::wait(format!("all nodes to wait on their volumes: {member} {phrase}"));
         };
         if !view.waits() {
             return Verdict::wait(format!("all nodes to wait on their volumes: {member} {}", view.phrase()));
         }
-        if alone && member != from && view.log.position.is_none() && !view.log.undefined {
+        if without.contains(&member) {
+            if let Some(found) = view.log.position {
+                return Verdict::fail(format!("{member} was to have no copy, but stands at {found}"));
+            }
             continue;
         }
         let Some(found) = view.log.position else {
-            return Verdict::fail(format!("{member} finds no position on its volume, although it was stopped cleanly"));
+            return Verdict::fail(format!("{member} finds no position on its volume, although one was seen"));
         };
         if found.uuid != position.uuid || found.seqno > position.seqno {
             return Verdict::fail(format!(

@@ -57,8 +57,9 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     let way = match world.course() {
         Course::Form => "nothing stands in the way".to_owned(),
         Course::BringBack { from, position, .. } => {
-            format!("cleanly stopped volumes; {from} has the newest, {position}")
+            format!("stopped volumes; {from} has the newest, {position}")
         }
+        Course::Compare => "stopped volumes; their servers will say where they stand".to_owned(),
         Course::Keep => "the cluster runs".to_owned(),
     };
     Ok(Finished::unchanged(format!("Kubernetes {server}; {way}")))
@@ -126,7 +127,10 @@ async fn storage_class(world: &World) -> Result<()> {
 async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
     let (client, desired) = (&world.connection.client, &world.desired);
-    let stored = record::stored(client, &desired.namespace, &desired.cluster).await?;
+    let (stored, recorded) = tokio::try_join!(
+        record::stored(client, &desired.namespace, &desired.cluster),
+        record::recorded(client, &desired.namespace, &desired.cluster),
+    )?;
     let objects: Vec<manifests::Object> =
         [manifests::nodes(desired), manifests::proxy(desired), manifests::claims(desired, false)].concat();
     world.applier.read_all(&objects).await?;
@@ -137,7 +141,6 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
             world.observer.set_password(crate::desired::Hidden::new(own));
         }
     }
-    let recorded = stored.as_ref().map(|(_, record)| record.clone());
     if let Some((before, record)) = &stored {
         differences(cx, before, record)?;
     }
@@ -203,26 +206,28 @@ fn secret_is_there(world: &World) -> Result<()> {
 ///
 /// # Errors
 /// The evidence is not complete or not consistent.
-pub(super) async fn newest(cx: &StepCx<'_, World>) -> Result<(Member, Position)> {
+pub(super) async fn newest(cx: &StepCx<'_, World>) -> Result<(Member, Position, Vec<Member>)> {
     let record = cx.world.memory().record.clone();
     match decide(cx, Some(&record)).await?.0 {
-        Course::BringBack { from, position, .. } => Ok((from, position)),
-        Course::Form | Course::Keep => Err(Failure::message(Kind::Step, "the nodes have begun to move; run again")),
+        Course::BringBack { from, position, without } => Ok((from, position, without)),
+        Course::Form | Course::Keep | Course::Compare => Err(Failure::message(Kind::Step, "the nodes have begun to move; run again")),
     }
 }
 
-/// A few moments for pods that run to say where they stand: an unanswered question is not an answer.
+/// How long a pod that starts or is being replaced may take to say where it stands.
+const SETTLES_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Some time for pods that run, start or are being replaced to say where they stand: an unanswered question is not an
+/// answer.
 async fn settle(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
-    let patience = crate::engine::Patience::new(std::time::Duration::from_secs(20));
+    let patience = crate::engine::Patience::new(SETTLES_WITHIN);
+    let is_asked = world.memory().secrets.is_some();
     let settled = cx.wait(world.observer.changes(), BEAT, patience, || async {
         let observed = world.observer.now();
-        let silent: Vec<String> = observed
-            .members
-            .iter()
-            .filter(|(_, view)| view.pod.running && !view.pod.ended && !has_spoken(view))
-            .map(|(member, _)| member.to_string())
-            .collect();
+        let of_nodes = observed.members.iter().filter(|(_, view)| !has_spoken(view, is_asked)).map(|(member, _)| *member);
+        let awaited = world.desired.members().filter(|member| inspect::is_awaited(world, *member));
+        let silent: Vec<String> = of_nodes.chain(awaited).map(|member| member.to_string()).collect();
         if silent.is_empty() {
             Verdict::pass("")
         } else {
@@ -238,9 +243,16 @@ async fn settle(cx: &StepCx<'_, World>) -> Result<()> {
 
 /// A log alone does not count where the server has not been asked yet: while it is read, it tells of the past. A node
 /// that still looks for its position is about to say more.
-fn has_spoken(view: &MemberView) -> bool {
+fn has_spoken(view: &MemberView, is_asked: bool) -> bool {
+    if view.pod.ended || view.pod.trouble.is_some() {
+        return true;
+    }
+    if view.pod.leaving || !view.pod.running {
+        return false;
+    }
     match &view.sql {
-        None => false,
+        // Without its password nobody asks a server.
+        None => !is_asked && matches!(view.log.phase.as_deref(), Some("waiting" | "refused" | "held")),
         Some(Ok(_)) => true,
         Some(Err(_)) => view.log.phase.as_deref().is_some_and(|phase| phase != "recovering"),
     }
@@ -252,7 +264,7 @@ fn refused(world: &World, refusal: &Refusal, volumes: &std::collections::BTreeMa
         text.push_str("\n\n");
         text.push_str(&table(world, volumes));
     }
-    Failure::message(Kind::Preflight, text).hint(refusal.hint.clone())
+    refusal.hints.iter().fold(Failure::message(Kind::Preflight, text), Failure::hint)
 }
 
 /// What each volume holds, a line each.

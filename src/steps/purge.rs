@@ -15,13 +15,14 @@ use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
 use crate::kube::errors::explain;
+use crate::manifests::config::Record;
 use crate::manifests::{self, Object, purge};
 use crate::names::{COMPONENT_LABEL, Member, Role, UUID_ANNOTATION};
 use crate::observe::objects::claim_owner;
 use crate::wsrep::volume::{Contents, Evidence};
 
 use super::world::{BEAT, World};
-use super::{adopt, inspect, job, reader, remove};
+use super::{adopt, inspect, job, reader, record, remove};
 
 /// Refuses while anything uses a volume, and finds out what each of them holds.
 pub struct Look {
@@ -48,6 +49,8 @@ impl Step<World> for Look {
 async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
+    let recorded = record::recorded(&world.connection.client, &world.desired.namespace, &world.desired.cluster).await?;
+    world.memory().record = recorded.unwrap_or_default();
     nobody_uses_them(world).await?;
     remove_jobs(cx).await?;
     if !world.desired.iscsi.is_empty() {
@@ -55,7 +58,7 @@ async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
     }
     let mut volumes = inspect::volumes(cx).await?;
     volumes.retain(|member, evidence| {
-        evidence.contents != Contents::Missing && (step.members.is_empty() || step.members.contains(member))
+        !matches!(evidence.contents, Contents::Missing | Contents::Unseen) && (step.members.is_empty() || step.members.contains(member))
     });
     if let Some(absent) = step.members.iter().find(|member| !volumes.contains_key(member)) {
         let claim = world.desired.cluster.claim(*absent);
@@ -214,7 +217,10 @@ async fn empty(cx: &StepCx<'_, World>) -> Result<Finished> {
     }
     world.confirm_lock().await?;
     nobody_uses_them(world).await?;
-    let jobs: Vec<Object> = filled.iter().map(|member| Object::of(&purge::job(&world.desired, *member))).collect();
+    // What was shown, and confirmed, is what each Job has to find.
+    let expected = world.memory().volumes.clone();
+    let job = |member: &Member| Object::of(&purge::job(&world.desired, *member, &expected[member].found));
+    let jobs: Vec<Object> = filled.iter().map(job).collect();
     world.apply(cx, &jobs).await?;
     let names: Vec<(String, String)> =
         filled.iter().map(|member| (world.desired.cluster.purge_job(*member), member.to_string())).collect();
@@ -228,8 +234,11 @@ async fn empty(cx: &StepCx<'_, World>) -> Result<Finished> {
     Ok(Finished::changed(format!("emptied: {}", list(&filled))))
 }
 
+/// Volumes with anything on them, be it only what says whose they were.
 fn filled(volumes: &BTreeMap<Member, Evidence>) -> Vec<Member> {
-    volumes.iter().filter(|(_, evidence)| evidence.contents != Contents::Empty).map(|(member, _)| *member).collect()
+    let anything = |evidence: &Evidence| evidence.contents != Contents::Empty || evidence.found != "nothing" || evidence.owner.is_some();
+    let bound = volumes.iter().filter(|(_, evidence)| !evidence.found.is_empty());
+    bound.filter(|(_, evidence)| anything(evidence)).map(|(member, _)| *member).collect()
 }
 
 /// Looks again, with other eyes than those of the Jobs.
@@ -267,6 +276,11 @@ async fn prove(cx: &StepCx<'_, World>) -> Result<Finished> {
         let name = world.desired.cluster.claim(*member);
         let patched = claims.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await;
         patched.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
+    }
+    // The same is true of the cluster's record, once nothing of it is left.
+    let all_gone = world.desired.members().all(|node| members.contains(&node));
+    if all_gone && world.memory().record != Record::default() {
+        record::replace_record(cx, Record::default()).await?;
     }
     Ok(Finished::unchanged(format!("empty: {}", list(&members))))
 }

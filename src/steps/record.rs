@@ -15,7 +15,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::kube::errors::explain;
 use crate::manifests::Object;
 use crate::manifests::config::{
-    OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_spec_map, spec_map,
+    OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_record_map, read_spec_map, record_map, spec_map,
 };
 use crate::names::{ClusterName, Member, Namespace, UUID_ANNOTATION};
 use crate::wsrep::Uuid;
@@ -25,20 +25,36 @@ use super::world::World;
 /// Field manager of annotations that are found out, so that applying a claim does not remove them.
 const RECORDER: &str = "galeractl-record";
 
-/// Reads the stored desired state and record of a cluster.
+/// Reads the stored desired state and record of a cluster. Nothing recorded is an empty record.
 ///
 /// # Errors
-/// [`Kind::Unreachable`], or [`Kind::Preflight`] where the API server refuses or the ConfigMap cannot be understood.
+/// [`Kind::Unreachable`], or [`Kind::Preflight`] where the API server refuses or a ConfigMap cannot be understood.
 pub async fn stored(
     client: &Client,
     namespace: &Namespace,
     cluster: &ClusterName,
 ) -> Result<Option<(Desired, Record)>> {
+    let (spec, record) = tokio::try_join!(
+        map(client, namespace, cluster.spec()),
+        recorded(client, namespace, cluster),
+    )?;
+    let desired = spec.map(|map| read_spec_map(&map)).transpose();
+    let desired = desired.map_err(|message| Failure::message(Kind::Preflight, message))?;
+    Ok(desired.map(|desired| (desired, record.unwrap_or_default())))
+}
+
+/// What is recorded about a cluster, whether or not it is known what it should be.
+///
+/// # Errors
+/// As [`stored`].
+pub async fn recorded(client: &Client, namespace: &Namespace, cluster: &ClusterName) -> Result<Option<Record>> {
+    let found = map(client, namespace, cluster.record()).await?;
+    found.map(|map| read_record_map(&map)).transpose().map_err(|message| Failure::message(Kind::Preflight, message))
+}
+
+async fn map(client: &Client, namespace: &Namespace, name: String) -> Result<Option<ConfigMap>> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace.as_str());
-    let name = cluster.spec();
-    let found =
-        maps.get_opt(&name).await.map_err(|error| explain(Kind::Preflight, format!("read configmap/{name}"), error))?;
-    found.map(|map| read_spec_map(&map)).transpose().map_err(|message| Failure::message(Kind::Preflight, message))
+    maps.get_opt(&name).await.map_err(|error| explain(Kind::Preflight, format!("read configmap/{name}"), error))
 }
 
 /// Reads the passwords of a cluster.
@@ -117,25 +133,65 @@ pub async fn keep_secret(cx: &StepCx<'_, World>) -> Result<()> {
     Ok(())
 }
 
-/// Writes desired state and record to the spec ConfigMap.
+/// Writes what the cluster should be.
 ///
 /// # Errors
 /// The API server refuses.
-pub async fn write_spec(cx: &StepCx<'_, World>, change: impl FnOnce(&mut Record)) -> Result<()> {
-    let world = cx.world;
-    let record = {
-        let mut memory = world.memory();
-        change(&mut memory.record);
-        memory.record.clone()
-    };
-    world.apply(cx, &[Object::of(&spec_map(&world.desired, &record))]).await
+pub async fn write_spec(cx: &StepCx<'_, World>) -> Result<()> {
+    cx.world.apply(cx, &[Object::of(&spec_map(&cx.world.desired))]).await
 }
 
-/// Writes the cluster's uuid to the claims of these members, so that a volume can be told from another cluster's.
+/// Writes what the cluster has been found to be. The history on record is never overwritten with another.
+///
+/// # Errors
+/// Another history is on record, or the API server refuses.
+pub async fn write_record(cx: &StepCx<'_, World>, record: Record) -> Result<()> {
+    let before = cx.world.memory().record.clone();
+    if let (Some(old), Some(new)) = (before.uuid, record.uuid)
+        && old != new
+    {
+        return Err(Failure::message(Kind::Step, format!("the nodes follow {new}, but {old} is on record"))
+            .hint("nothing was recorded; look which data is whose: galeractl recover --plan"));
+    }
+    replace_record(cx, record).await
+}
+
+/// As [`write_record`], where somebody has asked for another history: after a restore, or when all data was removed.
 ///
 /// # Errors
 /// The API server refuses.
+pub async fn replace_record(cx: &StepCx<'_, World>, record: Record) -> Result<()> {
+    cx.world.apply(cx, &[Object::of(&record_map(&cx.world.desired, &record))]).await?;
+    cx.world.memory().record = record;
+    Ok(())
+}
+
+/// Writes the cluster's uuid to the claims of these members, so that a volume can be told from another cluster's. What
+/// is recorded there is never overwritten with another.
+///
+/// # Errors
+/// Another uuid is recorded there, or the API server refuses.
 pub async fn mark_claims(cx: &StepCx<'_, World>, members: &[Member], uuid: Uuid) -> Result<()> {
+    let observed = cx.world.observer.now();
+    for member in members {
+        let name = cx.world.desired.cluster.claim(*member);
+        let other = observed.claims.get(&name).and_then(|claim| claim.recorded).filter(|recorded| *recorded != uuid);
+        if let Some(other) = other {
+            return Err(Failure::message(
+                Kind::Step,
+                format!("{member} follows {uuid}, but persistentvolumeclaim/{name} was recorded for {other}"),
+            )
+            .hint("nothing was recorded; look which data is whose: galeractl recover --plan"));
+        }
+    }
+    remark_claims(cx, members, uuid).await
+}
+
+/// As [`mark_claims`], where somebody has asked for another history.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn remark_claims(cx: &StepCx<'_, World>, members: &[Member], uuid: Uuid) -> Result<()> {
     let world = cx.world;
     let observed = world.observer.now();
     let claims: Api<PersistentVolumeClaim> =

@@ -48,7 +48,7 @@ async fn relocate(cx: &StepCx<'_, World>, step: &Relocate) -> Result<Finished> {
     let old = step.from.filter(|node| *node != step.to && up(node));
     common_view(cx, if old.is_some() || step.from == Some(step.to) { &nodes } else { &others }, None).await?;
     reachable(world, step.to).await?;
-    write_spec(cx, |_| ()).await?;
+    write_spec(cx).await?;
     let objects = [vec![Object::of(&config::config_map(&world.desired))], manifests::nodes(&world.desired)].concat();
     world.apply(cx, &objects).await?;
     if let Some(old) = old {

@@ -12,11 +12,11 @@ pub type Need = (&'static str, &'static str, &'static [&'static str]);
 /// What `up` does.
 pub const UP: &[Need] = &[
     ("", "configmaps", &["get", "create", "patch"]),
-    ("", "secrets", &["get", "create", "patch"]),
+    ("", "secrets", &["get", "list", "create", "patch", "delete"]),
     ("", "services", &["get", "list", "create", "patch", "delete"]),
     ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
     ("", "persistentvolumeclaims", &["get", "list", "watch", "create", "patch", "delete"]),
-    ("apps", "statefulsets", &["get", "list", "watch", "create", "patch"]),
+    ("apps", "statefulsets", &["get", "list", "watch", "create", "patch", "delete"]),
     ("apps", "deployments", &["get", "list", "watch", "create", "patch"]),
     ("policy", "poddisruptionbudgets", &["get", "create", "patch"]),
     ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
@@ -52,6 +52,7 @@ pub const EXPOSE: &[Need] = &[
 pub const PURGE: &[Need] = &[
     ("", "pods/exec", &["get", "create"]),
     ("batch", "jobs", &["get", "list", "create", "patch", "delete"]),
+    ("", "configmaps", &["get", "create", "patch"]),
     ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
     ("", "pods/log", &["get"]),
     ("", "persistentvolumeclaims", &["get", "list", "watch", "create", "patch"]),

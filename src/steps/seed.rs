@@ -1,17 +1,23 @@
 //! Step 2: the seed bootstraps, while everything else is created and waits.
 
 use futures::future::{FutureExt, LocalBoxFuture};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::core::ApiResource;
 
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::Result;
 use crate::gates::hopeless::hopeless;
+use crate::manifests::config::Record;
 use crate::manifests::{self, Object, config};
 use crate::names::Member;
+use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
-use crate::wsrep::Uuid;
+use crate::wsrep::{Uuid, WsrepStatus};
 
-use super::record::{keep_secret, mark_claims, write_spec};
+use super::record::{keep_secret, mark_claims, write_record, write_spec};
 use super::world::{BEAT, World};
+use super::{preflight, remove};
 
 /// The step.
 pub struct Seed;
@@ -37,16 +43,18 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
         Course::BringBack { from, .. } => {
             return Ok(Finished::skipped(format!("the volumes hold the cluster; {from} starts first")));
         }
+        Course::Compare => return Ok(Finished::skipped("the volumes hold the cluster; no seed is needed")),
         Course::Form => {}
     }
+    let new_secret = world.memory().secrets.is_none();
     keep_secret(cx).await?;
-    write_spec(cx, |_| ()).await?;
+    write_spec(cx).await?;
     world.confirm_lock().await?;
     create(cx).await?;
-    let uuid = primary(cx).await?;
+    let Some(uuid) = primary(cx).await? else { return give_way(cx, new_secret).await };
     // The proxy's pods start while the nodes join; earlier they would only take time from the seed.
     world.apply(cx, &manifests::proxy(&world.desired)).await?;
-    write_spec(cx, |record| record.uuid = Some(uuid)).await?;
+    write_record(cx, Record { formed: false, uuid: Some(uuid) }).await?;
     mark_claims(cx, &[Member::Seed], uuid).await?;
     Ok(Finished::changed(format!("Primary, uuid {uuid}")))
 }
@@ -56,33 +64,117 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
 async fn create(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
     let desired = &world.desired;
+    let has_led = world.memory().record.uuid.is_some();
+    if !has_led {
+        remove_failed(cx).await?;
+    }
     let seed_exists = world.observer.now().members.get(&Member::Seed).is_some_and(|view| view.pod.exists);
     let formed_nodes = world.observer.now().members.keys().any(|member| *member != Member::Seed);
     world.apply(cx, &[Object::of(&config::config_map(desired))]).await?;
     // A seed that is gone while nodes are there has done its work; it must not come again.
-    if seed_exists || !(formed_nodes && world.memory().record.uuid.is_some()) {
+    if seed_exists || !(formed_nodes && has_led) {
         world.apply(cx, &manifests::seed(desired)).await?;
     }
     world.apply(cx, &manifests::nodes(desired)).await
 }
 
-/// Waits until the seed is a Primary component of its own history.
-async fn primary(cx: &StepCx<'_, World>) -> Result<Uuid> {
+/// Removes the pods of a formation that came to nothing, for what is wrong with them may have been mended in the settings
+/// since: a seed that has never led a component, and nodes that nobody has let go. What they have on their volumes is
+/// nobody's, or is found when they start again.
+async fn remove_failed(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
-    let found = cx
-        .wait(world.observer.changes(), BEAT, world.patience(), || async {
-            let observed = world.observer.now();
-            if let Some(failure) = hopeless(&observed, &world.desired, &[Member::Seed]) {
-                return Verdict::Fail(failure);
+    let observed = world.observer.now();
+    let seed = observed.members.get(&Member::Seed).filter(|view| view.pod.exists);
+    let failed = |view: &MemberView| view.pod.ended || view.pod.trouble.is_some() || view.log.refused.is_some();
+    let nobody_leads = !observed.members.values().any(MemberView::is_primary);
+    if !nobody_leads || !seed.is_some_and(failed) && !observed.members.values().any(|view| view.pod.trouble.is_some()) {
+        return Ok(());
+    }
+    world.confirm_lock().await?;
+    let cluster = &world.desired.cluster;
+    let names: Vec<String> = observed.members.keys().map(|member| cluster.pod(*member)).collect();
+    let sets: Vec<String> = world.desired.members().map(|member| cluster.member(member)).collect();
+    let (pods, stateful) = ([ApiResource::erase::<Pod>(&())], [ApiResource::erase::<StatefulSet>(&())]);
+    // A pod of a set would come again from the old template.
+    remove::objects(cx, &stateful, |name| sets.iter().any(|set| set == name)).await?;
+    remove::objects(cx, &pods, |name| names.iter().any(|pod| pod == name)).await?;
+    remove::gone(cx, &pods, "the pods of the failed attempt to end", |name| names.iter().any(|pod| pod == name)).await
+}
+
+/// Waits until the seed is a Primary component of its own history; `None` if a node's volume holds something, so that
+/// there must be no such history.
+async fn primary(cx: &StepCx<'_, World>) -> Result<Option<Uuid>> {
+    let world = cx.world;
+    let mut found = None;
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || {
+        let observed = world.observer.now();
+        let verdict = match observed.members.get(&Member::Seed) {
+            Some(seed) if seed.status().is_some_and(WsrepStatus::is_synced) => {
+                found = seed.status().map(|status| status.uuid);
+                Verdict::pass("")
             }
-            let Some(seed) = observed.members.get(&Member::Seed) else {
-                return Verdict::wait("seed to be Primary: its pod is created");
-            };
-            match seed.status() {
-                Some(status) if status.is_synced() => Verdict::pass(status.uuid.to_string()),
-                _ => Verdict::moving(format!("seed to be Primary: {}", seed.phrase()), seed.log.lines),
-            }
-        })
-        .await?;
-    found.parse().map_err(|error| crate::error::Failure::new(crate::error::Kind::Bug, error))
+            _ if holds_something(&observed) => Verdict::pass(""),
+            seed => waits_for(&observed, world, seed),
+        };
+        async { verdict }
+    })
+    .await?;
+    Ok(found)
+}
+
+fn waits_for(observed: &Observed, world: &World, seed: Option<&MemberView>) -> Verdict {
+    if let Some(failure) = hopeless(observed, &world.desired, &[Member::Seed]) {
+        return Verdict::Fail(failure);
+    }
+    let Some(seed) = seed else { return Verdict::wait("seed to be Primary: its pod is created") };
+    if seed.log.phase.as_deref() == Some("asking") {
+        // The nodes have to say that their volumes are empty: what keeps one of them from that keeps the seed.
+        let nodes: Vec<Member> = world.desired.members().collect();
+        if let Some(failure) = hopeless(observed, &world.desired, &nodes) {
+            return Verdict::Fail(failure);
+        }
+        let silent = |member: &&Member| observed.members.get(member).is_none_or(|view| view.log.volume.is_none());
+        let silent: Vec<String> = nodes.iter().filter(silent).map(ToString::to_string).collect();
+        let lines: u64 = observed.members.values().map(|view| view.log.lines).sum();
+        return Verdict::moving(format!("all nodes to say what their volumes hold: {}", silent.join(", ")), lines);
+    }
+    Verdict::moving(format!("seed to be Primary: {}", seed.phrase()), seed.log.lines)
+}
+
+/// A node has found something on its volume, before there was a history that it could have joined.
+fn holds_something(observed: &Observed) -> bool {
+    let nodes = observed.members.iter().filter(|(member, _)| **member != Member::Seed);
+    nodes.filter_map(|(_, view)| view.log.volume.as_ref()).any(|volume| !volume.is_blank())
+}
+
+/// Volumes that could not be seen before hold data: the seed, which has begun nothing, goes, and the nodes are brought
+/// back from what they have, if it fits together.
+async fn give_way(cx: &StepCx<'_, World>, new_secret: bool) -> Result<Finished> {
+    let world = cx.world;
+    world.confirm_lock().await?;
+    let cluster = &world.desired.cluster;
+    let (pod, claim, secret) = (cluster.pod(Member::Seed), cluster.claim(Member::Seed), cluster.credentials());
+    let pods = [ApiResource::erase::<Pod>(&())];
+    remove::objects(cx, &pods, |name| name == pod).await?;
+    remove::gone(cx, &pods, "the seed to leave", |name| name == pod).await?;
+    remove::objects(cx, &[ApiResource::erase::<PersistentVolumeClaim>(&())], |name| name == claim).await?;
+    if new_secret {
+        // Its passwords are not those of the database that has been found.
+        remove::objects(cx, &[ApiResource::erase::<Secret>(&())], |name| name == secret).await?;
+        world.memory().secrets = None;
+    }
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        let observed = world.observer.now();
+        let told = |member: &Member| observed.members.get(member).is_some_and(|view| view.stopped_volume().is_some());
+        let silent: Vec<String> =
+            world.desired.members().filter(|member| !told(member)).map(|member| member.to_string()).collect();
+        if silent.is_empty() {
+            Verdict::pass("")
+        } else {
+            Verdict::wait(format!("all nodes to say what their volumes hold: {}", silent.join(", ")))
+        }
+    })
+    .await?;
+    preflight::reconsider(cx).await?;
+    Ok(Finished::changed("the volumes hold a cluster already; the seed has begun nothing and is gone"))
 }

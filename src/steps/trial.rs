@@ -62,6 +62,7 @@ async fn tried(cx: &StepCx<'_, World>, step: &Trial, reader: &reader::Reader) ->
         at: Timestamp::now().as_second(),
         needed: source.needed(),
         discard: false,
+        expected: String::new(),
     };
     let name = world.desired.cluster.backup_verify_job();
     world.apply(cx, &[Object::of(&restore::verify(&world.desired, &fill))]).await?;

@@ -1,5 +1,6 @@
 //! What Galera says of itself, and what follows from it: pure, no I/O.
 
+pub mod decision;
 pub mod position;
 pub mod report;
 pub mod status;

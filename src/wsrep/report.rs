@@ -22,8 +22,8 @@ impl Report {
     /// Reads a line of a container's log; `None` for lines of other kinds.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
-        // A server in the middle of a line of its own may have written right before.
-        let text = &line[line.find(PREFIX)? + PREFIX.len()..];
+        // Anywhere else in a line it may be part of a name that a stranger has sent to a server.
+        let text = line.strip_prefix(PREFIX)?;
         let mut fields = fields(text);
         Some(Self {
             at: fields.remove("at")?.parse().ok()?,
@@ -75,6 +75,8 @@ mod tests {
         assert_eq!((report.event.as_str(), report.get("reason")), ("refused", Some("no key root-password")));
         assert_eq!((report.get("safe"), report.parsed::<i32>("code")), (None, Some(6)));
         assert_eq!(Report::parse("2026-11-22 19:00:00 0 [Note] WSREP: Synced"), None);
+        assert_eq!(Report::parse(&format!("[Warning] Access denied for user '{line}'")), None);
+        assert_eq!(Report::parse(&format!(" {line}")), None);
     }
 
     proptest! {

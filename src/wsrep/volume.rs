@@ -1,6 +1,4 @@
-//! What stopped volumes hold, and whether a cluster may be started from them.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! What stopped volumes hold.
 
 use serde::Serialize;
 
@@ -13,13 +11,17 @@ use crate::names::Member;
 pub enum Contents {
     /// There is no such volume.
     Missing,
+    /// A volume that was kept waits for its claim to be made again; what it holds is seen when it is bound.
+    Unseen,
     /// The volume has nothing on it.
     Empty,
     /// There are files, but no database.
     Other,
+    /// Half a state transfer, or data from which Galera has taken its history away: no copy of anything.
+    Unfinished,
     /// A database.
     Database {
-        /// `uuid` of `grastate.dat`; `None` where the file is missing or empty.
+        /// `uuid` of `grastate.dat`; `None` where the file is missing.
         uuid: Option<Uuid>,
         /// `seqno` of `grastate.dat`; `None` is what a crash leaves.
         seqno: Option<u64>,
@@ -35,10 +37,21 @@ pub enum Aside {
     /// Nothing.
     #[default]
     Nothing,
+    /// New data, not complete: filling it was broken off.
+    Filling,
     /// New data, complete, which has not taken its place yet.
     Filled,
     /// The data that was there before.
     Kept,
+}
+
+/// Whose data it is, by the file that a member keeps beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    /// Name of the Galera group, `namespace.cluster`.
+    pub group: String,
+    /// The member.
+    pub member: Member,
 }
 
 /// One volume's contents, with what helps people to recognise it.
@@ -47,42 +60,97 @@ pub struct Evidence {
     /// What it holds.
     #[serde(flatten)]
     pub contents: Contents,
+    /// The same with all that is kept beside the data, as one word of the scripts. Whatever changes the volume says by
+    /// it what it expects to find.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub found: String,
     /// Bytes in all files.
     pub bytes: Option<u64>,
+    /// Bytes that are free beside them.
+    pub free: Option<u64>,
     /// When a file on it was last written, seconds since the epoch.
     pub written: Option<i64>,
     /// The uuid that was recorded at the claim when the cluster was formed.
     pub recorded: Option<Uuid>,
+    /// Whose it says itself that it is.
+    pub owner: Option<Owner>,
+    /// The history that the data follows, or was to follow when its transfer was broken off.
+    pub history: Option<Uuid>,
+    /// The highest position that its member has committed, and when that was noted, in seconds since the epoch. The data
+    /// may have gone further since, and never less.
+    pub seen: Option<(Position, Option<i64>)>,
+    /// Members of the last view with a majority, by their node names.
+    pub view: Vec<String>,
     /// What a restore has left.
     pub aside: Aside,
+    /// What the volume held when the data of a restore was prepared beside it, as one word of the scripts.
+    pub beside: Option<String>,
+    /// A server has the data open.
+    pub open: bool,
 }
 
 impl Evidence {
     /// A claim that does not exist.
-    pub const MISSING: Self =
-        Self { contents: Contents::Missing, bytes: None, written: None, recorded: None, aside: Aside::Nothing };
+    pub const MISSING: Self = Self {
+        contents: Contents::Missing,
+        found: String::new(),
+        bytes: None,
+        free: None,
+        written: None,
+        recorded: None,
+        owner: None,
+        history: None,
+        seen: None,
+        view: Vec::new(),
+        aside: Aside::Nothing,
+        beside: None,
+        open: false,
+    };
 
-    /// Reads what the inspector printed about a volume.
+    /// Reads what the inspector, or the start script of a member, printed about a volume.
     ///
     /// # Errors
     /// The kind of contents that is not known.
     pub fn from_report(report: &Report, recorded: Option<Uuid>) -> Result<Self, String> {
         let contents = match report.get("holds") {
-            Some("empty") => Contents::Empty,
-            Some("other") => Contents::Other,
+            // A seed's database that has never led a component is nobody's data.
+            Some(_) if report.get("unused") == Some("yes") => Contents::Empty,
+            Some("nothing") => Contents::Empty,
+            Some("files") => Contents::Other,
+            Some("unfinished") => Contents::Unfinished,
             Some("database") => Contents::Database {
-                uuid: report.parsed("uuid").filter(|uuid: &Uuid| !uuid.is_zero()),
+                uuid: uuid(report, "uuid"),
                 seqno: report.parsed("seqno"),
                 safe: report.get("safe") == Some("1"),
             },
             other => return Err(format!("the inspector reports holds={other:?}")),
         };
         let aside = match report.get("restore") {
+            Some("filling") => Aside::Filling,
             Some("filled") => Aside::Filled,
             Some("switched") => Aside::Kept,
             _ => Aside::Nothing,
         };
-        Ok(Self { contents, bytes: report.parsed("bytes"), written: report.parsed("written"), recorded, aside })
+        let owner = match (report.get("of"), report.parsed("as")) {
+            (Some(group), Some(member)) => Some(Owner { group: group.to_owned(), member }),
+            _ => None,
+        };
+        let word = |text: &&str| text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b":;=-".contains(&b));
+        Ok(Self {
+            contents,
+            found: report.get("found").filter(word).unwrap_or_default().to_owned(),
+            bytes: report.parsed("bytes"),
+            free: report.parsed("free"),
+            written: report.parsed("written"),
+            recorded,
+            owner,
+            history: uuid(report, "history"),
+            seen: report.parsed("seen").map(|position| (position, report.parsed("seen_at"))),
+            view: report.get("view").map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+            aside,
+            beside: report.get("beside").map(str::to_owned),
+            open: report.get("open") == Some("yes"),
+        })
     }
 
     /// The clean position, where there is one.
@@ -94,22 +162,53 @@ impl Evidence {
         }
     }
 
+    /// Whether there is nothing that could be lost.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        matches!(self.contents, Contents::Missing | Contents::Empty)
+    }
+
+    /// What lies in the data directory, as one word of the scripts.
+    #[must_use]
+    pub fn held(&self) -> &str {
+        self.found.split(';').next().unwrap_or_default()
+    }
+
+    /// What is kept beside the data under this name (`kept` or `new`), as one word of the scripts.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Option<&str> {
+        self.found.split(';').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// Whether the data is another than the one beside which a restore has prepared its own.
+    #[must_use]
+    pub fn has_moved_on(&self) -> bool {
+        self.aside == Aside::Filled && self.beside.as_deref() != Some(self.held())
+    }
+
     /// One phrase for a table.
     #[must_use]
     pub fn describe(&self) -> String {
-        let beside = match self.aside {
-            Aside::Nothing => "",
-            Aside::Filled => "; beside it the data of a restore",
-            Aside::Kept => "; what was there before a restore is kept",
-        };
-        self.phrase() + beside
+        let of = |name: &str| self.part(name).map(in_words).unwrap_or_default();
+        self.phrase()
+            + &match self.aside {
+                Aside::Nothing => String::new(),
+                Aside::Filling => "; beside it half of what a restore was to bring".to_owned(),
+                Aside::Filled => format!("; beside it the data of a restore: {}", of("new")),
+                Aside::Kept => format!("; kept from before a restore: {}", of("kept")),
+            }
     }
 
     fn phrase(&self) -> String {
         match self.contents {
             Contents::Missing => "no volume".to_owned(),
-            Contents::Empty => "empty".to_owned(),
+            Contents::Unseen => "a kept volume, which waits for its claim".to_owned(),
+            Contents::Empty => match self.history.or(self.recorded) {
+                Some(history) => format!("empty, but {history} was on it"),
+                None => "empty".to_owned(),
+            },
             Contents::Other => "files, but no database".to_owned(),
+            Contents::Unfinished => "half a state transfer, no copy".to_owned(),
             Contents::Database { uuid: None, .. } => "database without a Galera position".to_owned(),
             Contents::Database { uuid: Some(uuid), seqno: None, .. } => format!("{uuid}, stopped by a crash"),
             Contents::Database { uuid: Some(uuid), seqno: Some(seqno), .. } => format!("{uuid}:{seqno}"),
@@ -117,178 +216,15 @@ impl Evidence {
     }
 }
 
-/// What may be done with a set of stopped volumes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// All are empty: form a new cluster.
-    Fresh,
-    /// All hold the same cluster, cleanly stopped: start it again, this node first.
-    BringBack {
-        /// The node with the newest position.
-        from: Member,
-        /// Its position.
-        position: Position,
-    },
-    /// Nothing may be started; every reason, as a sentence.
-    Refuse(Vec<String>),
-}
-
-/// Decides from all evidence whether these volumes may become a running cluster, and how. `volumes` has an entry
-/// for each permanent node and, where a seed's volume exists, for the seed. Never guesses: one volume that does
-/// not fit refuses everything.
-#[must_use]
-pub fn decide(volumes: &BTreeMap<Member, Evidence>) -> Decision {
-    let blank = |evidence: &Evidence| matches!(evidence.contents, Contents::Missing | Contents::Empty);
-    if volumes.values().all(blank) {
-        return Decision::Fresh;
-    }
-    let nodes = volumes.iter().filter(|(member, _)| **member != Member::Seed);
-    let nodes_reach = nodes.filter_map(|(_, evidence)| evidence.position()).map(|position| position.seqno).max();
-    let objections = volumes.iter().filter_map(|(member, evidence)| objection(*member, evidence, nodes_reach));
-    let mut reasons: Vec<String> = objections.collect();
-    let uuids: BTreeSet<Uuid> = volumes.values().filter_map(uuid_of).collect();
-    if uuids.len() > 1 {
-        let list: Vec<String> = uuids.iter().map(ToString::to_string).collect();
-        reasons.push(format!("the volumes belong to {} different clusters: {}", uuids.len(), list.join(", ")));
-    }
-    // The lowest node wins a tie, and a node that knows that it was the last to leave wins over that.
-    let newest = volumes
-        .iter()
-        .filter(|(member, _)| **member != Member::Seed)
-        .filter_map(|(member, evidence)| evidence.position().map(|position| (*member, position, evidence)))
-        .max_by_key(|(member, position, evidence)| {
-            let safe = matches!(evidence.contents, Contents::Database { safe: true, .. });
-            (position.seqno, safe, std::cmp::Reverse(*member))
-        });
-    if !reasons.is_empty() && volumes.values().any(|evidence| evidence.aside != Aside::Nothing) {
-        reasons.push(
-            "a restore was broken off: galeractl restore --continue finishes it, --undo takes it back".to_owned(),
-        );
-    }
-    match newest {
-        Some((from, position, _)) if reasons.is_empty() => Decision::BringBack { from, position },
-        _ => Decision::Refuse(reasons),
+/// A word of the scripts for people.
+fn in_words(word: &str) -> String {
+    match word.strip_prefix("database:").map(|rest| rest.split_once(':').unwrap_or((rest, ""))) {
+        Some((uuid, seqno)) if seqno.starts_with("crashed") => format!("{uuid}, stopped by a crash"),
+        Some((uuid, seqno)) => format!("{uuid}:{seqno}"),
+        None => word.to_owned(),
     }
 }
 
-fn uuid_of(evidence: &Evidence) -> Option<Uuid> {
-    match evidence.contents {
-        Contents::Database { uuid, .. } => uuid,
-        _ => None,
-    }
-}
-
-/// Why this volume stands in the way of a restart, given the newest position among the nodes' volumes.
-fn objection(member: Member, evidence: &Evidence, nodes_reach: Option<u64>) -> Option<String> {
-    let seed = member == Member::Seed;
-    match evidence.contents {
-        Contents::Missing | Contents::Empty if seed => None,
-        Contents::Missing => Some(format!("{member} has no volume, while others hold a database")),
-        Contents::Empty => Some(format!("the volume of {member} is empty, while others hold a database")),
-        Contents::Other => Some(format!("the volume of {member} holds files that are no database")),
-        // A seed that left cleanly no later than the nodes has nothing that they lack.
-        Contents::Database { seqno: Some(seqno), .. } if seed && nodes_reach.is_some_and(|reach| seqno <= reach) => {
-            None
-        }
-        Contents::Database { .. } if seed => Some(
-            "the seed's volume holds a database: a formation was broken off before the nodes had taken over".to_owned(),
-        ),
-        Contents::Database { uuid: None, .. } => {
-            Some(format!("the database on the volume of {member} has no Galera position"))
-        }
-        Contents::Database { seqno: None, .. } => {
-            Some(format!("{member} was not stopped cleanly, so its position is not known"))
-        }
-        Contents::Database { uuid: Some(uuid), .. } => evidence
-            .recorded
-            .filter(|recorded| *recorded != uuid)
-            .map(|recorded| format!("the volume of {member} was recorded for cluster {recorded}, but holds {uuid}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn uuid(n: u8) -> Uuid {
-        format!("{n:08x}-0000-11f0-8000-0123456789ab").parse().unwrap()
-    }
-
-    fn database(cluster: u8, seqno: Option<u64>, safe: bool) -> Evidence {
-        Evidence { contents: Contents::Database { uuid: Some(uuid(cluster)), seqno, safe }, ..Evidence::MISSING }
-    }
-
-    fn cluster(volumes: impl IntoIterator<Item = Evidence>) -> BTreeMap<Member, Evidence> {
-        (1..).map(Member::Node).zip(volumes).collect()
-    }
-
-    #[test]
-    fn the_newest_position_comes_first_and_the_last_to_leave_breaks_a_tie() {
-        let volumes = cluster([database(1, Some(8), false), database(1, Some(10), false), database(1, Some(10), true)]);
-        let position = Position { uuid: uuid(1), seqno: 10 };
-        assert_eq!(decide(&volumes), Decision::BringBack { from: Member::Node(3), position });
-    }
-
-    #[test]
-    fn a_crash_on_one_volume_stops_everything() {
-        let volumes = cluster([database(1, None, true), database(1, Some(9), false)]);
-        let Decision::Refuse(reasons) = decide(&volumes) else { panic!("must refuse") };
-        assert_eq!(reasons, ["node1 was not stopped cleanly, so its position is not known"]);
-    }
-
-    #[test]
-    fn a_recorded_uuid_must_match() {
-        let mut volumes = cluster([database(1, Some(8), false)]);
-        volumes.get_mut(&Member::Node(1)).unwrap().recorded = Some(uuid(2));
-        assert!(matches!(decide(&volumes), Decision::Refuse(_)));
-    }
-
-    fn any_evidence() -> impl Strategy<Value = Evidence> {
-        let contents = prop_oneof![
-            Just(Contents::Missing),
-            Just(Contents::Empty),
-            Just(Contents::Other),
-            (prop::option::of(1_u8..3), prop::option::of(0_u64..5), any::<bool>())
-                .prop_map(|(cluster, seqno, safe)| { Contents::Database { uuid: cluster.map(uuid), seqno, safe } }),
-        ];
-        (contents, prop::option::of(1_u8..3)).prop_map(|(contents, recorded)| Evidence {
-            contents,
-            recorded: recorded.map(uuid),
-            ..Evidence::MISSING
-        })
-    }
-
-    proptest! {
-        /// What the decision promises, stated without the way it is found.
-        #[test]
-        fn never_starts_without_complete_and_consistent_evidence(
-            nodes in prop::collection::vec(any_evidence(), 1..6),
-            seed in prop::option::of(any_evidence()),
-        ) {
-            let mut volumes = cluster(nodes.clone());
-            volumes.extend(seed.clone().map(|evidence| (Member::Seed, evidence)));
-            let data = |evidence: &Evidence| !matches!(evidence.contents, Contents::Missing | Contents::Empty);
-            match decide(&volumes) {
-                Decision::Fresh => prop_assert!(!volumes.values().any(data)),
-                Decision::BringBack { from, position } => {
-                    if let Some(seed) = seed.as_ref().filter(|seed| data(seed)) {
-                        let left_at = seed.position();
-                        prop_assert!(left_at.is_some_and(|left| left.uuid == position.uuid && left.seqno <= position.seqno));
-                    }
-                    prop_assert!(from != Member::Seed);
-                    for evidence in &nodes {
-                        let found = evidence.position();
-                        prop_assert!(found.is_some_and(|found| found.uuid == position.uuid && found.seqno <= position.seqno));
-                        prop_assert!(evidence.recorded.is_none_or(|recorded| recorded == position.uuid));
-                    }
-                    prop_assert_eq!(volumes[&from].position(), Some(position));
-                }
-                Decision::Refuse(reasons) => {
-                    prop_assert!(!reasons.is_empty());
-                    prop_assert!(volumes.values().any(data));
-                }
-            }
-        }
-    }
+fn uuid(report: &Report, key: &str) -> Option<Uuid> {
+    report.parsed(key).filter(|uuid: &Uuid| !uuid.is_zero())
 }

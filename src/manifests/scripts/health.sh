@@ -1,8 +1,12 @@
 #!/bin/bash
 # Answers one HTTP request: /ready for load balancers, /live for kubelet, /state for peers.
-RUN=/run/galeractl
-STATE=/galeractl/state
-ZERO=00000000-0000-0000-0000-000000000000
+RUN=${RUN:-/run/galeractl}
+STATE=${STATE:-/galeractl/state}
+SCRIPTS=${SCRIPTS:-/galeractl/scripts}
+# shellcheck source=/dev/null # it lies beside this file
+source "$SCRIPTS/volume.sh"
+# A server that has answered before and is silent for this many seconds hangs.
+PATIENCE=300
 
 answer() {
     local body="$2"$'\n'
@@ -18,24 +22,28 @@ read -r crashes 2>/dev/null <"$RUN/crashes"
 if [ "$path" = /state ]; then
     # What the server itself has told of last. It is removed when the server ends.
     read -r wsrep 2>/dev/null <"$RUN/wsrep"
+    read -r held 2>/dev/null <"$RUN/held"
     serves=no primary=no
     [[ ${wsrep:-} != *primary=yes* || $wsrep == *uuid=$ZERO* ]] || primary=yes
     # One that gives a transfer has everything as well: it counts together with the joiner that it serves.
     # One that is about to end gives nothing any more.
     [[ $primary = no || -e $RUN/draining || ! $wsrep =~ status=(synced|donor|joined) ]] || serves=yes
-    answer '200 OK' "phase=${phase:-none} serves=$serves primary=$primary crashes=${crashes:-0} ${wsrep:-status=closed}"
+    answer '200 OK' "phase=${phase:-none} serves=$serves primary=$primary held=${held:-none} crashes=${crashes:-0} ${wsrep:-status=closed}"
 fi
 declare -A s=()
+silent=no
 # While a transfer runs there is no socket, and asking would only cost a process.
 if [ -S "$RUN/mysqld.sock" ]; then
-    while IFS=$'\t' read -r name value; do s[$name]=$value; done < <(
-        timeout 2 mariadb --defaults-file="$RUN/my.cnf" -NB -e "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status',
-            'wsrep_local_state', 'wsrep_ready', 'wsrep_connected', 'wsrep_cluster_state_uuid', 'wsrep_local_state_comment');
-            SHOW GLOBAL VARIABLES LIKE 'wsrep_reject_queries'" 2>/dev/null
-    )
+    rows=$(timeout 2 mariadb --defaults-file="$RUN/my.cnf" -NB -e "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status',
+        'wsrep_local_state', 'wsrep_ready', 'wsrep_connected', 'wsrep_cluster_state_uuid', 'wsrep_local_state_comment',
+        'wsrep_last_committed'); SHOW GLOBAL VARIABLES LIKE 'wsrep_reject_queries'" 2>&1)
+    # A server that says no, such as one with too many connections, is alive.
+    if [ $? != 0 ] && [[ $rows != *'ERROR 1'* ]]; then silent=yes; fi
+    while IFS=$'\t' read -r name value; do s[${name:-none}]=$value; done <<<"$rows"
 fi
 uuid=${s[wsrep_cluster_state_uuid]:-}
 expected=$(cat "$STATE/uuid" 2>/dev/null)
+expected=${expected:-$(identity uuid)}
 primary=no ready=no
 if [ "${s[wsrep_cluster_status]:-}" = Primary ] && [ -n "$uuid" ] && [ "$uuid" != "$ZERO" ]; then primary=yes; fi
 if [ $primary = yes ] && [ "${s[wsrep_ready]:-}" = ON ]; then
@@ -47,11 +55,35 @@ fi
 [ ! -e "$RUN/draining" ] || ready=no
 summary="phase=${phase:-none} primary=$primary ready=$ready state=${s[wsrep_local_state_comment]:-closed} uuid=${uuid:-none}"
 
+# The highest position that this member has committed, kept beside its data: when a volume is lost or comes back older
+# than it was, this says what has existed. Written by one at a time, every two seconds at most, and never lowered.
+remember_position() {
+    local committed=${s[wsrep_last_committed]:-} known='' at=''
+    [[ $ready = yes && $committed =~ ^[0-9]{1,18}$ ]] || return 0
+    { read -r known && read -r at; } 2>/dev/null <"$VOLUME/seen"
+    [[ $at =~ ^at=([0-9]{1,12})$ ]] && ((EPOCHSECONDS - 10#${BASH_REMATCH[1]} < 2)) && ((EPOCHSECONDS >= 10#${BASH_REMATCH[1]})) && return 0
+    [[ $known =~ ^position=$uuid:([0-9]{1,18})$ ]] && ((10#${BASH_REMATCH[1]} >= committed)) && return 0
+    printf 'position=%s:%s\nat=%s\n' "$uuid" "$committed" "$EPOCHSECONDS" >"$VOLUME/seen.new" && mv "$VOLUME/seen.new" "$VOLUME/seen"
+}
+(exec 8>"$RUN/seen.lock" && flock -n 8 && remember_position) 2>/dev/null
+
+# Seconds for which a server that was up has not answered.
+silence() {
+    if [ $silent = no ] || [ "$phase" != up ] || [ -e "$VOLUME/data/sst_in_progress" ]; then
+        rm -f "$RUN/silent"
+        printf 0
+        return 0
+    fi
+    [ -e "$RUN/silent" ] || touch "$RUN/silent"
+    printf '%s' $((EPOCHSECONDS - $(modified "$RUN/silent")))
+}
+
 case $path in
     /live)
-        # Only a server that has left the group for good is helped by a restart. Non-Primary, joining or
+        # Only a server that has left the group for good or hangs is helped by a restart. Non-Primary, joining or
         # waiting servers are not: killing them destroys what they wait with.
         if [ "${s[wsrep_connected]:-ON}" = OFF ]; then answer '503 Service Unavailable' "$summary"; fi
+        if (($(silence) >= PATIENCE)); then answer '503 Service Unavailable' "$summary silent=yes"; fi
         answer '200 OK' "$summary"
         ;;
     *)

@@ -1,6 +1,11 @@
 #!/bin/bash
 # Called by mariadbd at every change of its state or of the group; must not talk to the server, which waits for it.
-RUN=/run/galeractl
+RUN=${RUN:-/run/galeractl}
+SCRIPTS=${SCRIPTS:-/galeractl/scripts}
+# shellcheck source=/dev/null # they lie beside this file
+source "$SCRIPTS/report.sh"
+# shellcheck source=/dev/null
+source "$SCRIPTS/volume.sh"
 status=- uuid=- primary=- index=- members=-
 while [ $# -gt 0 ]; do
     case $1 in
@@ -12,15 +17,25 @@ while [ $# -gt 0 ]; do
     esac
     shift 2 || break
 done
+members=$(only '[a-z0-9,.-]{1,1000}' "$members")
+# From its first view on, a seed's data is somebody's.
+[ "$primary" != yes ] || rm -f "$VOLUME/initialising"
 # Peers that wait for their turn ask for this several times a second; a query for each would cost a process.
-printf 'status=%s primary=%s uuid=%s\n' "${status,,}" "$primary" "$uuid" >"$RUN/wsrep.new" && mv "$RUN/wsrep.new" "$RUN/wsrep"
-# A copy of the data that came by a state transfer is another one for backups: the transfer has deleted this file.
-[ "${status,,}" != synced ] || [ -e /var/lib/mysql/data/incarnation ] || cp /proc/sys/kernel/random/uuid /var/lib/mysql/data/incarnation
+printf 'status=%s primary=%s uuid=%s members=%s\n' "${status,,}" "$primary" "$uuid" "${members:--}" >"$RUN/wsrep.new" &&
+    mv "$RUN/wsrep.new" "$RUN/wsrep"
 case ${status,,} in
-    synced) touch "$RUN/joined" && rm -f "$RUN/seed.sql" && printf 'up\n' >"$RUN/phase" ;;
+    synced)
+        touch "$RUN/joined" && rm -f "$RUN/seed.sql" && printf 'up\n' >"$RUN/phase"
+        # A copy of the data that came by a state transfer is another one for backups: the transfer has deleted this file.
+        [ -e "$VOLUME/data/incarnation" ] || cp /proc/sys/kernel/random/uuid "$VOLUME/data/incarnation"
+        [ -z "$(uuid_of "$uuid")" ] || [ "$uuid" = "$ZERO" ] || keep_identity "${GALERA_GROUP:?}" "${GALERA_MEMBER:?}" "$uuid"
+        ;;
     donor*) ;;
     joiner) printf 'joining\n' >"$RUN/phase" ;;
 esac
-# stdout is a pipe back to the server; stderr is the container's log.
-printf 'GALERACTL at=%s member=%s event=wsrep status=%s uuid=%s primary=%s index=%s members=%s\n' \
-    "$EPOCHREALTIME" "${GALERA_MEMBER:-}" "$status" "$uuid" "$primary" "$index" "$members" >&2
+# Who was in the last view with a majority: others ask for it when this member is all that is left.
+if [ "$primary" = yes ] && [ -n "$members" ]; then
+    printf 'uuid=%s\nat=%s\nmembers=%s\n' "$uuid" "$EPOCHSECONDS" "$members" >"$VOLUME/view.new" && mv "$VOLUME/view.new" "$VOLUME/view"
+fi
+# What this prints would go where the server's own words go.
+say "event=wsrep status=$status uuid=$uuid primary=$primary index=$index members=${members:--}" >>"${REPORTS:-/proc/1/fd/1}"

@@ -12,6 +12,7 @@ use crate::names::Member;
 use crate::steps::record::{keep_secret, write_spec};
 use crate::steps::world::World;
 use crate::steps::{job, reader};
+use crate::wsrep::volume::Evidence;
 use crate::wsrep::{Position, Report};
 
 use super::{Prepared, near};
@@ -41,23 +42,21 @@ async fn run(cx: &StepCx<'_, World>, discard: bool) -> Result<Finished> {
     let prepared = world.memory().restore.clone();
     let prepared = prepared.ok_or_else(|| Failure::message(Kind::Bug, "nothing was prepared"))?;
     keep_secret(cx).await?;
-    write_spec(cx, |record| {
-        record.formed = false;
-        record.uuid = None;
-    })
-    .await?;
+    write_spec(cx).await?;
     world.apply(cx, &[Object::of(&config::config_map(&world.desired))]).await?;
     reader::write(world, &prepared.reader, "/tmp/plan", &prepared.plan).await?;
     world.confirm_lock().await?;
-    let fill = restore::Fill {
-        source: prepared.reader.address.clone(),
-        token: prepared.reader.token.clone(),
-        uuid: prepared.uuid.to_string(),
-        at: Timestamp::now().as_second(),
-        needed: prepared.needed,
-        discard,
-    };
+    let (at, volumes) = (Timestamp::now().as_second(), world.memory().volumes.clone());
     let job = |member: &Member| {
+        let fill = restore::Fill {
+            source: prepared.reader.address.clone(),
+            token: prepared.reader.token.clone(),
+            uuid: prepared.uuid.to_string(),
+            at,
+            needed: prepared.needed,
+            discard,
+            expected: expected(volumes.get(member)),
+        };
         Object::of(&restore::fill(&world.desired, &fill, *member, near(world, *member, Some(&prepared.reader.claim))))
     };
     let jobs: Vec<Object> = prepared.filled.iter().map(job).collect();
@@ -66,6 +65,14 @@ async fn run(cx: &StepCx<'_, World>, discard: bool) -> Result<Finished> {
     reader::remove_jobs(cx).await?;
     reader::close(cx).await?;
     Ok(Finished::changed(format!("{} filled, at {position}", list(&prepared.filled))))
+}
+
+/// What was shown to the user; a volume that was not there yet, or not bound, has nothing on it.
+pub(super) fn expected(evidence: Option<&Evidence>) -> String {
+    match evidence.map(|evidence| evidence.found.as_str()) {
+        None | Some("") => "nothing".to_owned(),
+        Some(found) => found.to_owned(),
+    }
 }
 
 /// Waits for the Jobs. All volumes have to come to one position: they become one cluster without a state transfer.
@@ -84,6 +91,10 @@ async fn filled(cx: &StepCx<'_, World>, prepared: &Prepared) -> Result<Position>
             Failure::message(Kind::Step, format!("job/{name} has ended without saying where the data stands"))
         })?;
         found.push((*member, position));
+        // What the volume holds from here on, as the Job that turns it will have to find it.
+        let word = said.get(name).and_then(|reports| reports.iter().rev().find_map(|report| report.get("found")));
+        let mut memory = cx.world.memory();
+        memory.volumes.entry(*member).or_insert(Evidence::MISSING).found = word.unwrap_or_default().to_owned();
     }
     let (_, first) = *found.first().ok_or_else(|| Failure::message(Kind::Bug, "no volume was to be filled"))?;
     if let Some((member, other)) = found.iter().find(|(_, position)| *position != first) {

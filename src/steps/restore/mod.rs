@@ -7,7 +7,7 @@ mod turn;
 pub use fill::Fill;
 pub(super) use fill::phrase;
 pub use look::{Look, Origin};
-pub use turn::{Close, Forget, Resume, Switch, Undo};
+pub use turn::{Close, Forget, Resume, Switch, Trace, Undo};
 
 use crate::backups::Source;
 use crate::manifests::restore::Near;

@@ -1,5 +1,6 @@
 //! Turning to the new data, with the old kept aside until all is well, and back.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture, try_join_all};
@@ -13,16 +14,19 @@ use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
 use crate::kube::errors::explain;
 use crate::kube::exec::{Place, exec};
-use crate::manifests::Object;
-use crate::manifests::member;
+use crate::manifests::config::Record;
+use crate::manifests::{Object, member, scripts};
 use crate::manifests::restore::{CONTAINER, Turn, turn};
 use crate::names::{Member, UUID_ANNOTATION};
 use crate::plans::course::Course;
-use crate::steps::record::{mark_claims, write_spec};
+use crate::steps::record::{remark_claims, replace_record};
 use crate::steps::world::World;
 use crate::steps::{inspect, job, preflight, purge, reader};
-use crate::wsrep::volume::{Aside, Contents, Decision, decide};
+use crate::wsrep::Uuid;
+use crate::wsrep::decision::{Decision, Known, decide};
+use crate::wsrep::volume::{Aside, Contents, Evidence};
 
+use super::fill::expected;
 use super::near;
 
 /// Deleting a large database takes a while.
@@ -49,8 +53,6 @@ async fn switch(cx: &StepCx<'_, World>) -> Result<Finished> {
     let world = cx.world;
     let filled = world.memory().restore.as_ref().map(|prepared| prepared.filled.clone());
     let filled = filled.unwrap_or_else(|| world.desired.members().collect());
-    world.confirm_lock().await?;
-    purge::nobody_uses_them(world).await?;
     let turns: Vec<(Member, Turn)> = world
         .desired
         .members()
@@ -61,11 +63,17 @@ async fn switch(cx: &StepCx<'_, World>) -> Result<Finished> {
     Ok(Finished::changed("switched"))
 }
 
+/// Turns volumes that hold what was found on them last.
 async fn turn_all(cx: &StepCx<'_, World>, turns: &[(Member, Turn)]) -> Result<()> {
     let world = cx.world;
+    world.confirm_lock().await?;
+    purge::nobody_uses_them(world).await?;
     reader::remove_jobs(cx).await?;
-    let job =
-        |(member, way): &(Member, Turn)| Object::of(&turn(&world.desired, *member, *way, near(world, *member, None)));
+    let volumes = world.memory().volumes.clone();
+    let job = |(member, way): &(Member, Turn)| {
+        let found = expected(volumes.get(member));
+        Object::of(&turn(&world.desired, *member, *way, &found, near(world, *member, None)))
+    };
     let jobs: Vec<Object> = turns.iter().map(job).collect();
     world.apply(cx, &jobs).await?;
     let names: Vec<(String, String)> =
@@ -83,19 +91,101 @@ async fn stand(cx: &StepCx<'_, World>, alone: bool) -> Result<()> {
     for evidence in volumes.values_mut() {
         evidence.recorded = None;
     }
-    let with_data = volumes
-        .iter()
-        .filter(|(_, evidence)| !alone || matches!(evidence.contents, Contents::Database { .. }))
-        .map(|(member, evidence)| (*member, evidence.clone()))
-        .collect();
-    let Decision::BringBack { from, position } = decide(&with_data) else {
+    let (with_data, others): (BTreeMap<_, _>, BTreeMap<_, _>) = volumes
+        .clone()
+        .into_iter()
+        .partition(|(_, evidence)| !alone || matches!(evidence.contents, Contents::Database { .. }));
+    let group = world.desired.cluster.group(&world.desired.namespace);
+    let known = Known { group: &group, formed: false, recorded: None };
+    let Decision::BringBack { from, position, .. } = decide(&with_data, known) else {
         let table = preflight::table(world, &volumes);
         return Err(Failure::message(Kind::Step, format!("the volumes do not hold one cluster:\n\n{table}")));
     };
-    write_spec(cx, |record| record.uuid = Some(position.uuid)).await?;
-    mark_claims(cx, &world.desired.members().collect::<Vec<_>>(), position.uuid).await?;
-    world.memory().course = Some(Course::BringBack { from, position, alone });
+    replace_record(cx, Record { formed: true, uuid: Some(position.uuid) }).await?;
+    remark_claims(cx, &world.desired.members().collect::<Vec<_>>(), position.uuid).await?;
+    let mut memory = world.memory();
+    memory.course = Some(Course::BringBack { from, position, without: others.into_keys().collect() });
+    memory.volumes = volumes;
     Ok(())
+}
+
+/// Looks where an earlier restore was broken off. Nothing is changed.
+pub struct Trace {
+    /// The volumes are to be turned to the new data; otherwise back to the old.
+    pub forward: bool,
+}
+
+impl Step<World> for Trace {
+    fn id(&self) -> &'static str {
+        "preflight"
+    }
+
+    fn title(&self) -> String {
+        "look where a restore was broken off".to_owned()
+    }
+
+    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
+        trace(cx, self.forward).boxed_local()
+    }
+}
+
+async fn trace(cx: &StepCx<'_, World>, forward: bool) -> Result<Finished> {
+    let world = cx.world;
+    world.take_lock(cx).await?;
+    purge::nobody_uses_them(world).await?;
+    reader::remove_jobs(cx).await?;
+    reader::close(cx).await?;
+    let mut volumes = inspect::volumes(cx).await?;
+    volumes.remove(&Member::Seed);
+    if volumes.values().all(|evidence| evidence.aside == Aside::Nothing) {
+        return Err(Failure::message(Kind::Preflight, "no restore was broken off: no volume keeps anything of one")
+            .hint("begin one: galeractl restore --from latest"));
+    }
+    if forward {
+        resumable(world, &volumes)?;
+    }
+    world.memory().volumes = volumes;
+    Ok(Finished::unchanged("found"))
+}
+
+/// Nodes whose volumes have something of this kind beside their data.
+fn beside(volumes: &BTreeMap<Member, Evidence>, aside: Aside) -> Vec<Member> {
+    volumes.iter().filter(|(_, evidence)| evidence.aside == aside).map(|(member, _)| *member).collect()
+}
+
+/// Whether one volume was filled alone, and the other nodes were to get a state transfer from it. One that keeps old
+/// data and has none is such a node.
+fn is_alone(volumes: &BTreeMap<Member, Evidence>) -> bool {
+    let has_data = |member: &Member| matches!(volumes[member].contents, Contents::Database { .. });
+    let kept = beside(volumes, Aside::Kept);
+    volumes.len() > 1 && beside(volumes, Aside::Filled).len() + kept.iter().filter(|member| has_data(member)).count() == 1
+}
+
+fn resumable(world: &World, volumes: &BTreeMap<Member, Evidence>) -> Result<()> {
+    let (filled, kept) = (beside(volumes, Aside::Filled), beside(volumes, Aside::Kept));
+    if kept.is_empty() && filled.len() < volumes.len() && !is_alone(volumes) {
+        let complete = if filled.is_empty() { "no volume".to_owned() } else { format!("only {}", list(&filled)) };
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!("the restore was broken off while volumes were filled; {complete} is complete"),
+        )
+        .hint("begin it again: galeractl restore --from latest; what was on the volumes is as it was"));
+    }
+    let moved: Vec<Member> = filled.into_iter().filter(|member| volumes[member].has_moved_on()).collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::message(
+        Kind::Preflight,
+        format!(
+            "the cluster has moved on since the restore was broken off: what was prepared for {} would take the place of \
+             newer data\n\n{}",
+            list(&moved),
+            preflight::table(world, volumes)
+        ),
+    )
+    .hint("begin it again: galeractl restore --from latest")
+    .hint("or remove what was prepared, and keep the data: galeractl restore --undo"))
 }
 
 /// Goes on where an earlier restore was broken off: volumes that are filled are switched, and the cluster is started.
@@ -117,29 +207,8 @@ impl Step<World> for Resume {
 
 async fn resume(cx: &StepCx<'_, World>) -> Result<Finished> {
     let world = cx.world;
-    world.take_lock(cx).await?;
-    purge::nobody_uses_them(world).await?;
-    let volumes = inspect::volumes(cx).await?;
-    let with = |aside: Aside| -> Vec<Member> {
-        let nodes = volumes.iter().filter(|(member, evidence)| **member != Member::Seed && evidence.aside == aside);
-        nodes.map(|(member, _)| *member).collect()
-    };
-    let (filled, kept) = (with(Aside::Filled), with(Aside::Kept));
-    let count = world.desired.members().count();
-    let has_data = |member: &Member| matches!(volumes[member].contents, Contents::Database { .. });
-    // One that keeps old data and has none: its node was to get a state transfer.
-    let alone = count > 1 && filled.len() + kept.iter().filter(|member| has_data(member)).count() == 1;
-    if kept.is_empty() && filled.is_empty() {
-        return Err(Failure::message(Kind::Preflight, "no restore was broken off: no volume keeps anything of one")
-            .hint("begin one: galeractl restore --from latest"));
-    }
-    if kept.is_empty() && filled.len() < count && !alone {
-        return Err(Failure::message(
-            Kind::Preflight,
-            format!("the restore was broken off while volumes were filled; only {} is complete", list(&filled)),
-        )
-        .hint("begin it again: galeractl restore --from …; what was on the volumes is as it was"));
-    }
+    let volumes = world.memory().volumes.clone();
+    let (filled, kept) = (beside(&volumes, Aside::Filled), beside(&volumes, Aside::Kept));
     let turns: Vec<(Member, Turn)> = world
         .desired
         .members()
@@ -147,11 +216,10 @@ async fn resume(cx: &StepCx<'_, World>) -> Result<Finished> {
         .map(|member| (member, if filled.contains(&member) { Turn::Switch } else { Turn::Clear }))
         .collect();
     if !turns.is_empty() {
-        world.confirm_lock().await?;
         turn_all(cx, &turns).await?;
     }
-    stand(cx, alone).await?;
-    Ok(Finished::changed(format!("{count} volumes hold the new data")))
+    stand(cx, is_alone(&volumes)).await?;
+    Ok(Finished::changed(format!("{} volumes hold the new data", volumes.len())))
 }
 
 /// Brings back what was on the volumes before.
@@ -174,33 +242,43 @@ impl Step<World> for Undo {
 async fn undo(cx: &StepCx<'_, World>) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    purge::nobody_uses_them(world).await?;
-    reader::remove_jobs(cx).await?;
-    reader::close(cx).await?;
-    let observed = world.observer.now();
-    let bound = |member: &Member| {
-        observed.claims.get(&world.desired.cluster.claim(*member)).is_some_and(|claim| claim.phase == "Bound")
-    };
-    let turns: Vec<(Member, Turn)> = world.desired.members().filter(bound).map(|member| (member, Turn::Undo)).collect();
-    world.confirm_lock().await?;
+    if world.memory().volumes.is_empty() || world.memory().restore.is_some() {
+        // The run that takes its own restore back has changed what it looked at.
+        let volumes = inspect::volumes(cx).await?;
+        world.memory().volumes = volumes;
+    }
+    let volumes = world.memory().volumes.clone();
+    let has_something = |member: &Member| volumes.get(member).is_some_and(|found| found.aside != Aside::Nothing);
+    let turns: Vec<(Member, Turn)> = world
+        .desired
+        .members()
+        .filter(has_something)
+        .map(|member| (member, if volumes[&member].aside == Aside::Kept { Turn::Undo } else { Turn::Drop }))
+        .collect();
     turn_all(cx, &turns).await?;
     let volumes = inspect::volumes(cx).await?;
-    let claims: Api<PersistentVolumeClaim> =
-        Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
-    for (member, evidence) in volumes.iter().filter(|(member, _)| **member != Member::Seed) {
-        let uuid = match evidence.contents {
-            Contents::Database { uuid, .. } => uuid,
-            Contents::Missing => continue,
-            _ => None,
-        };
-        let name = world.desired.cluster.claim(*member);
-        let patch = json!({"metadata": {"annotations": {UUID_ANNOTATION: uuid.map(|uuid| uuid.to_string())}}});
-        let patched = claims.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await;
-        patched.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
-    }
+    record_what_is_back(cx, &volumes).await?;
     let table = preflight::table(world, &volumes);
     cx.notice(Level::Info, format!("the volumes are as they were:\n{table}"));
     Ok(Finished::changed(format!("{} volumes are as they were", turns.len())))
+}
+
+/// The history that is on the volumes again is the one on record again.
+async fn record_what_is_back(cx: &StepCx<'_, World>, volumes: &BTreeMap<Member, Evidence>) -> Result<()> {
+    let world = cx.world;
+    let nodes = || volumes.iter().filter(|(member, _)| **member != Member::Seed);
+    let claims: Api<PersistentVolumeClaim> =
+        Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    for (member, evidence) in nodes().filter(|(_, evidence)| evidence.contents != Contents::Missing) {
+        let name = world.desired.cluster.claim(*member);
+        let uuid = evidence.history.map(|uuid| uuid.to_string());
+        let patch = json!({"metadata": {"annotations": {UUID_ANNOTATION: uuid}}});
+        let patched = claims.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        patched.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
+    }
+    let histories: BTreeSet<Uuid> = nodes().filter_map(|(_, evidence)| evidence.history).collect();
+    let uuid = histories.first().copied().filter(|_| histories.len() == 1);
+    replace_record(cx, Record { formed: uuid.is_some(), uuid }).await
 }
 
 /// Removes what was kept aside, when the restored cluster has been found healthy.
@@ -223,18 +301,23 @@ impl Step<World> for Forget {
 async fn forget(cx: &StepCx<'_, World>) -> Result<Finished> {
     let world = cx.world;
     world.confirm_lock().await?;
-    // Renamed first: what is half removed must never be brought back.
-    let script =
-        "cd /var/lib/mysql && if [ -e restore.old ]; then mv restore.old restore.gone; fi && rm -rf restore.gone";
-    let removals = world.desired.members().map(|node| async move {
-        let pod = world.desired.cluster.pod(node);
-        let place = Place { namespace: &world.desired.namespace, pod: &pod, container: member::CONTAINER };
-        let output = exec(&world.connection.streams, place, &["/bin/bash", "-c", script], None, REMOVAL_LIMIT).await?;
-        if output.exit_code == 0 {
-            return Ok(());
+    // As the start scripts have seen it: what was kept aside is gone for good after this.
+    let observed = world.observer.now();
+    let removals = world.desired.members().map(|node| {
+        let kept = observed.members.get(&node).and_then(|view| view.log.volume.as_ref()?.part("kept").map(str::to_owned));
+        async move {
+            let Some(kept) = kept else { return Ok(()) };
+            let pod = world.desired.cluster.pod(node);
+            let place = Place { namespace: &world.desired.namespace, pod: &pod, container: member::CONTAINER };
+            let script = format!("{}/forget.sh", scripts::PLACE);
+            let argv = ["/bin/bash", script.as_str(), kept.as_str()];
+            let output = exec(&world.connection.streams, place, &argv, None, REMOVAL_LIMIT).await?;
+            if output.exit_code == 0 {
+                return Ok(());
+            }
+            let why = output.stderr.trim().to_owned();
+            Err(Failure::message(Kind::Step, format!("what was kept aside cannot be removed from {node}: {why}")))
         }
-        let why = output.stderr.trim().to_owned();
-        Err(Failure::message(Kind::Step, format!("what was kept aside cannot be removed from {node}: {why}")))
     });
     try_join_all(removals).await?;
     Ok(Finished::changed("removed"))

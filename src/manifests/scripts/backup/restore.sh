@@ -1,33 +1,33 @@
-#!/bin/bash
 # Fills one volume from a backup: copies, prepares, replays binary logs, and gives the data its new identity. What is
 # on the volume stays as it is; the new data lies beside it, in restore.new, until somebody switches.
 #
 # The plan comes from the source as well. It has a line for each step: "backup PATH SHA256 full|inc", "directory PATH", "log PATH SHA256 START [gtid=…|time=…]".
+# shellcheck shell=bash
 set -uo pipefail
 : "${GALERA_MEMBER:?}" "${SOURCE:?}" "${TOKEN:?}" "${NEW_UUID:?}" "${SERVER_OPTIONS:?}" "${NEEDED:?}"
 export TZ=UTC LC_ALL=C
-TARGET=/target
+TARGET=$VOLUME
 NEW=$TARGET/restore.new
 DATA=$NEW/data
-RUN=/run/galeractl
-SECRETS=/galeractl/secrets
+RUN=${RUN:-/run/galeractl}
+SECRETS=${SECRETS:-/galeractl/secrets}
 SERVER=''
 
-say() { printf 'GALERACTL at=%s member=%s event=restore %s\n' "$EPOCHREALTIME" "$GALERA_MEMBER" "$*"; }
+tell() { say "event=restore $*"; }
 phase() {
     printf 'phase=%s detail="%s"' "$1" "${2:-}" >"$RUN/phase"
-    say "$(cat "$RUN/phase")"
+    tell "$(cat "$RUN/phase")"
 }
 fail() {
     [ -z "$SERVER" ] || kill -TERM "$SERVER" 2>/dev/null
-    say "phase=failed reason=\"$(tr -d '"' <<<"$1" | tr '\n' ' ')\""
+    tell "phase=failed reason=$(quoted "$1")"
     exit 1
 }
 # Something is wrong with the backup itself. A trial has then found what it was to find.
 flawed() {
     [ "$MODE" = verify ] || fail "$1"
     [ -z "$SERVER" ] || kill -TERM "$SERVER" 2>/dev/null
-    say "phase=done flaw=\"$(tr -d '"' <<<"$1" | tr '\n' ' ')\""
+    tell "phase=done flaw=$(quoted "$1")"
     exit 0
 }
 end() {
@@ -70,7 +70,7 @@ copy_backup() {
 # What a joiner's report is for a state transfer: bytes are the sign of life.
 report() {
     while :; do
-        say "$(cat "$RUN/phase") bytes=$(du -sb "$NEW" 2>/dev/null | cut -f 1)"
+        tell "$(cat "$RUN/phase") bytes=$(du -sb "$NEW" 2>/dev/null | cut -f 1)"
         sleep 1
     done
 }
@@ -163,6 +163,13 @@ sql_string() {
     printf "'%s'" "${text//\'/\'\'}"
 }
 
+# In a GRANT the name of a database is a pattern.
+sql_pattern() {
+    local text=${1//\`/\`\`}
+    text=${text//_/\\_}
+    printf '%s' "${text//%/\\%}"
+}
+
 # An account for this pod only, by the user that it runs as. The passwords of the data are not known here.
 tool_account() {
     cat <<'SQL'
@@ -176,6 +183,7 @@ SQL
 accounts() {
     local name="${GALERA_DATABASE//\`/\`\`}" user="${GALERA_USER//\'/\'\'}" host
     cat <<SQL
+SET SESSION sql_mode='';
 SET timestamp=$RESTORED_AT;
 CREATE USER IF NOT EXISTS root@localhost IDENTIFIED BY $(sql_string root-password);
 CREATE USER IF NOT EXISTS root@'%' IDENTIFIED BY $(sql_string root-password);
@@ -198,7 +206,7 @@ SQL
     if [ -n "$user" ]; then
         printf "CREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED BY %s;\n" "$user" "$(sql_string user-password)"
         printf "ALTER USER '%s'@'%%' IDENTIFIED BY %s;\n" "$user" "$(sql_string user-password)"
-        [ -z "$name" ] || printf "GRANT ALL PRIVILEGES ON \`%s\`.* TO '%s'@'%%';\n" "$name" "$user"
+        [ -z "$name" ] || printf "GRANT ALL PRIVILEGES ON \`%s\`.* TO '%s'@'%%';\n" "$(sql_pattern "$GALERA_DATABASE")" "$user"
     fi
 }
 
@@ -260,17 +268,27 @@ check() {
     result=$(mariadb-check --defaults-file="$RUN/my.cnf" -u galeractl_restore --all-databases --medium-check 2>&1) ||
         fail "the tables cannot be checked: $(tail -n 1 <<<"$result")"
     ! grep -q '^error' <<<"$result" || flawed "a table is damaged: $(grep -B 1 '^error' <<<"$result" | tr '\n' ' ')"
-    say "phase=checked tables=$(grep -c ' OK$' <<<"$result")"
+    tell "phase=checked tables=$(grep -c ' OK$' <<<"$result")"
 }
 
 [ -d "$TARGET" ] && [ -w "$TARGET" ] || fail "the volume cannot be written to by user 999"
+if [ "$MODE" != verify ]; then
+    why=$(expected "${EXPECT:-}") || fail "$why; nothing was changed"
+fi
 [ ! -e "$TARGET/restore.old" ] || fail "an earlier restore has kept data aside on this volume, and was not finished"
 # An earlier run of this Job may have been broken off.
-rm -rf "$NEW"
+rm -rf "$NEW" "$TARGET/restore.failed"
+if [ "$MODE" != verify ]; then
+    exec 9>>"$TARGET/lock" && flock -n 9 || fail "a server has just taken the volume; nothing was changed"
+fi
 if [ "${DISCARD:-no}" = yes ]; then
     phase discard
-    rm -rf "$TARGET/data" "$TARGET/binlog"
+    # The data goes last: as long as it is in its place, nothing takes this volume for an empty one.
+    rm -rf "$TARGET/binlog"
+    rm -f "$TARGET"/{identity,seen,view}
+    rm -rf "$TARGET/data"
 fi
+BESIDE=$(held)
 FREE=$(df -B1 --output=avail "$TARGET" | tail -n 1)
 ((FREE > NEEDED)) || fail "no room: ${FREE// /} bytes are free on the volume, $NEEDED are needed beside what is there"
 mkdir -p "$NEW"
@@ -306,8 +324,12 @@ else
     rm -rf "$NEW"/{logs,sum,error,prepare.log,server.log,recover.log} "$DATA"/{mariadb_backup_,xtrabackup_}* "$DATA"/{backup-my.cnf,donor_galera_info} "$DATA"/bin.[0-9]*
     rm -rf "$NEW/binlog"
     sync -f "$NEW"
+    # Who switches later sees whether the data has moved on since.
+    printf '%s\n' "$BESIDE" >"$NEW/BESIDE"
+    printf 'group=%s\nmember=%s\nuuid=%s\n' "$GALERA_GROUP" "$GALERA_MEMBER" "$NEW_UUID" >"$NEW/identity"
+    sync -f "$NEW"
     printf '%s\n' "$POSITION" >"$NEW/COMPLETE"
     sync -f "$NEW"
 fi
 kill "$REPORTER" 2>/dev/null
-say "phase=done position=$POSITION"
+tell "phase=done position=$POSITION found=$(found)"

@@ -1,0 +1,48 @@
+//! The scripts that run in pods: those that a ConfigMap carries as files, and those that a pod has in its command.
+
+/// What members run, by key of the ConfigMap with the scripts.
+pub const MEMBER: [(&str, &str); 12] = [
+    ("start.sh", include_str!("scripts/start.sh")),
+    ("node.sh", include_str!("scripts/node.sh")),
+    ("seed.sh", include_str!("scripts/seed.sh")),
+    ("peers.sh", include_str!("scripts/lib/peers.sh")),
+    ("volume.sh", include_str!("scripts/lib/volume.sh")),
+    ("report.sh", include_str!("scripts/lib/report.sh")),
+    ("health.sh", include_str!("scripts/health.sh")),
+    ("notify.sh", include_str!("scripts/notify.sh")),
+    ("overwrite.sh", include_str!("scripts/overwrite.sh")),
+    ("standby.sh", include_str!("scripts/standby.sh")),
+    ("order.sh", include_str!("scripts/order.sh")),
+    ("forget.sh", include_str!("scripts/forget.sh")),
+];
+
+/// Where members find their scripts.
+pub const PLACE: &str = "/galeractl/scripts";
+
+/// Looks into a volume.
+pub const INSPECT: &str = concat!(
+    include_str!("scripts/lib/report.sh"),
+    include_str!("scripts/lib/volume.sh"),
+    include_str!("scripts/inspect.sh")
+);
+
+/// Empties a volume.
+pub const PURGE: &str = concat!(
+    include_str!("scripts/lib/report.sh"),
+    include_str!("scripts/lib/volume.sh"),
+    include_str!("scripts/purge.sh")
+);
+
+/// Turns a volume to restored data, or back.
+pub const TURN: &str = concat!(
+    include_str!("scripts/lib/report.sh"),
+    include_str!("scripts/lib/volume.sh"),
+    include_str!("scripts/backup/turn.sh")
+);
+
+/// Fills a volume from a backup.
+pub const RESTORE: &str = concat!(
+    include_str!("scripts/lib/report.sh"),
+    include_str!("scripts/lib/volume.sh"),
+    include_str!("scripts/backup/restore.sh")
+);

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Asked by the script that receives a state transfer, before it removes anything: may what lies here be replaced by what
+# the running component has? Only by a copy of the same history. Nothing else in the way of a transfer asks.
+set -uo pipefail
+[[ " $* " =~ \ --role\ joiner\  ]] || exit 0
+for part in report volume peers node; do
+    # shellcheck source=/dev/null # they lie beside this file
+    source "$SCRIPTS/$part.sh"
+done
+DATA=$VOLUME/data
+DOMAIN=${GALERA_DOMAIN:-$(domain)}
+# A server has emptied the state file by now; what was there before it started is known.
+HELD=$(cat "$RUN/held" 2>/dev/null)
+HISTORY=$(history "${HELD:-unknown}")
+deadline=$((SECONDS + 10))
+# The component is there, or no transfer would begin; its members may be a moment behind with saying so.
+until group=$(component) && [ -n "$group" ]; do
+    ((SECONDS < deadline)) || break
+    sleep 0.2
+done
+why=$(objection)
+[ -n "$why" ] || why=$(stranger "$group")
+[ -n "$why" ] || exit 0
+printf '%s\n' "$why" >"$RUN/overwrite"
+say "event=refused reason=$(quoted "$why")" >>"$REPORTS"
+exit 1

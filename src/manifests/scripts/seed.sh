@@ -1,0 +1,120 @@
+# The seed: an empty database, the accounts in it, and the first component. It bootstraps once, on an empty volume, and
+# only when all nodes have said that theirs are empty as well.
+# shellcheck shell=bash
+
+sql_string() {
+    local text
+    text=$(cat "$SECRETS/$1")
+    text=${text//\\/\\\\}
+    printf "'%s'" "${text//\'/\'\'}"
+}
+
+# In a GRANT the name of a database is a pattern.
+sql_pattern() {
+    local text=${1//\`/\`\`}
+    text=${text//_/\\_}
+    printf '%s' "${text//%/\\%}"
+}
+
+# One statement a line: the server fails a whole line when a second statement stands on it, and starts anyway.
+seed_sql() {
+    local name="${GALERA_DATABASE//\`/\`\`}" user="${GALERA_USER//\'/\'\'}"
+    # Strings here are written for a server that knows backslashes, whatever the settings say. The installer leaves doors
+    # without a password, one of them for the pod's own name.
+    cat <<SQL
+SET SESSION sql_mode='';
+DROP USER IF EXISTS root@'127.0.0.1';
+DROP USER IF EXISTS root@'::1';
+DROP USER IF EXISTS root@'${HOSTNAME,,}';
+ALTER USER root@localhost IDENTIFIED BY $(sql_string root-password);
+CREATE USER root@'%' IDENTIFIED BY $(sql_string root-password);
+GRANT ALL PRIVILEGES ON *.* TO root@'%' WITH GRANT OPTION;
+CREATE USER mysql@localhost IDENTIFIED VIA unix_socket;
+GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO mysql@localhost;
+CREATE USER galeractl@'%' IDENTIFIED BY $(sql_string galeractl-password);
+GRANT PROCESS, BINLOG MONITOR ON *.* TO galeractl@'%';
+GRANT SELECT ON mysql.wsrep_cluster_members TO galeractl@'%';
+CREATE DATABASE galeractl;
+GRANT ALL PRIVILEGES ON galeractl.* TO galeractl@'%';
+CREATE TABLE galeractl.heartbeat (id INT PRIMARY KEY, token VARCHAR(64) NOT NULL, written_at TIMESTAMP(6) NOT NULL);
+SQL
+    [ -z "$name" ] || printf "CREATE DATABASE \`%s\`;\n" "$name"
+    if [ -n "$user" ]; then
+        printf "CREATE USER '%s'@'%%' IDENTIFIED BY %s;\n" "$user" "$(sql_string user-password)"
+        [ -z "$name" ] || printf "GRANT ALL PRIVILEGES ON \`%s\`.* TO '%s'@'%%';\n" "$(sql_pattern "$GALERA_DATABASE")" "$user"
+    fi
+    # The last statement is the proof that none before it was skipped.
+    printf "INSERT INTO galeractl.heartbeat VALUES (0, 'seeded', NOW(6));\n"
+}
+
+# A line break in a password would end its statement, and every tool reads it differently.
+judge_secrets() {
+    local key
+    for key in root-password galeractl-password ${GALERA_USER:+user-password}; do
+        [ -s "$SECRETS/$key" ] || fail "the Secret has no key $key"
+        [ -z "$(LC_ALL=C tr -d -c '[:cntrl:]' <"$SECRETS/$key" | tr '\0-\37\177' x)" ] ||
+            fail "the key $key of the Secret holds a line break or another control character"
+    done
+}
+
+# What stands in the way of a new history, as far as the seed's own volume and the record tell.
+seed_objection() {
+    [ "$(state formed)" != true ] && [ -z "$(recorded)" ] || {
+        printf 'the cluster is on record, with the history %s: a seed would begin another one' "$(recorded)"
+        return
+    }
+    [ "$HELD" = nothing ] && [ ! -e "$VOLUME/identity" ] ||
+        { printf 'the volume of the seed is not empty (%s): a seed never starts on existing data' "$HELD"; return; }
+    ! any_primary_peer || printf 'a peer is part of a running cluster: a seed would start a second one'
+}
+
+# Whether all nodes have said that their volumes are empty. HOLDERS names those that hold something, SILENT those that
+# have not answered.
+nodes_are_empty() {
+    local name said held
+    HOLDERS='' SILENT=''
+    while read -r name; do
+        [ -n "$name" ] || continue
+        said=$(ask_peer "$name.$DOMAIN")
+        held=$(only '[a-z0-9:-]{1,100}' "$(word "$said" held)")
+        case $held in
+            nothing) ;;
+            '' | none) SILENT+=" $name" ;;
+            *) HOLDERS+=" $name holds $held;" ;;
+        esac
+    done < <(members)
+    [ -z "$HOLDERS$SILENT" ]
+}
+
+# An empty database that has never led a component is nobody's data: the mark goes with the first view of its server.
+drop_unused() { rm -rf "${DATA:?}" "$VOLUME/binlog" && rm -f "$VOLUME/initialising"; }
+
+prepare_seed() {
+    local why
+    judge_secrets
+    [ ! -e "$VOLUME/initialising" ] || drop_unused
+    HELD=$(held)
+    printf 'none\n' >"$RUN/held"
+    why=$(seed_objection)
+    [ -z "$why" ] || { refuse "$why"; return 1; }
+    phase initialising
+    touch "$VOLUME/initialising" && sync "$VOLUME"
+    mkdir -p "$DATA"
+    mariadb-install-db --defaults-file="$CNF" --auth-root-authentication-method=normal --skip-test-db \
+        --skip-name-resolve >"$RUN/install.log" 2>&1 || {
+        harmless <"$RUN/install.log" >&2
+        fail "mariadb-install-db failed; its log is above"
+    }
+    phase asking
+    until nodes_are_empty; do
+        [ -z "$HOLDERS" ] || { drop_unused; refuse "a seed would begin another history, but$HOLDERS nothing is started"; return 1; }
+        [ "$SILENT" = "${ASKED:-}" ] || say "event=asking silent=$(quoted "${SILENT# }")"
+        ASKED=$SILENT
+        pause 0.2
+    done
+    why=$(HELD=nothing seed_objection)
+    [ -z "$why" ] || { drop_unused; refuse "$why"; return 1; }
+    (umask 077 && seed_sql >"$RUN/seed.sql")
+    ARGS=(--wsrep-new-cluster "--init-file=$RUN/seed.sql")
+    say "event=initialised"
+}
