@@ -89,6 +89,7 @@ pub enum Verb {
     Unexpose(commands::expose::CloseArgs),
     Backup(commands::backup::Args),
     Restore(commands::restore::Args),
+    Recover(commands::recover::Args),
     Purge(commands::purge::Args),
     Credentials(commands::credentials::Args),
     Config(commands::config::Args),

@@ -101,6 +101,9 @@ async fn dry_run(args: &Args, connection: &Connection, desired: &Desired, ui: &U
     for found in owned(&connection.client, &desired.namespace, &desired.cluster, &kinds).await? {
         let lasting = match found.resource.kind.as_str() {
             "Secret" => !args.delete_volumes,
+            "ConfigMap" => {
+                !args.delete_volumes && [desired.cluster.spec(), desired.cluster.record()].contains(&found.name)
+            }
             "PersistentVolumeClaim" => !args.delete_volumes || claim_owner(desired, &found.name).is_none(),
             _ => false,
         };

@@ -9,6 +9,7 @@ use crate::kube::client::Connection;
 use crate::observe::{Observer, Wants};
 use crate::settings::Settings;
 use crate::steps::handover::Handover;
+use crate::steps::leftovers::Leftovers;
 use crate::steps::nodes::Nodes;
 use crate::steps::preflight::Preflight;
 use crate::steps::proxy::Proxy;
@@ -89,6 +90,7 @@ fn steps() -> Vec<Box<dyn Step<World>>> {
         Box::new(Nodes),
         Box::new(Proxy),
         Box::new(Handover),
+        Box::new(Leftovers),
     ]
 }
 

@@ -13,7 +13,7 @@ refuse() {
     say "event=refused reason=$(quoted "$reason")"
     local until=$((SECONDS + 30))
     while ((SECONDS < until)) && [ "$(cat "$STATE"/* 2>/dev/null | cksum)" = "$recorded" ]; do
-        if [ -e "$RUN/rebuild" ]; then rebuild && break; fi
+        if [ -e "$RUN/rebuild" ] && [ -n "$(component)" ]; then rebuild && break; fi
         pause 0.5
     done
     return 1
@@ -138,9 +138,13 @@ wait_for_release() {
             bootstrap_allowed
             return
         fi
-        if [ -e "$RUN/rebuild" ]; then rebuild && return 1; fi
         pause 0.2
     done
+    # Its data is not to be joined, but to make room.
+    if [ -e "$RUN/rebuild" ]; then
+        rebuild
+        return 1
+    fi
     # Much may have happened while it waited.
     [ "$(held)" = "$HELD" ] || return 1
     why=$(objection)
