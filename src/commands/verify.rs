@@ -120,6 +120,7 @@ fn render(ui: &Ui, checks: &[Check], short: bool) -> String {
         let (tone, word) = match check.mark {
             Mark::Pass => (Tone::Ok, "ok  "),
             Mark::Warning => (Tone::Warn, "warn"),
+            Mark::Skipped => (Tone::Dim, "skip"),
             Mark::Fail => (Tone::Fail, "FAIL"),
         };
         text.push_str(&format!("  {}  {:width$}  {}\n", paint.tone(tone, word), check.title, check.evidence));

@@ -140,7 +140,8 @@ fn is_called(option: &clap::Arg, word: &str) -> bool {
 /// The word behind `from`, if one space precedes it, and where it ends.
 fn next_word(text: &str, from: usize) -> Option<(&str, usize)> {
     let begin = if from == 0 { 0 } else { from + text[from..].strip_prefix(' ').map(|_| 1)? };
-    let word = text[begin..].split(|c: char| c.is_whitespace() || ENDS.contains(c)).next()?.trim_end_matches(['.', ':']);
+    let word =
+        text[begin..].split(|c: char| c.is_whitespace() || ENDS.contains(c)).next()?.trim_end_matches(['.', ':']);
     (!word.is_empty()).then_some((word, begin + word.len()))
 }
 

@@ -45,13 +45,16 @@ fn commands_are_completed_and_prose_is_left_alone() {
             "galeractl restore --continue finishes it, --undo takes it back",
             "galeractl restore --continue --name shop -n data finishes it, --undo takes it back",
         ),
-        ("begin one: galeractl restore --from latest", "begin one: galeractl restore --from latest --name shop -n data"),
-        ("galeractl backup now --full", "galeractl backup now --full --name shop -n data"),
         (
-            "galeractl backup move --to NODE",
-            "galeractl backup move --to NODE --name shop -n data",
+            "begin one: galeractl restore --from latest",
+            "begin one: galeractl restore --from latest --name shop -n data",
         ),
-        ("galeractl up; then galeractl verify", "galeractl up --name shop -n data; then galeractl verify --name shop -n data"),
+        ("galeractl backup now --full", "galeractl backup now --full --name shop -n data"),
+        ("galeractl backup move --to NODE", "galeractl backup move --to NODE --name shop -n data"),
+        (
+            "galeractl up; then galeractl verify",
+            "galeractl up --name shop -n data; then galeractl verify --name shop -n data",
+        ),
         // What is said is not said again.
         ("galeractl up --name web", "galeractl up --name web -n data"),
         ("galeractl up --name=web --namespace x", "galeractl up --name=web --namespace x"),
