@@ -67,7 +67,7 @@ pub struct CloseArgs {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let desired = running(&connection, &target).await?.desired;
+    let desired = running(&connection, &target, Kind::Preflight).await?.desired;
     let exposure = exposure(args, &desired)?;
     rights::check(&connection, &desired, rights::EXPOSE).await?;
     if args.bounds.dry_run.is_some() {
@@ -93,7 +93,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 pub(super) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let desired = running(&connection, &target).await?.desired;
+    let desired = running(&connection, &target, Kind::Preflight).await?.desired;
     rights::check(&connection, &desired, rights::EXPOSE).await?;
     if args.bounds.dry_run.is_some() {
         let now = Timestamp::now();

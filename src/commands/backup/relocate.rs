@@ -33,7 +33,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let stored = running(&connection, &target).await?;
+    let stored = running(&connection, &target, Kind::Preflight).await?;
     let (mut desired, record) = (stored.desired, stored.record);
     let Some(backup) = desired.backup.clone() else {
         return Err(Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster))
