@@ -64,18 +64,14 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Err(failure) => return Err(failure),
     };
     let observer = gather::look(&connection, &desired, password).await?;
-    let frame = Frame::begin(ui, "teardown")?;
-    let confirmed = if args.delete_volumes {
-        let what = losses(&desired, &observer.now());
-        ui.confirm_name(desired.cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await
-    } else {
-        Ok(())
-    };
-    let result = match confirmed {
-        Ok(()) => take_down(args, &connection, desired, observer, &frame).await,
-        Err(failure) => Err(failure),
-    };
-    frame.end(result).await
+    Frame::whole(ui, "teardown", async |frame| {
+        if args.delete_volumes {
+            let what = losses(&desired, &observer.now());
+            ui.confirm_name(desired.cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
+        }
+        take_down(args, &connection, desired, observer, frame).await
+    })
+    .await
 }
 
 /// What the cluster was; where nothing is recorded any more, only its name and its volumes matter.

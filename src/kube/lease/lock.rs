@@ -50,7 +50,16 @@ struct Keeper {
     pace: Pace,
     state: Mutex<State>,
     lost: CancellationToken,
-    why: Cell<Option<String>>,
+    why: Cell<Option<Loss>>,
+}
+
+/// How a lock was lost.
+#[derive(Debug, Clone)]
+enum Loss {
+    /// Somebody else has it, or has removed it.
+    Taken(String),
+    /// It could not be renewed in time.
+    Unreachable(String),
 }
 
 struct State {
@@ -80,10 +89,12 @@ impl Lock {
         self.keeper.lost.clone()
     }
 
-    /// Why the lock was lost; `None` while it is held.
+    /// Why the lock was lost, as a failure of the run: [`Kind::Locked`] if somebody else has it,
+    /// [`Kind::Unreachable`] if it could not be renewed. `None` while it is held.
     #[must_use]
-    pub fn why_lost(&self) -> Option<String> {
-        self.keeper.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn why_lost(&self) -> Option<Failure> {
+        let why = self.keeper.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        why.map(|loss| self.keeper.failure(&loss))
     }
 
     /// Renews now. To be called before a step that must not happen twice: a machine that slept does not know that
@@ -94,7 +105,7 @@ impl Lock {
     pub async fn confirm(&self) -> Result<()> {
         match self.keeper.renew().await {
             Ok(()) => Ok(()),
-            Err(Trouble::Lost(why)) => Err(self.keeper.lose(why)),
+            Err(Trouble::Lost(why)) => Err(self.keeper.lose(Loss::Taken(why))),
             Err(Trouble::Passing(failure)) => Err(failure.context("cannot confirm that the lock is still held")),
         }
     }
@@ -152,12 +163,12 @@ impl Keeper {
             pause = match self.renew().await {
                 Ok(()) => self.pace.renew,
                 Err(Trouble::Lost(why)) => {
-                    self.lose(why);
+                    self.lose(Loss::Taken(why));
                     return;
                 }
                 Err(Trouble::Passing(failure)) => {
                     if self.state.lock().await.renewed.elapsed() + self.pace.retry >= self.pace.give_up {
-                        self.lose(format!("it could not be renewed in time: {failure}"));
+                        self.lose(Loss::Unreachable(failure.to_string()));
                         return;
                     }
                     self.pace.retry
@@ -166,11 +177,27 @@ impl Keeper {
         }
     }
 
-    fn lose(&self, why: String) -> Failure {
-        let failure = Failure::message(Kind::Locked, format!("the lock of `{}` was lost: {why}", self.claim.cluster));
-        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    fn lose(&self, loss: Loss) -> Failure {
+        let failure = self.failure(&loss);
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(loss);
         self.lost.cancel();
         failure
+    }
+
+    fn failure(&self, loss: &Loss) -> Failure {
+        let cluster = &self.claim.cluster;
+        match loss {
+            Loss::Taken(why) => Failure::message(Kind::Locked, format!("the lock of `{cluster}` was lost: {why}")),
+            Loss::Unreachable(why) => {
+                let silent = self.pace.give_up.as_secs();
+                let what = format!(
+                    "the connection to the API server was lost for {silent} s, and with it the lock of `{cluster}`: {why}"
+                );
+                Failure::message(Kind::Unreachable, what)
+                    .hint("the cluster itself is not affected: its servers need neither galeractl nor the API server")
+                    .hint("when the API server answers again, run the same command again; it goes on from there")
+            }
+        }
     }
 
     async fn renew(&self) -> Result<(), Trouble> {
