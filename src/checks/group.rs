@@ -70,7 +70,9 @@ fn answers(case: &Case<'_>) -> Check {
             )
         })
         .collect();
-    let hint = silent.first().map(|node| logs(case, *node)).unwrap_or_default();
+    // A pod that is not there has no log.
+    let logged = silent.iter().find(|node| case.observed.members.get(node).is_some_and(|view| view.pod.running));
+    let hint = logged.map_or("see why: galeractl status".to_owned(), |node| logs(case, *node));
     Question::new(NODES, "sql-answers", "every node answers SQL", hint).must(&wrong, "all answer")
 }
 
