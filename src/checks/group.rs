@@ -51,7 +51,8 @@ fn pods(case: &Case<'_>) -> Check {
             None => Some(format!("{node}: no pod")),
         })
         .collect();
-    Question::new(NODES, "pods-running", "every node's pod runs", "see why: galeractl status; kubectl get events")
+    let hint = format!("see why: galeractl status; kubectl get events -n {}", case.desired.namespace);
+    Question::new(NODES, "pods-running", "every node's pod runs", hint)
         .must(&wrong, format!("{} of {}", case.desired.nodes, case.desired.nodes))
 }
 

@@ -1,11 +1,11 @@
 //! Questions to what stands around the group: proxy, volumes, leftovers.
 
 use super::{Case, Check, Question};
+use crate::names::{COMPONENT_LABEL, INSTANCE_LABEL, Role};
 
 const PROXY: &str = "proxy";
 const VOLUMES: &str = "volumes";
 const LEFTOVERS: &str = "leftovers";
-const BACKENDS: &str = "the proxy sees every node as it is";
 
 pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
     vec![available(case), backends(case), through_proxy(case), exposure(case), volumes(case), leftovers(case)]
@@ -66,12 +66,17 @@ fn backends(case: &Case<'_>) -> Check {
                 .map(|backend| format!("{pod} knows {}, which is no node of this cluster", backend.member)),
         );
     }
+    let hint = format!(
+        "the proxy follows a node within two seconds; if it stays like this: kubectl logs -n {} -l {INSTANCE_LABEL}={},{COMPONENT_LABEL}={}",
+        case.desired.namespace,
+        case.desired.cluster,
+        Role::Proxy.label()
+    );
+    let question = Question::new(PROXY, "proxy-backends", "the proxy sees every node as it is", hint);
     if case.proxies.is_empty() {
-        return Question::new(PROXY, "proxy-backends", BACKENDS, "").skipped("no proxy pod runs");
+        return question.skipped("no proxy pod runs");
     }
-    let hint = "the proxy follows a node within two seconds; if it stays like this: kubectl logs of the proxy's pods";
-    Question::new(PROXY, "proxy-backends", BACKENDS, hint)
-        .must(&wrong, format!("{} proxies agree with the nodes", case.proxies.len()))
+    question.must(&wrong, format!("{} proxies agree with the nodes", case.proxies.len()))
 }
 
 fn through_proxy(case: &Case<'_>) -> Check {

@@ -29,7 +29,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let stored = running(&connection, &target, Kind::No).await?;
     match Format::of(&args.output) {
         Format::Json => ui.json(&as_json(&stored.desired)),
-        _ => ui.out(&text(&stored.desired)),
+        _ => ui.out(&ui.complete(&text(&stored.desired))),
     }
 }
 

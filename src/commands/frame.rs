@@ -14,6 +14,19 @@ use crate::kube::lease::holder::user_at_host;
 use crate::steps::world::World;
 use crate::ui::Ui;
 
+/// Silence that lasts longer than this is explained.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// A wait of a verb that only looks: told about when it is not over at once.
+pub(super) async fn patiently<T>(ui: &Ui, what: &str, act: impl Future<Output = T>) -> T {
+    let mut act = std::pin::pin!(act);
+    tokio::select! {
+        done = &mut act => return done,
+        () = tokio::time::sleep(SILENCE) => ui.notice(Level::Info, &format!("waiting for {what}")),
+    }
+    act.await
+}
+
 /// One run of a verb that changes things.
 pub(super) struct Frame {
     id: String,

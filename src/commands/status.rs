@@ -22,6 +22,7 @@ use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::table::{Cell, Table};
 
+use super::frame::patiently;
 use super::target::{Stored, connect, find, is_running, must_exist, stored};
 use super::{Format, gather};
 
@@ -62,7 +63,8 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         return stopped(ui, &connection, &stored, Format::of(&args.output)).await;
     }
     let password = own_password(&connection.client, &target.namespace, &target.cluster).await;
-    let observer = gather::look(&connection, &stored.desired, password.ok()).await?;
+    let observer =
+        patiently(ui, "the servers to answer", gather::look(&connection, &stored.desired, password.ok())).await?;
     let clear = args.watch && std::io::stdout().is_terminal();
     loop {
         let observed = gather::with_crashes(&connection, &stored.desired, &observer).await;

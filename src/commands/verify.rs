@@ -19,6 +19,7 @@ use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::plural::plural;
 
+use super::frame::patiently;
 use super::target::{Stored, connect, find, running};
 use super::{Format, gather};
 
@@ -41,11 +42,13 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let target = find(globals, &connection).await?;
     let stored = running(&connection, &target, Kind::No).await?;
     let password = own_password(&connection.client, &target.namespace, &target.cluster).await?;
-    let observer = gather::look(&connection, &stored.desired, Some(password)).await?;
+    let observer =
+        patiently(ui, "the servers to answer", gather::look(&connection, &stored.desired, Some(password))).await?;
     let deadline = args.wait.map(|wait| tokio::time::Instant::now() + wait);
     let mut told = Vec::new();
     let mut checks = loop {
-        let checks = judge_once(&connection, &stored.desired, &stored.record, &observer).await?;
+        let judged = judge_once(&connection, &stored.desired, &stored.record, &observer);
+        let checks = patiently(ui, "the answers of servers, proxies and agent", judged).await?;
         let over = deadline.is_none_or(|deadline| tokio::time::Instant::now() >= deadline);
         if passed(&checks) || over {
             break checks;

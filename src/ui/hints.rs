@@ -1,5 +1,6 @@
 //! Hints that can be pasted: each `galeractl VERB` in a text is completed with the options that say which cluster is
-//! meant. Whoever writes a hint writes only what is special about it.
+//! meant, and each `kubectl VERB` with those that say where it is. Whoever writes a hint writes only what is special
+//! about it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,6 +72,24 @@ impl Meant {
 /// A text with complete commands. What a command says already is not said again, so a hint may be about another place.
 #[must_use]
 pub fn complete(text: &str, place: &Place) -> String {
+    own(&kubectl(text, place), place)
+}
+
+/// Other programs take the way to the cluster before their verb.
+fn kubectl(text: &str, place: &Place) -> String {
+    let way = ["context", "kubeconfig", "impersonate", "impersonate_groups"];
+    let options: String =
+        place.options().into_iter().filter(|(id, _)| way.contains(id)).map(|(_, option)| option).collect();
+    let mut parts = text.split("kubectl ");
+    let mut done = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let verb = part.starts_with(|c: char| c.is_ascii_lowercase());
+        done.push_str(&format!("kubectl{} {part}", if verb { options.as_str() } else { "" }));
+    }
+    done
+}
+
+fn own(text: &str, place: &Place) -> String {
     if !text.contains(PROGRAM) {
         return text.to_owned();
     }

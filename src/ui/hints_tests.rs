@@ -76,6 +76,13 @@ fn the_way_to_the_cluster_is_repeated_and_a_file_where_a_verb_reads_it() {
     let other = complete("galeractl purge --released -f galera.conf", &far());
     assert_eq!(other, format!("galeractl purge --released -f galera.conf {FAR}"));
     assert_eq!(complete("galeractl verify", &Place::default()), "galeractl verify");
+    let prod = Place { context: Some("prod".to_owned()), ..place() };
+    assert_eq!(
+        complete("kubectl logs -n data p; `kubectl get nodes`", &prod),
+        "kubectl --context prod logs -n data p; `kubectl --context prod get nodes`"
+    );
+    assert_eq!(complete("kubectl get events -n data", &place()), "kubectl get events -n data");
+    assert_eq!(complete("kubectl --context x get pods", &prod), "kubectl --context x get pods");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::backups::{Backup, Catalog, Chain, chains, reach, utc};
 use crate::cli::Globals;
 use crate::commands::bounds::Bounds;
-use crate::commands::frame::Frame;
+use crate::commands::frame::{Frame, patiently};
 use crate::commands::{Format, gather};
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -78,7 +78,8 @@ async fn catalog(args: &Args, connection: &Connection, desired: Desired, ui: &Ui
     let observer = gather::look(connection, &desired, None).await?;
     let agent = reader::agent(&desired, &observer.live().snapshot());
     if let Some(agent) = agent.filter(|agent| agent.claim == claim) {
-        return reader::catalog(connection, &namespace, &agent, &folder).await;
+        let asked = reader::catalog(connection, &namespace, &agent, &folder);
+        return patiently(ui, "the agent to tell what lies on the backup volume", asked).await;
     }
     let mut found = None;
     Frame::whole(ui, "backup", async |frame| {

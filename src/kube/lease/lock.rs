@@ -121,7 +121,7 @@ impl Lock {
         let mut lease = state.lease.clone();
         record::clear(&mut lease);
         let claim = &self.keeper.claim;
-        match claim.api().replace(&claim.cluster.lock(), &params(), &lease).await {
+        match self.last_try(claim.api().replace(&claim.cluster.lock(), &params(), &lease)).await? {
             Ok(_) => Ok(()),
             // It is somebody else's by now, or nobody's.
             Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(()),
@@ -139,11 +139,21 @@ impl Lock {
         let ours = Preconditions { uid: state.lease.uid(), resource_version: state.lease.resource_version() };
         let claim = &self.keeper.claim;
         let params = DeleteParams::background().preconditions(ours);
-        match claim.api().delete(&claim.cluster.lock(), &params).await {
+        match self.last_try(claim.api().delete(&claim.cluster.lock(), &params)).await? {
             Ok(_) => Ok(()),
             Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(()),
             Err(error) => Err(explain(Kind::Step, "delete the lock", error)),
         }
+    }
+}
+
+impl Lock {
+    /// What was lost because nobody answers must not hold up the end of the run for long.
+    async fn last_try<T>(&self, act: impl Future<Output = T>) -> Result<T> {
+        let limit = if self.keeper.lost.is_cancelled() { self.keeper.pace.retry } else { Duration::MAX };
+        timeout(limit, act).await.map_err(|_| {
+            Failure::message(Kind::Unreachable, "the lock cannot be given back: the API server does not answer")
+        })
     }
 }
 
@@ -195,7 +205,7 @@ impl Keeper {
                 );
                 Failure::message(Kind::Unreachable, what)
                     .hint("the cluster itself is not affected: its servers need neither galeractl nor the API server")
-                    .hint("when the API server answers again, run the same command again; it goes on from there")
+                    .hint("when the API server answers again, run the same command again")
             }
         }
     }
