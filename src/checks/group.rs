@@ -73,7 +73,13 @@ fn answers(case: &Case<'_>) -> Check {
         .collect();
     // A pod that is not there has no log.
     let logged = silent.iter().find(|node| case.observed.members.get(node).is_some_and(|view| view.pod.running));
-    let hint = logged.map_or("see why: galeractl status".to_owned(), |node| logs(case, *node));
+    let mut views = case.observed.members.values();
+    let hint = if silent.len() == case.desired.members().count() && views.all(crate::observed::MemberView::waits) {
+        "every node waits for another one to begin; this compares their positions and starts the newest: galeractl up"
+            .to_owned()
+    } else {
+        logged.map_or("see why: galeractl status".to_owned(), |node| logs(case, *node))
+    };
     Question::new(NODES, "sql-answers", "every node answers SQL", hint).must(&wrong, "all answer")
 }
 

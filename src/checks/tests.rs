@@ -137,6 +137,19 @@ fn nobody_answers() {
 }
 
 #[test]
+fn nodes_that_all_wait_for_each_other_need_a_run_of_up() {
+    let mut world = World::new();
+    for view in world.observed.members.values_mut() {
+        view.sql = None;
+        view.pod.running = true;
+        view.log.phase = Some("waiting".to_owned());
+    }
+    assert!(world.check("sql-answers").hint.unwrap().ends_with("galeractl up"));
+    world.observed.members.get_mut(&Node(1)).unwrap().log.phase = Some("starting".to_owned());
+    assert!(world.check("sql-answers").hint.unwrap().starts_with("kubectl logs"));
+}
+
+#[test]
 fn a_row_that_is_missing_is_told_from_a_node_that_is_silent() {
     let mut world = World::new();
     world.proof.read.insert(Node(2), Err(Unread::Missing("does not have the row".to_owned())));

@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 
 /// A wait of a verb that only looks: told about when it is not over at once.
 pub(super) async fn patiently<T>(ui: &Ui, what: &str, act: impl Future<Output = T>) -> T {
-    let mut act = std::pin::pin!(act);
+    let mut act = Box::pin(act);
     tokio::select! {
         done = &mut act => return done,
         () = tokio::time::sleep(SILENCE) => ui.notice(Level::Info, &format!("waiting for {what}")),

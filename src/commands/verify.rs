@@ -47,7 +47,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let deadline = args.wait.map(|wait| tokio::time::Instant::now() + wait);
     let mut told = Vec::new();
     let mut checks = loop {
-        let judged = judge_once(&connection, &stored.desired, &stored.record, &observer);
+        let judged = Box::pin(judge_once(&connection, &stored.desired, &stored.record, &observer));
         let checks = patiently(ui, "the answers of servers, proxies and agent", judged).await?;
         let over = deadline.is_none_or(|deadline| tokio::time::Instant::now() >= deadline);
         if passed(&checks) || over {
