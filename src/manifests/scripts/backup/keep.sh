@@ -1,5 +1,5 @@
 # Keeping backups: what they build on, binary logs beside them, and what may go. Part of the agent.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153 # `describe` sets what is written in capitals.
 
 # The newest backup that can be read, also where its name lies in the future: the clock was ahead then. One that cannot
 # be read hides none of the others.
@@ -163,23 +163,27 @@ expired_logs() {
     done
 }
 
-tidy() {
-    local chain id name expired LEDGER
+# All that may go, in the order in which it goes. Logs first: which of them are needed follows from the chains that are
+# there.
+expired() {
+    local LEDGER chains chain
     LEDGER=$(ledger)
-    expired=$(expired_chains)
-    # Before the chains: which logs are needed follows from the chains that are there.
-    while read -r name; do
-        [ -n "$name" ] || continue
-        rm -rf "$ROOT/binlog/$name.json" "$ROOT/binlog/$name"
-        say "event=removed log=$name"
-    done < <(expired_logs "$expired")
-    while read -r chain; do
-        [ -n "$chain" ] || continue
-        while read -r id; do
+    chains=$(expired_chains)
+    expired_logs "$chains" | sed 's/^/binlog /'
+    while read -r chain; do [ -z "$chain" ] || members_of "$chain"; done <<<"$chains"
+}
+
+tidy() {
+    local id name
+    while read -r id name; do
+        if [ "$id" = binlog ]; then
+            rm -rf "$ROOT/binlog/$name.json" "$ROOT/binlog/$name"
+            say "event=removed log=$name"
+        else
             rm -rf "$ROOT/.trash-$id"
             mv -T "$ROOT/$id" "$ROOT/.trash-$id" && rm -rf "$ROOT/.trash-$id"
             say "event=removed backup=$id"
-        done < <(members_of "$chain")
-    done <<<"$expired"
+        fi
+    done < <(expired)
     return 0
 }
