@@ -22,9 +22,9 @@ impl Catalog {
             let (name, json) = rest.split_once(' ').unwrap_or((rest, ""));
             let read = match word {
                 "backup" => backup(folder, name, json).map(|backup| catalog.backups.push(backup)),
-                "stored" => number(json).map(|bytes| drop(catalog.stored.insert(name.to_owned(), bytes))),
+                "stored" => number(json).map(|bytes| catalog.stored.extend([(name.to_owned(), bytes)])),
                 "verified" => {
-                    verified(name, json).map(|verified| drop(catalog.verified.insert(name.to_owned(), verified)))
+                    verified(name, json).map(|verified| catalog.verified.extend([(name.to_owned(), verified)]))
                 }
                 "log" => log(name, json).map(|log| catalog.logs.push(log)),
                 "agent" => agent(rest).map(|agent| catalog.agent = Some(agent)),

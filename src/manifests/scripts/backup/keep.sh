@@ -19,7 +19,8 @@ new_id() {
     if [ -n "$last" ]; then
         time="${last:0:4}-${last:4:2}-${last:6:2} ${last:9:2}:${last:11:2}:${last:13:2}"
         last=$(number "$(date -d "$time" +%s 2>/dev/null)")
-        ((at > last)) || at=$((last + 1))
+        # A year has four digits.
+        ((at > last || last >= 253402300799)) || at=$((last + 1))
     fi
     while :; do
         printf -v id '%(%Y%m%dT%H%M%SZ)T-%s' "$at" "$1"
