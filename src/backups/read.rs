@@ -98,7 +98,12 @@ fn verified(name: &str, text: &str) -> Result<Verified, String> {
     let verified: Verified = json(text)?;
     must("id", verified.id == name)?;
     must("at", is_time(verified.at))?;
-    Ok(verified)
+    Ok(Verified { detail: line(&verified.detail), ..verified })
+}
+
+/// Text for people, on one line.
+fn line(text: &str) -> String {
+    text.chars().take(1000).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn log(name: &str, text: &str) -> Result<Log, String> {
@@ -118,7 +123,13 @@ fn agent(text: &str) -> Result<Agent, String> {
     let agent: Agent = json(text)?;
     must("member", agent.member.parse::<Member>().is_ok())?;
     must("at", is_time(agent.at))?;
-    Ok(agent)
+    Ok(Agent {
+        pod: line(&agent.pod),
+        state: line(&agent.state),
+        error: line(&agent.error),
+        logs: line(&agent.logs),
+        ..agent
+    })
 }
 
 fn number(text: &str) -> Result<u64, String> {
