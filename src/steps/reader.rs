@@ -151,15 +151,18 @@ pub async fn run(
 /// What lies on the volume for one cluster.
 ///
 /// # Errors
-/// It cannot be looked at, or something on it cannot be understood.
+/// It cannot be looked at. What on it cannot be understood is in the answer as such.
 pub async fn catalog(connection: &Connection, namespace: &Namespace, reader: &Reader, folder: &str) -> Result<Catalog> {
-    let script = include_str!("../manifests/scripts/backup/catalog.sh");
+    let script = concat!(
+        include_str!("../manifests/scripts/backup/common.sh"),
+        include_str!("../manifests/scripts/backup/catalog.sh")
+    );
     let output = run(connection, namespace, reader, &["/bin/bash", "-s", "--", folder], Some(script)).await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();
         return Err(Failure::message(Kind::Preflight, format!("the backup volume cannot be looked at: {why}")));
     }
-    Catalog::parse(&output.stdout).map_err(|why| Failure::message(Kind::Preflight, why))
+    Ok(Catalog::parse(folder, &output.stdout))
 }
 
 /// The agent as a place to look from, where it runs.

@@ -7,6 +7,7 @@ mod json;
 mod plain;
 pub mod plural;
 mod prompt;
+mod shown;
 pub mod table;
 mod tty;
 mod words;
@@ -202,7 +203,7 @@ impl Ui {
     /// # Errors
     /// As for [`Ui::out`].
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        self.out(&serde_json::to_string_pretty(value).or_fail(Kind::Bug)?)
+        self.out(&shown::json(&serde_json::to_string_pretty(value).or_fail(Kind::Bug)?))
     }
 
     /// Writes a table to stdout.
@@ -282,16 +283,20 @@ fn tell(event: Event) {
 
 fn write_err(text: &str) {
     // As above.
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(shown::shown(text).as_bytes());
 }
 
 fn write_out(out: &mut impl Write, text: &str) -> Result<()> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
+    // By itself it is nothing that came from elsewhere.
+    let text = if text == shown::CLEAR { text.to_owned() } else { shown::shown(text) };
     match out.write_all(format!("{text}{end}").as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.or_fail(Kind::Step).map_err(|failure| failure.context("cannot write to stdout")),
     }
 }
 
+#[cfg(test)]
+mod outsider_tests;
 #[cfg(test)]
 mod tests;

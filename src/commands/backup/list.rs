@@ -46,7 +46,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         return ui.json(&as_json(&folder, &catalog));
     }
     let all = chains(&catalog);
-    if all.is_empty() {
+    if all.is_empty() && catalog.unusable.is_empty() {
         ui.out(&format!("There is no backup of {folder}.\n"))?;
         return others(ui, &folder, &catalog);
     }
@@ -124,6 +124,20 @@ fn table(catalog: &Catalog, all: &[Chain<'_>]) -> Table {
             Cell::from(until),
         ]);
     }
+    for file in &catalog.unusable {
+        let nothing = || Cell::from("");
+        let (name, why) = (Cell::from(&file.name), Cell::new(Tone::Fail, format!("nothing: {}", file.why)));
+        table.row([
+            name,
+            nothing(),
+            nothing(),
+            nothing(),
+            nothing(),
+            nothing(),
+            Cell::new(Tone::Fail, "unusable"),
+            why,
+        ]);
+    }
     table
 }
 
@@ -146,6 +160,7 @@ fn as_json(folder: &str, catalog: &Catalog) -> serde_json::Value {
     let chain = |chain: &Chain<'_>| json!({"members": chain.members.iter().map(member).collect::<Vec<_>>(), "broken": chain.broken});
     json!({
         "source": folder, "chains": chains(catalog).iter().map(chain).collect::<Vec<_>>(), "agent": catalog.agent,
+        "unusable": catalog.unusable,
         "logs": catalog.logs.len(), "sources": catalog.clusters,
     })
 }

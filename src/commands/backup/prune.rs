@@ -29,7 +29,7 @@ pub(super) struct Args {
 /// What the agent would remove, by its own rules.
 const EXPIRED: &str = "export TZ=UTC LC_ALL=C; ROOT=/backups/$GALERA_NAMESPACE/$GALERA_CLUSTER SERVER=/run/galeractl
     . /galeractl/scripts/common.sh; . /galeractl/scripts/keep.sh
-    expired_chains | while read -r chain; do members_of \"$chain\"; done; expired_logs | sed 's/^/binlog /'";
+    expired";
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
