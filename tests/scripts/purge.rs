@@ -27,7 +27,7 @@ pub(crate) fn locked(stage: &Stage) -> Running {
 
 /// Keeps a lock on the system tablespace, as every server does.
 pub(crate) fn opened(stage: &Stage) -> Running {
-    let code = r#"exec perl -MFcntl -e 'open my $f, "+<", $ARGV[0] or die; fcntl($f, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0)) or die;
+    let code = r#"exec perl -MFcntl -e 'open my $f, "+<", $ARGV[0] or die; my $l = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die;
         open my $t, ">", $ARGV[1]; close $t; sleep 600' "$VOLUME/data/ibdata1" "$STUB/taken""#;
     let holder = stage.start(&["-c", code], &[]);
     wait_for("the tablespace", || stage.has("stub/taken").then_some(()));

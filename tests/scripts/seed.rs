@@ -78,6 +78,10 @@ fn it_refuses_where_a_component_runs() {
     let stage = all_empty();
     stage.peer("node1", &format!("phase=up serves=yes primary=yes held=nothing crashes=0 status=synced primary=yes uuid={A}\n"));
     refuses(&stage, "a component runs");
+    // Its server is there, and has not said yet what it is part of.
+    let stage = all_empty();
+    stage.write("stub/open/demo-galera-node1.test", "");
+    refuses(&stage, "a server listens");
 }
 
 #[test]

@@ -29,7 +29,7 @@ const PROGRAMS: [(&str, &str); 9] = [
         r#"case "$*" in
 */dev/tcp/*) for host; do :; done
   echo "$host" >>"$STUB/asked"
-  case "$*" in *4567*) [ -e "$STUB/peers/$host" ]; exit;; esac
+  case "$*" in *4567*) [ -e "$STUB/open/$host" ]; exit;; esac
   cat "$STUB/peers/$host" 2>/dev/null; exit;;
 esac
 shift; exec "$@""#,
@@ -67,6 +67,12 @@ pub(crate) struct Done {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
+}
+
+impl std::fmt::Display for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "code {:?}\n{}\n{}", self.code, self.out, self.err)
+    }
 }
 
 impl Stage {

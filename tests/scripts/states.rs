@@ -81,3 +81,11 @@ pub(crate) fn switched(volume: &Path) {
     put(volume, "restore.old/identity", format!("group={GROUP}\nmember=node1\nuuid={A}\n"));
     put(volume, "restore.old/seen", format!("position={A}:42\nat=1\n"));
 }
+
+/// The old data kept, and a copy by a state transfer in its place.
+pub(crate) fn put_kept(volume: &Path) {
+    switched(volume);
+    put(volume, "binlog/bin.000001", "new binary log");
+    put(volume, "restore.old/binlog/bin.000001", "old binary log");
+    put(volume, "view", "members=new\n");
+}

@@ -116,7 +116,9 @@ in_use() {
     [ -e "$VOLUME/data/ibdata1" ] || return 1
     # shellcheck disable=SC2016 # perl's own variables
     ! perl -MFcntl -e 'open my $f, "<", $ARGV[0] or exit 1;
-        exit(fcntl($f, F_SETLK, pack("s s x4 q q i x4", F_RDLCK, 0, 0, 0, 0)) ? 0 : 1)' "$VOLUME/data/ibdata1"
+        # The call writes into it, so it must be a variable.
+        my $lock = pack("s s x4 q q i x4", F_RDLCK, 0, 0, 0, 0);
+        exit(fcntl($f, F_SETLK, $lock) ? 0 : 1)' "$VOLUME/data/ibdata1"
 }
 
 # The last guard of everything that removes or replaces data: it goes on only if the volume holds exactly what somebody
