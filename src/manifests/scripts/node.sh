@@ -68,6 +68,7 @@ objection() {
 # Why this volume must not join the running component, which follows `$1`.
 stranger() {
     [[ $1 =~ ^$UUID$ ]] || { printf 'two components run: %s' "$1"; return; }
+    [ "$1" != "$ZERO" ] || { printf 'the running component has lost track of its history'; return; }
     [ -z "$(recorded)" ] || [ "$(recorded)" = "$1" ] ||
         { printf 'the running component follows %s, on record is %s' "$1" "$(recorded)"; return; }
     case $HELD in
@@ -95,6 +96,7 @@ released() {
         said=$(ask_peer "$host")
         if [[ $said == *primary=yes* ]]; then
             [[ ",$(word "$said" members)," != *",$GALERA_NODE_NAME,"* ]] || return 1
+            # shellcheck disable=SC2086 # each history that was named so far is a word of its own
             GROUP=$(printf '%s\n' $GROUP "$(uuid_of "$(word "$said" uuid)")" | grep . | sort -u | paste -sd ' ')
         fi
         if [[ $said == *serves=yes* ]]; then
