@@ -68,9 +68,6 @@ async fn create(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
     let desired = &world.desired;
     let has_led = world.memory().record.uuid.is_some();
-    if !has_led {
-        remove_failed(cx).await?;
-    }
     let seed_exists = world.observer.now().members.get(&Member::Seed).is_some_and(|view| view.pod.exists);
     let formed_nodes = world.observer.now().members.keys().any(|member| *member != Member::Seed);
     world.apply(cx, &[Object::of(&config::config_map(desired))]).await?;
@@ -84,8 +81,11 @@ async fn create(cx: &StepCx<'_, World>) -> Result<()> {
 /// Removes the pods of a formation that came to nothing, for what is wrong with them may have been mended in the settings
 /// since: a seed that has never led a component, and nodes that nobody has let go. What they have on their volumes is
 /// nobody's, or is found when they start again.
-async fn remove_failed(cx: &StepCx<'_, World>) -> Result<()> {
+pub(super) async fn remove_failed(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
+    if world.course() != Course::Form || world.memory().record.uuid.is_some() {
+        return Ok(());
+    }
     let observed = world.observer.now();
     let seed = observed.members.get(&Member::Seed).filter(|view| view.pod.exists);
     let failed = |view: &MemberView| view.pod.ended || view.pod.trouble.is_some() || view.log.refused.is_some();
@@ -101,7 +101,14 @@ async fn remove_failed(cx: &StepCx<'_, World>) -> Result<()> {
     // A pod of a set would come again from the old template.
     remove::objects(cx, &stateful, |name| sets.iter().any(|set| set == name)).await?;
     remove::objects(cx, &pods, |name| names.iter().any(|pod| pod == name)).await?;
-    remove::gone(cx, &pods, "the pods of the failed attempt to end", |name| names.iter().any(|pod| pod == name)).await
+    remove::gone(cx, &pods, "the pods of the failed attempt to end", |name| names.iter().any(|pod| pod == name)).await?;
+    // What is still seen of them would be taken for the trouble of the next attempt.
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        let seen = world.observer.now().members.values().any(|view| view.pod.exists);
+        if seen { Verdict::wait("the pods of the failed attempt to be out of sight") } else { Verdict::pass("") }
+    })
+    .await
+    .map(drop)
 }
 
 /// Waits until the seed is a Primary component of its own history; `None` if a node's volume holds something, so that

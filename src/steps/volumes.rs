@@ -16,7 +16,7 @@ use crate::names::Member;
 use crate::plans::course::Course;
 
 use super::world::{BEAT, World};
-use super::{adopt, preflight};
+use super::{adopt, preflight, seed};
 
 /// Step 0: the namespace.
 pub struct MakeNamespace;
@@ -84,6 +84,7 @@ impl Step<World> for Volumes {
 
 async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
     let world = cx.world;
+    seed::remove_failed(cx).await?;
     let with_seed = world.course() == Course::Form;
     let observed = world.observer.now();
     let members: Vec<Member> = with_seed.then_some(Member::Seed).into_iter().chain(world.desired.members()).collect();

@@ -12,6 +12,7 @@ use kube::api::{Api, DeleteParams, EvictParams, ListParams};
 
 use crate::checker::check;
 use crate::place::{Place, in_namespace};
+use crate::pods::KILL;
 use crate::wait::{holds, until};
 use crate::writers::Writers;
 
@@ -19,7 +20,6 @@ const LIMIT: Duration = Duration::from_secs(120);
 const ROUNDS: u32 = 5;
 /// A server that dies younger than ten seconds is left to Kubernetes.
 const GROWN_UP: u64 = 11;
-const KILL: &str = "kill -9 $(cat /run/galeractl/mysqld.pid)";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_formed_cluster_comes_back_by_itself() {

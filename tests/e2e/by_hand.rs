@@ -1,4 +1,4 @@
-//! Manifests that are applied by hand, step by step, with nobody who looks after the nodes.
+//! Manifests that are applied by hand, with nobody who looks after the nodes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,10 +7,9 @@ use futures::future::join_all;
 use galeractl::names::Member;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
-use kube::core::{GroupVersionKind, TypeMeta};
-use serde_json::Value;
+use kube::api::DeleteParams;
 
+use crate::applied::{apply, delete, documents, ready, steps};
 use crate::place::{Place, in_namespace};
 use crate::wait::{holds, until};
 
@@ -27,15 +26,13 @@ async fn files_that_are_applied_one_after_the_other_form_a_cluster() {
         place.run(&["render", "--out", folder_text, "--show-secrets", "--force"]).await.ended(0);
         assert!(holds_secret(&folder));
 
-        for step in ["volumes", "seed"] {
-            apply(place, &documents(&folder.join(format!("galera-3-{step}.yml")))).await;
-        }
+        // The seed begins when all nodes have said that their volumes are empty.
+        apply(place, &steps(&folder, 3, &["volumes", "seed", "nodes"])).await;
         ready(place, &[place.cluster.pod(Member::Seed)]).await;
-        apply(place, &documents(&folder.join("galera-3-nodes.yml"))).await;
         let nodes: Vec<String> = (1..=3).map(|index| place.node(index)).collect();
         ready(place, &nodes).await;
-        apply(place, &documents(&folder.join("galera-3-haproxy.yml"))).await;
-        delete(place, &documents(&folder.join("galera-3-seed.yml"))).await;
+        apply(place, &steps(&folder, 3, &["haproxy"])).await;
+        delete(place, &steps(&folder, 3, &["seed"])).await;
         agree(place, &nodes).await;
 
         // Nobody has told them that the group is formed, and yet they come back.
@@ -52,47 +49,8 @@ async fn files_that_are_applied_one_after_the_other_form_a_cluster() {
     .await;
 }
 
-fn documents(file: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    text.split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect()
-}
-
 fn holds_secret(folder: &Path) -> bool {
     documents(&folder.join("galera-3-volumes.yml")).iter().any(|document| document["kind"] == "Secret")
-}
-
-fn api(place: &Place, document: &Value) -> (Api<DynamicObject>, String) {
-    let types: TypeMeta = serde_json::from_value(document.clone()).unwrap();
-    let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(types).unwrap());
-    let api = Api::namespaced_with(place.connection.client.clone(), place.namespace.as_str(), &resource);
-    (api, document["metadata"]["name"].as_str().unwrap().to_owned())
-}
-
-async fn apply(place: &Place, documents: &[Value]) {
-    for document in documents {
-        let (api, name) = api(place, document);
-        api.patch(&name, &PatchParams::apply("kubectl"), &Patch::Apply(document)).await.unwrap();
-    }
-}
-
-async fn delete(place: &Place, documents: &[Value]) {
-    for document in documents {
-        let (api, name) = api(place, document);
-        api.delete(&name, &DeleteParams::default()).await.unwrap();
-    }
-}
-
-async fn ready(place: &Place, pods: &[String]) {
-    until(&format!("{pods:?} to be ready"), LIMIT, async || {
-        for name in pods {
-            let pod = place.api::<Pod>().get_opt(name).await.unwrap();
-            let status = pod.and_then(|pod| pod.status).unwrap_or_default();
-            let ready = status.conditions.iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True");
-            holds(ready, || format!("{name}: {:?}", status.phase))?;
-        }
-        Ok(())
-    })
-    .await;
 }
 
 /// Waits until each node sees a group of exactly these.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::post_mortem;
+use crate::volume;
 use crate::wait::{holds, until};
 
 /// Where a test works: a namespace, a cluster name, a home directory.
@@ -100,6 +101,7 @@ async fn remove(place: &Place) {
     let volumes: Api<v1::PersistentVolume> = Api::all(place.connection.client.clone());
     let ours = ListParams::default().labels(&format!("{INSTANCE_LABEL}={}", place.cluster));
     let namespaces: Api<v1::Namespace> = Api::all(place.connection.client.clone());
+    volume::let_go(place).await;
     namespaces.delete(name, &DeleteParams::background()).await.expect("the namespace can be deleted");
     until(&format!("the end of namespace {name}"), Duration::from_secs(90), async || {
         let pods: Api<v1::Pod> = place.api();

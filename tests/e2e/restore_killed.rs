@@ -10,21 +10,21 @@ const UP: [&str; 3] = ["--nodes=2", "--backup", "--set=galera_cluster_backup_inc
 async fn a_restore_that_dies_converges() {
     in_namespace("dies", async |place| {
         place.up(&UP).await.ended(0);
-        let node = place.node(1);
-        place.sql(&node, "CREATE DATABASE d").await;
-        place.sql(&node, "CREATE TABLE d.t (id INT PRIMARY KEY)").await;
-        place.sql(&node, "INSERT INTO d.t VALUES (1)").await;
+        place.make_table().await;
+        place.insert(1).await;
         place.backup("--full").await;
-        place.sql(&node, "INSERT INTO d.t VALUES (2)").await;
+        place.insert(2).await;
         place.stop().await;
+
+        what_was_prepared_does_not_take_the_place_of_newer_rows(place).await;
 
         // While volumes are filled nothing has happened to what is on them: it is begun anew.
         dies_at(place, |event| matches!(event, Event::Object { object, .. } if object.contains("restore-node2-job")))
             .await;
         let args = restore(place);
         place.run(&args).await.ended(0);
-        assert_eq!(rows(place).await, "1");
-        place.sql(&node, "INSERT INTO d.t VALUES (3)").await;
+        assert_eq!(place.rows(2).await, "1");
+        place.insert(3).await;
         place.stop().await;
 
         // After that, some volumes have been switched and others not.
@@ -35,10 +35,12 @@ async fn a_restore_that_dies_converges() {
             switching && matches!(event, Event::Object { object, .. } if object.contains("restore-node"))
         })
         .await;
-        place.run(&["restore", "--continue", "--progress", "json"]).await.ended(0);
-        assert_eq!(rows(place).await, "1");
+        place.run(&["restore", "--continue"]).await.ended(6);
+        let confirmed = ["restore", "--continue", "--confirm", place.cluster.as_str(), "--progress", "json"];
+        place.run(&confirmed).await.ended(0);
+        assert_eq!(place.rows(2).await, "1");
         place.healthy().await;
-        place.sql(&node, "INSERT INTO d.t VALUES (4)").await;
+        place.insert(4).await;
         place.stop().await;
 
         dies_at(place, |event| matches!(event, Event::StepStarted { step, .. } if step == "nodes")).await;
@@ -51,15 +53,38 @@ async fn a_restore_that_dies_converges() {
         place.run(&["restore", "--undo"]).await.ended(6);
         place.run(&["restore", "--undo", "--confirm", place.cluster.as_str()]).await.ended(0);
         place.up(&UP).await.ended(0);
-        assert_eq!(rows(place).await, "1,4");
+        assert_eq!(place.rows(2).await, "1,4");
         place.stop().await;
 
         // One volume from the backup, the other by a state transfer.
         place.run(&[&args[..], &["--fill", "one"]].concat()).await.ended(0);
-        assert_eq!(rows(place).await, "1");
+        assert_eq!(place.rows(2).await, "1");
         place.healthy().await;
     })
     .await;
+}
+
+/// The volumes are filled and not switched yet when the run dies; then the cluster goes on without the backup.
+async fn what_was_prepared_does_not_take_the_place_of_newer_rows(place: &Place) {
+    dies_at(place, |event| matches!(event, Event::StepStarted { step, .. } if step == "switch")).await;
+    let up = place.up(&UP).await.ended(0);
+    assert!(up.stderr.contains("a restore was broken off"), "the leftover is not named: {up:?}");
+    assert_eq!(place.rows(2).await, "1,2");
+    for row in 3..=5 {
+        place.insert(row).await;
+    }
+    place.healthy().await;
+    place.stop().await;
+
+    let before = place.objects().await;
+    let resume = ["restore", "--continue"];
+    let unasked = place.run(&resume).await;
+    assert!(matches!(unasked.code, Some(3 | 6)), "{unasked:?}");
+    assert_eq!(place.objects().await, before);
+    place.run(&[&resume[..], &["--confirm", place.cluster.as_str()]].concat()).await.ended(3);
+    place.up(&UP).await.ended(0);
+    assert_eq!(place.rows(2).await, "1,2,3,4,5");
+    place.stop().await;
 }
 
 fn restore(place: &Place) -> Vec<&str> {
@@ -73,12 +98,4 @@ async fn dies_at(place: &Place, pass: impl FnMut(&Event) -> bool) {
     let reached = running.reaches(pass).await;
     let ran = running.kill().await;
     assert!(reached, "{ran:?}");
-}
-
-/// What both nodes have.
-async fn rows(place: &Place) -> String {
-    let query = "SELECT GROUP_CONCAT(id ORDER BY id) FROM d.t";
-    let (one, two) = (place.sql(&place.node(1), query).await, place.sql(&place.node(2), query).await);
-    assert_eq!(one, two);
-    one[0][0].clone().unwrap_or_default()
 }

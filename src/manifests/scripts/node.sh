@@ -67,6 +67,7 @@ objection() {
 
 # Why this volume must not join the running component, which follows `$1`.
 stranger() {
+    [ -n "$1" ] || { printf 'no member of a running component has said which history it follows'; return; }
     [[ $1 =~ ^$UUID$ ]] || { printf 'two components run: %s' "$1"; return; }
     [ "$1" != "$ZERO" ] || { printf 'the running component has lost track of its history'; return; }
     [ -z "$(recorded)" ] || [ "$(recorded)" = "$1" ] ||

@@ -19,7 +19,8 @@ until group=$(component) && [ -n "$group" ]; do
     sleep 0.2
 done
 why=$(objection)
-[ -n "$why" ] || why=$(stranger "$group")
+# Where nothing lies nothing can be lost: whom it was let go to join was judged then, and members under load answer late.
+[ -n "$why" ] || [ "$HELD$group" = nothing ] || why=$(stranger "$group")
 [ -n "$why" ] || exit 0
 printf '%s\n' "$why" >"$RUN/overwrite"
 say "event=refused reason=$(quoted "$why")" >>"$REPORTS"
