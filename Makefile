@@ -54,7 +54,7 @@ check:
 	$(CARGO) clippy --all-targets -- -D warnings
 
 unit:
-	$(CARGO) test --lib --bins --test architecture --test cli --test manifests --test docs --test settings --test settings_inventory
+	$(CARGO) test --lib --bins --test architecture --test cli --test manifests --test docs --test settings --test settings_inventory --test scripts
 
 # One after the other: every test owns a namespace, but all share the machine's two or four cores.
 e2e: cluster

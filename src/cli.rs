@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 
 use crate::commands;
 use crate::kube::client;
+use crate::names::{ClusterName, Namespace};
 use crate::ui::color::Color;
+use crate::ui::hints::Meant;
 use crate::ui::{self, Progress, duration};
 
 /// Form, prove and remove MariaDB Galera clusters on Kubernetes
@@ -75,6 +77,9 @@ pub struct Globals {
     /// Also every object that is created, changed or kept
     #[arg(short, long, global = true, help_heading = "Output")]
     pub verbose: bool,
+    /// What has become known of the cluster that is meant.
+    #[arg(skip)]
+    pub meant: Meant,
 }
 
 /// What is to be done; the help of each verb is the doc comment of its arguments.
@@ -89,6 +94,7 @@ pub enum Verb {
     Unexpose(commands::expose::CloseArgs),
     Backup(commands::backup::Args),
     Restore(commands::restore::Args),
+    Recover(commands::recover::Args),
     Purge(commands::purge::Args),
     Credentials(commands::credentials::Args),
     Config(commands::config::Args),
@@ -122,6 +128,28 @@ impl Globals {
     /// How to show things.
     #[must_use]
     pub fn ui(&self) -> ui::Options {
-        ui::Options { progress: self.progress, color: self.color, quiet: self.quiet, verbose: self.verbose }
+        self.meant.learn(|place| {
+            place.name.clone_from(&self.name);
+            place.namespace.clone_from(&self.namespace);
+            place.context.clone_from(&self.context);
+            place.kubeconfig = self.kubeconfig.as_ref().map(|path| path.display().to_string());
+            place.user.clone_from(&self.impersonate);
+            place.groups.clone_from(&self.impersonate_groups);
+        });
+        ui::Options {
+            progress: self.progress,
+            color: self.color,
+            quiet: self.quiet,
+            verbose: self.verbose,
+            meant: self.meant.clone(),
+        }
+    }
+
+    /// Remembers which cluster is meant, for hints.
+    pub fn learn(&self, cluster: &ClusterName, namespace: &Namespace) {
+        self.meant.learn(|place| {
+            place.name = Some(cluster.to_string());
+            place.namespace = Some(namespace.to_string());
+        });
     }
 }

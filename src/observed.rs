@@ -238,7 +238,8 @@ impl LogView {
             }
             "position" => {
                 self.position = report.parsed("position");
-                self.undefined = self.position.is_none() && self.volume.as_ref().is_none_or(|volume| !volume.is_blank());
+                self.undefined =
+                    self.position.is_none() && self.volume.as_ref().is_none_or(|volume| !volume.is_blank());
             }
             "transfer" => self.received = report.parsed("bytes"),
             "refused" => self.refused = report.get("reason").map(str::to_owned),
@@ -364,7 +365,7 @@ mod tests {
         assert_eq!(log.donor.as_deref(), Some("c-galera-seed"));
         assert_eq!((log.errors.len(), log.lines), (1, 4));
         let running = PodView { exists: true, running: true, ..PodView::default() };
-        let view = MemberView { pod: running, sql: None, log };
+        let view = MemberView { pod: running, log, ..MemberView::default() };
         assert_eq!(view.phrase(), "receives a state transfer from c-galera-seed, its volume has 3 MiB");
     }
 }

@@ -19,7 +19,7 @@ pub fn chains(catalog: &Catalog) -> Vec<Chain<'_>> {
     let mut chains: Vec<Chain<'_>> = fulls.map(|full| chain(catalog, full)).collect();
     // What lost its full backup is told as well.
     for backup in catalog.backups.iter().filter(|backup| catalog.backup(&backup.chain).is_none()) {
-        let broken = Some(format!("{} builds on {}, which is not there", backup.id, backup.chain));
+        let broken = Some(missing(catalog, &backup.id, &backup.chain));
         chains.push(Chain { members: Vec::new(), broken });
     }
     chains
@@ -51,17 +51,24 @@ fn flaw(catalog: &Catalog, before: Option<&Backup>, backup: &Backup) -> Option<S
         return Some(format!("{id} was found to be damaged: {}", verified.detail));
     }
     let Some(before) = before else {
-        return (backup.kind == Extent::Incremental)
-            .then(|| format!("{id} builds on {}, which is not there", backup.base));
+        return (backup.kind == Extent::Incremental).then(|| missing(catalog, id, &backup.base));
     };
     if backup.base != before.id {
-        return Some(format!("{id} builds on {}, which is not there", backup.base));
+        return Some(missing(catalog, id, &backup.base));
     }
     if backup.incarnation != before.incarnation || backup.uuid != before.uuid {
         return Some(format!("{id} is of another copy of the data than {}", before.id));
     }
     (backup.from_lsn != before.to_lsn || backup.to_lsn < backup.from_lsn)
         .then(|| format!("{id} begins at {}, but {} ends at {}", backup.from_lsn, before.id, before.to_lsn))
+}
+
+fn missing(catalog: &Catalog, id: &str, base: &str) -> String {
+    let why = match catalog.unusable(base) {
+        None => "is not there",
+        Some(unusable) => &format!("cannot be used: {}", unusable.why),
+    };
+    format!("{id} builds on {base}, which {why}")
 }
 
 /// How far binary logs lead on from a backup.

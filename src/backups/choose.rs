@@ -100,9 +100,10 @@ impl Source {
     /// Bytes that a volume needs for it: the data with what is applied to it, and room for the server's own files.
     #[must_use]
     pub fn needed(&self) -> u64 {
-        let applied: u64 = self.backups.iter().skip(1).map(|backup| backup.bytes * 4).sum();
-        let logs: u64 = self.logs.iter().map(|replay| replay.log.bytes * 8).sum();
-        self.last().data / 10 * 11 + applied + logs + (256 << 20)
+        let applied = self.backups.iter().skip(1).map(|backup| backup.bytes.saturating_mul(4));
+        let logs = self.logs.iter().map(|replay| replay.log.bytes.saturating_mul(8));
+        // Whoever writes a size on the volume may write any.
+        applied.chain(logs).chain([self.last().data / 10 * 11]).fold(256 << 20, u64::saturating_add)
     }
 
     /// Lines as `restore.sh` reads them.
@@ -156,7 +157,7 @@ pub fn choose(catalog: &Catalog, wanted: &Wanted) -> Result<Source, String> {
 }
 
 fn latest<'a>(catalog: &Catalog, all: &[Chain<'a>], wanted: &Wanted) -> Result<Vec<&'a Backup>, String> {
-    if catalog.backups.is_empty() {
+    if catalog.backups.is_empty() && catalog.unusable.is_empty() {
         return Err("there is no backup on the volume".to_owned());
     }
     for chain in all.iter().rev() {
@@ -175,7 +176,8 @@ fn latest<'a>(catalog: &Catalog, all: &[Chain<'a>], wanted: &Wanted) -> Result<V
     if let (Some(_), Some(oldest)) = (wanted.to, oldest) {
         return Err(format!("no backup is older than that; the oldest ended at {}", utc(oldest.ended)));
     }
-    let why: Vec<&str> = all.iter().filter_map(|chain| chain.broken.as_deref()).collect();
+    let unusable = catalog.unusable.iter().map(|unusable| format!("{}: {}", unusable.name, unusable.why));
+    let why: Vec<String> = all.iter().filter_map(|chain| chain.broken.clone()).chain(unusable).collect();
     Err(format!("no backup can be restored: {}", why.join("; ")))
 }
 
@@ -186,6 +188,9 @@ fn chosen<'a>(
     increment: Option<usize>,
 ) -> Result<Vec<&'a Backup>, String> {
     let Some(backup) = catalog.backup(id) else {
+        if let Some(unusable) = catalog.unusable(id) {
+            return Err(format!("backup {id} cannot be used: {}", unusable.why));
+        }
         let known: Vec<&str> = catalog.backups.iter().rev().take(5).map(|backup| backup.id.as_str()).collect();
         let known =
             if known.is_empty() { "there is none".to_owned() } else { format!("the newest: {}", known.join(", ")) };

@@ -1,14 +1,15 @@
 //! Backups as they lie on a backup volume: what there is, what is whole, and what can be restored from it. Pure.
 //!
-//! The agent writes them and `catalog.sh` tells of them; what is here only reads.
+//! The agent writes them and `catalog.sh` tells of them; what is here only reads. Others may write there as well, so
+//! nothing is taken for a name, a number or a path before it has been checked.
 
 mod chain;
 mod choose;
 mod gtid;
+mod read;
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use chain::{Chain, Reach, chains, reach};
@@ -166,6 +167,8 @@ pub struct Catalog {
     pub verified: BTreeMap<String, Verified>,
     /// Binary logs, in no order.
     pub logs: Vec<Log>,
+    /// What cannot be used, in the order of names.
+    pub unusable: Vec<Unusable>,
     /// The agent's latest word.
     pub agent: Option<Agent>,
     /// The time by the clock of the pod that looked.
@@ -176,69 +179,26 @@ pub struct Catalog {
     pub clusters: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Stored {
-    name: String,
-    bytes: u64,
-}
-
-#[derive(Deserialize)]
-struct Clock {
-    now: i64,
-    server: String,
-}
-
-#[derive(Deserialize)]
-struct Beat {
-    at: i64,
-}
-
-#[derive(Deserialize)]
-struct Path {
-    path: String,
+/// A file of a backup volume that nobody can use. It takes nothing away from the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unusable {
+    /// The backup, or the file.
+    pub name: String,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 impl Catalog {
-    /// Reads what `catalog.sh` prints.
-    ///
-    /// # Errors
-    /// The line that cannot be understood.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let mut catalog = Self::default();
-        let mut beat = 0;
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let (word, json) = line.split_once(' ').unwrap_or((line, ""));
-            match word {
-                "backup" => catalog.backups.push(read(json)?),
-                "verified" => {
-                    let verified: Verified = read(json)?;
-                    catalog.verified.insert(verified.id.clone(), verified);
-                }
-                "stored" => {
-                    let Stored { name, bytes } = read(json)?;
-                    let id = name.trim_end_matches("/data.mb.zst").rsplit('/').next().unwrap_or_default().to_owned();
-                    catalog.stored.insert(id, bytes);
-                }
-                "log" => catalog.logs.push(read(json)?),
-                "agent" => catalog.agent = Some(read(json)?),
-                "beat" => beat = read::<Beat>(json)?.at,
-                "clock" => Clock { now: catalog.now, server: catalog.server } = read(json)?,
-                "cluster" => catalog.clusters.push(read::<Path>(json)?.path),
-                _ => return Err(format!("`{line}` is nothing that is known of a backup volume")),
-            }
-        }
-        // While it works at a backup, it only beats.
-        if let Some(agent) = &mut catalog.agent {
-            agent.at = agent.at.max(beat);
-        }
-        catalog.backups.sort_by(|one, other| one.id.cmp(&other.id));
-        Ok(catalog)
-    }
-
     /// A backup by its name.
     #[must_use]
     pub fn backup(&self, id: &str) -> Option<&Backup> {
         self.backups.iter().find(|backup| backup.id == id)
+    }
+
+    /// Why a backup cannot be used, if nothing of it could be read.
+    #[must_use]
+    pub fn unusable(&self, name: &str) -> Option<&Unusable> {
+        self.unusable.iter().find(|unusable| unusable.name == name)
     }
 
     /// The newest backup.
@@ -267,14 +227,10 @@ impl Catalog {
             Some(agent) => format!("agent {}", agent.state),
         };
         let age = crate::engine::units::duration(std::time::Duration::from_secs(
-            (self.now - newest.ended).max(0).unsigned_abs(),
+            self.now.saturating_sub(newest.ended).max(0).unsigned_abs(),
         ));
         format!("newest {}, {age} ago, {members} in its chain; {verified}; {agent}", newest.id)
     }
-}
-
-fn read<T: DeserializeOwned>(json: &str) -> Result<T, String> {
-    serde_json::from_str(json).map_err(|error| format!("`{json}` on the backup volume cannot be read: {error}"))
 }
 
 /// `11.8` of `11.8.6-MariaDB-…`.

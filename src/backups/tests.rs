@@ -29,11 +29,11 @@ pub(crate) fn catalog(increments: &[usize]) -> Catalog {
                 from_lsn: if index == 0 { 0 } else { minute.unsigned_abs() * 10 },
                 to_lsn: (minute.unsigned_abs() + 1) * 10,
                 version: "11.8.6-MariaDB-log".to_owned(),
-                began: ended - 1,
+                began: (ended - 1).max(0),
                 ended,
                 bytes: 100,
                 data: 1000,
-                sha256: "abc".to_owned(),
+                sha256: "a".repeat(64),
             });
             minute += 1;
         }
@@ -48,7 +48,7 @@ fn uuid() -> Uuid {
 /// The binary log of the transactions after one and up to another.
 pub(crate) fn log(from: i64, to: i64) -> Log {
     Log {
-        name: format!("{from}.zst"),
+        name: format!("{to}-79651a2b-bin.{from:06}.zst"),
         incarnation: "one".to_owned(),
         uuid: uuid(),
         from: format!("1-1-{from},103-1-5"),
@@ -56,7 +56,7 @@ pub(crate) fn log(from: i64, to: i64) -> Log {
         begin: from,
         end: to,
         bytes: 10,
-        sha256: "def".to_owned(),
+        sha256: "d".repeat(64),
     }
 }
 
@@ -73,7 +73,11 @@ fn the_latest_is_the_whole_newest_chain() {
     let catalog = catalog(&[1, 2]);
     let source = choose(&catalog, &wanted(From::Latest, None)).unwrap();
     assert_eq!(ids(&source), ["20261121T000000Z-full", "20261121T000001Z-inc", "20261121T000002Z-inc"]);
-    assert!(source.plan().starts_with("backup data/shop/20261121T000000Z-full abc full\nbackup data/shop/"));
+    assert!(
+        source
+            .plan()
+            .starts_with(&format!("backup data/shop/20261121T000000Z-full {} full\nbackup data/shop/", "a".repeat(64)))
+    );
     let first = choose(&catalog, &Wanted { increment: Some(0), ..wanted(From::Latest, None) }).unwrap();
     assert_eq!(ids(&first), ["20261121T000000Z-full"]);
 }
@@ -142,14 +146,22 @@ fn a_gap_in_the_logs_names_what_can_be_reached() {
 #[test]
 fn a_catalog_is_read_as_it_is_printed() {
     let one = catalog(&[0]);
-    let backup = serde_json::to_string(&one.backups[0]).unwrap();
-    let text = format!(
-        "backup {backup}\nstored {{\"name\":\"/backups/data/shop/20261120T000000Z-full/data.mb.zst\",\"bytes\":100}}\n\
-         clock {{\"now\":1000000,\"server\":\"11.8.6\"}}\n"
-    );
-    assert_eq!(Catalog::parse(&text), Ok(one));
-    assert!(Catalog::parse("backup {}").unwrap_err().contains("cannot be read"));
-    assert!(Catalog::parse("surprise").is_err());
+    let found = Catalog::parse(FOLDER, &printed(&one).join("\n"));
+    assert_eq!(found, one);
+}
+
+const FOLDER: &str = "data/shop";
+
+/// What `catalog.sh` prints of a volume with this content.
+fn printed(catalog: &Catalog) -> Vec<String> {
+    let mut lines = Vec::new();
+    for backup in &catalog.backups {
+        lines.push(format!("backup {} {}", backup.id, serde_json::to_string(backup).unwrap()));
+        lines.push(format!("stored {} {}", backup.id, catalog.stored[&backup.id]));
+    }
+    lines.extend(catalog.logs.iter().map(|log| format!("log {} {}", log.name, serde_json::to_string(log).unwrap())));
+    lines.push(format!("clock {} {}", catalog.now, catalog.server));
+    lines
 }
 
 proptest! {
@@ -178,5 +190,58 @@ proptest! {
             at = match replay.stop { Some(Stop::Gtid(number)) => number, _ => sequence(&replay.log.to) };
         }
         prop_assert_eq!(at, target);
+    }
+
+    /// Whatever stands in one line, all other backups are there, and those that do not build on it can be restored.
+    #[test]
+    fn one_bad_line_hides_nothing_else(
+        at in 0_usize..9, bytes in prop::collection::vec(any::<u8>(), 0..300), keep in 0_usize..60, chain in 0_usize..2,
+    ) {
+        let whole = catalog(&[1, 1]);
+        let mut lines = printed(&whole);
+        let head: String = lines[at % 8].chars().take(keep).collect();
+        let bad = format!("{head}{}", String::from_utf8_lossy(&bytes).replace('\n', "\r"));
+        let hit = lines[at % 8].split(' ').nth(1).map(str::to_owned);
+        // The last one is the clock's, which is none of the volume's.
+        if at < 8 { lines[at].clone_from(&bad) } else { lines.push(bad.clone()) }
+        let found = Catalog::parse(FOLDER, &lines.join("\n"));
+        for backup in &whole.backups {
+            let there = found.backups.contains(backup);
+            prop_assert!(there || hit.as_deref() == Some(&backup.id), "{found:?}");
+            prop_assert!(there || !found.unusable.is_empty() || bad.is_empty(), "{found:?}");
+        }
+        let full = &whole.backups[chain * 2];
+        let touched = whole.backups[chain * 2..chain * 2 + 2].iter().any(|backup| hit.as_deref() == Some(&backup.id));
+        if !touched {
+            let source = choose(&found, &wanted(From::Id(full.id.clone()), None));
+            prop_assert_eq!(ids(&source.unwrap()).len(), 2);
+        }
+        let _ = (found.summary(), chains(&found));
+    }
+
+    /// What is made of a catalog for `restore.sh` has no more lines and words than it should, whatever was on the volume.
+    #[test]
+    fn plans_are_made_of_checked_words(field in 0_usize..19, text in any::<String>(), number in any::<i64>()) {
+        let mut whole = catalog(&[1]);
+        whole.logs.push(log(0, 500));
+        let mut lines = printed(&whole);
+        for at in [0, 4] {
+            let (head, json) = lines[at].split_at(lines[at].find('{').unwrap());
+            let mut value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).unwrap();
+            let key = value.keys().nth(field % value.len()).unwrap().clone();
+            value[&key] = if value[&key].is_string() { text.clone().into() } else { number.into() };
+            lines[at] = format!("{head}{}", serde_json::to_string(&value).unwrap());
+        }
+        let found = Catalog::parse(FOLDER, &lines.join("\n"));
+        for to in [None, Some(To::Gtid(450)), Some(To::Time(100))] {
+            let Ok(source) = choose(&found, &wanted(From::Latest, to)) else { continue };
+            let _ = source.needed();
+            for line in source.plan().lines() {
+                let words: Vec<&str> = line.split(' ').collect();
+                let right = |word: &&str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./,-=".contains(&byte));
+                prop_assert!(words.iter().all(right) && (4..=5).contains(&words.len()), "{line}");
+                prop_assert!(words[1].starts_with("data/shop/") && !words[1].contains(".."), "{line}");
+            }
+        }
     }
 }

@@ -20,7 +20,13 @@ pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
 fn agent(case: &Case<'_>, wanted: &Backup, found: Result<&Catalog, &String>) -> Check {
     let wrong = match found.map(|catalog| (catalog.now, catalog.agent.as_ref())) {
         Err(why) => vec![why.clone()],
-        Ok((_, None)) => vec!["it has not said anything yet".to_owned()],
+        Ok((_, None)) => {
+            let unreadable = found.ok().and_then(|catalog| catalog.unusable("agent.json"));
+            vec![
+                unreadable
+                    .map_or("it has not said anything yet".to_owned(), |file| format!("{}: {}", file.name, file.why)),
+            ]
+        }
         Ok((now, Some(agent))) => {
             let silent = (now - agent.at > SILENT_AFTER + i64::try_from(wanted.log_interval_seconds).unwrap_or(0))
                 .then(|| format!("it has said nothing since {}", utc(agent.at)));
@@ -86,6 +92,12 @@ fn whole(case: &Case<'_>, catalog: &Catalog) -> Check {
         "begin a new chain: galeractl backup now --full --name {} -n {}",
         case.desired.cluster, case.desired.namespace
     );
-    Question::new(BACKUPS, "backup-chain", "the newest chain of backups is whole", hint)
-        .must(&wrong, format!("{members} in the newest of {}; {verified}", all.len()))
+    let question = Question::new(BACKUPS, "backup-chain", "the newest chain of backups is whole", hint);
+    if wrong.is_empty() {
+        // Nothing builds on them, and they hide no other; still, somebody should know.
+        let unusable: Vec<String> =
+            catalog.unusable.iter().map(|file| format!("{} cannot be used: {}", file.name, file.why)).collect();
+        return question.should(&unusable, format!("{members} in the newest of {}; {verified}", all.len()));
+    }
+    question.must(&wrong, "")
 }

@@ -1,6 +1,6 @@
 //! Questions to the group: nodes, history, view, replication.
 
-use super::{Case, Check, Question};
+use super::{Case, Check, Question, Unread};
 use crate::gates::group::{divergence, list};
 use crate::names::Member;
 use crate::wsrep::WsrepStatus;
@@ -51,7 +51,8 @@ fn pods(case: &Case<'_>) -> Check {
             None => Some(format!("{node}: no pod")),
         })
         .collect();
-    Question::new(NODES, "pods-running", "every node's pod runs", "see why: galeractl status, kubectl get events")
+    let hint = format!("see why: galeractl status; kubectl get events -n {}", case.desired.namespace);
+    Question::new(NODES, "pods-running", "every node's pod runs", hint)
         .must(&wrong, format!("{} of {}", case.desired.nodes, case.desired.nodes))
 }
 
@@ -70,7 +71,15 @@ fn answers(case: &Case<'_>) -> Check {
             )
         })
         .collect();
-    let hint = silent.first().map(|node| logs(case, *node)).unwrap_or_default();
+    // A pod that is not there has no log.
+    let logged = silent.iter().find(|node| case.observed.members.get(node).is_some_and(|view| view.pod.running));
+    let mut views = case.observed.members.values();
+    let hint = if silent.len() == case.desired.members().count() && views.all(crate::observed::MemberView::waits) {
+        "every node waits for another one to begin; this compares their positions and starts the newest: galeractl up"
+            .to_owned()
+    } else {
+        logged.map_or("see why: galeractl status".to_owned(), |node| logs(case, *node))
+    };
     Question::new(NODES, "sql-answers", "every node answers SQL", hint).must(&wrong, "all answer")
 }
 
@@ -86,15 +95,37 @@ fn restarts(case: &Case<'_>) -> Check {
     Question::new(NODES, "no-crashes", "no server has crashed in its present pod", hint).should(&wrong, "none")
 }
 
+/// Who is not among those that were asked; empty if all were.
+fn open(case: &Case<'_>, asked: usize, what: &str) -> String {
+    let all = case.desired.members().count();
+    if asked == all { String::new() } else { format!("only {asked} of {all} nodes {what}") }
+}
+
+/// The answer of the nodes that answer at all; that the others do not is told by `sql-answers`.
+fn of_answering(case: &Case<'_>, question: Question, wrong: &[String], fine: impl Into<String>) -> Check {
+    match statuses(case).len() {
+        0 => question.skipped("no node answers"),
+        asked => question.of_those(wrong, fine, &open(case, asked, "answer")),
+    }
+}
+
 fn primary(case: &Case<'_>) -> Check {
-    let wrong: Vec<String> = statuses(case)
+    let statuses = statuses(case);
+    let wrong: Vec<String> = statuses
         .iter()
         .filter(|(_, status)| status.cluster_status != "Primary" || !status.ready)
         .map(|(node, status)| format!("{node}: {}", status.summary()))
         .collect();
-    let hint = "a node outside of the Primary component refuses all queries; it comes back by itself once it reaches the others";
-    Question::new(GROUP, "primary", "every node is in a Primary component and ready", hint)
-        .must(&wrong, "all Primary and ready")
+    let who = if statuses.len() == case.desired.members().count() { "no node" } else { "no node that answers" };
+    let hint = if statuses.iter().any(|(_, status)| status.is_primary()) {
+        "a node outside of the Primary component refuses all queries; it comes back by itself once it reaches the others".to_owned()
+    } else {
+        format!(
+            "{who} has a majority, and none comes back by itself: galeractl recover --plan shows the evidence and a way out"
+        )
+    };
+    let question = Question::new(GROUP, "primary", "every node is in a Primary component and ready", hint);
+    of_answering(case, question, &wrong, "Primary and ready")
 }
 
 fn uuid(case: &Case<'_>) -> Check {
@@ -108,25 +139,31 @@ fn uuid(case: &Case<'_>) -> Check {
     }
     let hint = "do not write any more: the nodes' data may differ. Compare the tables on all nodes, keep the best copy";
     let fine = case.record.uuid.map_or_else(|| "not zero".to_owned(), |uuid| uuid.to_string());
-    Question::new(GROUP, "state-uuid", "every node follows the recorded history", hint).must(&wrong, fine)
+    let question = Question::new(GROUP, "state-uuid", "every node follows the recorded history", hint);
+    of_answering(case, question, &wrong, fine)
 }
 
 fn one_component(case: &Case<'_>) -> Check {
     let wrong: Vec<String> = divergence(case.observed).into_iter().collect();
     let hint = "stop the applications now: both halves take writes that exclude each other. Decide which half to keep";
-    Question::new(GROUP, "one-component", "there is one Primary component", hint).must(&wrong, "one")
+    let question = Question::new(GROUP, "one-component", "there is one Primary component", hint);
+    if wrong.is_empty() && !statuses(case).iter().any(|(_, status)| status.is_primary()) {
+        return question.skipped("no node that answers is in one");
+    }
+    of_answering(case, question, &wrong, "one")
 }
 
 fn synced(case: &Case<'_>) -> Check {
-    let wrong: Vec<String> = statuses(case)
+    let statuses = statuses(case);
+    let wrong: Vec<String> = statuses
         .iter()
         .filter(|(_, status)| !status.is_synced() && !status.is_donor())
         .map(|(node, status)| format!("{node}: {}", status.state_comment))
         .collect();
-    let donors: Vec<Member> = statuses(case).iter().filter(|(_, s)| s.is_donor()).map(|(node, _)| *node).collect();
-    let fine = if donors.is_empty() { "all Synced".to_owned() } else { format!("{} gives a transfer", list(&donors)) };
-    Question::new(GROUP, "synced", "every node is up to date", "a joining node needs time: galeractl status --watch")
-        .must(&wrong, fine)
+    let donors: Vec<Member> = statuses.iter().filter(|(_, s)| s.is_donor()).map(|(node, _)| *node).collect();
+    let fine = if donors.is_empty() { "Synced".to_owned() } else { format!("{} gives a transfer", list(&donors)) };
+    let hint = "a joining node needs time: galeractl status --watch";
+    of_answering(case, Question::new(GROUP, "synced", "every node is up to date", hint), &wrong, fine)
 }
 
 fn view(case: &Case<'_>) -> Check {
@@ -145,20 +182,19 @@ fn view(case: &Case<'_>) -> Check {
         wrong.push(format!("the nodes are in different views: {}", all.join(", ")));
     }
     let fine = format!("size {}, view {}", case.desired.nodes, ids.iter().flatten().next().unwrap_or(&0));
-    Question::new(
-        GROUP,
-        "one-view",
-        "all nodes see the same view of the right size",
-        "galeractl status shows who is missing",
-    )
-    .must(&wrong, fine)
+    let hint = "see who is missing: galeractl status";
+    let question = Question::new(GROUP, "one-view", "all nodes see the same view of the right size", hint);
+    of_answering(case, question, &wrong, fine)
 }
 
+/// A node outside of the Primary component tells the members of the last one that it was in, which proves nothing.
 fn members(case: &Case<'_>) -> Check {
     let expected: std::collections::BTreeSet<String> =
         case.desired.members().map(|node| case.desired.cluster.member(node)).collect();
+    let mut asked = Vec::new();
     let mut wrong = Vec::new();
-    for (node, status) in statuses(case) {
+    for (node, status) in statuses(case).into_iter().filter(|(_, status)| status.is_primary()) {
+        asked.push(node.to_string());
         let missing: Vec<&String> = expected.difference(&status.members).collect();
         let strangers: Vec<&String> = status.members.difference(&expected).collect();
         if !missing.is_empty() {
@@ -168,31 +204,55 @@ fn members(case: &Case<'_>) -> Check {
             wrong.push(format!("{node} sees strangers {strangers:?}"));
         }
     }
-    Question::new(
-        GROUP,
-        "members",
-        "every node is a member and nobody else is",
-        "galeractl status shows the list of each node",
-    )
-    .must(&wrong, case.desired.members().map(|node| node.to_string()).collect::<Vec<_>>().join(", "))
+    let hint = "see size and view of each node: galeractl status";
+    let question = Question::new(GROUP, "members", "every node is a member and nobody else is", hint);
+    if asked.is_empty() {
+        return question.skipped("no node that answers is in a Primary component");
+    }
+    question.of_those(&wrong, asked.join(", "), &open(case, asked.len(), "answer as part of a Primary component"))
+}
+
+/// Why a node can take neither writes nor questions, where another check says so.
+fn cause(case: &Case<'_>, node: Member) -> Option<String> {
+    let view = case.observed.members.get(&node);
+    match view.and_then(|view| view.status()) {
+        Some(status) if status.is_primary() && status.ready => None,
+        _ => Some(view.map_or("no pod".to_owned(), super::super::observed::MemberView::phrase)),
+    }
 }
 
 fn replication(case: &Case<'_>) -> Check {
-    let mut wrong = Vec::new();
-    if let Some((node, Err(error))) = &case.proof.at_node {
-        wrong.push(format!("cannot write at {node}: {error}"));
-    }
+    let proof = case.proof;
+    let (mut lost, mut silent, mut skipped, mut read) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for node in case.desired.members() {
-        match case.proof.read.get(&node) {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => wrong.push(format!("{node}: {error}")),
-            None => wrong.push(format!("{node}: not asked, nothing could be written")),
+        // Where nothing could be written, the attempt at each node is the answer.
+        let answer = proof.read.get(&node).cloned().or_else(|| match proof.at_nodes.get(&node)? {
+            Ok(_) => None,
+            Err(error) => Some(Err(Unread::Silent(format!("takes no write: {error}")))),
+        });
+        match (answer, cause(case, node)) {
+            (Some(Ok(_)), _) => read.push(node),
+            (Some(Err(Unread::Missing(what))), _) => lost.push(format!("{node} {what}")),
+            (_, Some(why)) => skipped.push(format!("{node} could not be asked: {why}")),
+            (Some(Err(Unread::Silent(error))), None) => silent.push(format!("{node}: {error}")),
+            (None, None) => silent.push(format!("{node}: not asked, nothing could be written")),
         }
     }
-    let slowest = case.proof.read.values().flatten().max().copied().unwrap_or_default();
-    let hint = "a row that was acknowledged is not on every node: keep writers away from the nodes named here";
-    Question::new(REPLICATION, "write-read", "a row written is read on every node", hint)
-        .must(&wrong, format!("on all nodes within {} ms", slowest.as_millis()))
+    let hint = if lost.is_empty() {
+        "it was asked for a row and gave no answer: galeractl verify asks again; its log says why".to_owned()
+    } else {
+        "a row that was acknowledged is not on every node: keep writers away from the nodes named here".to_owned()
+    };
+    let question = Question::new(REPLICATION, "write-read", "a row written is read on every node", hint);
+    let wrong = [lost, silent].concat();
+    if read.is_empty() && wrong.is_empty() {
+        return question.skipped(&skipped.join("; "));
+    }
+    let slowest = proof.read.values().flatten().max().copied().unwrap_or_default();
+    let where_read = if skipped.is_empty() { "all nodes".to_owned() } else { list(&read) };
+    let left = proof.left.as_ref().map(|why| format!("; it could not be removed again: {why}")).unwrap_or_default();
+    let fine = format!("on {where_read} within {} ms{left}", slowest.as_millis());
+    question.of_those(&wrong, fine, &skipped.join("; "))
 }
 
 fn flow_control(case: &Case<'_>) -> Check {

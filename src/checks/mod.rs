@@ -6,6 +6,7 @@ pub mod haproxy;
 mod surroundings;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -47,10 +48,29 @@ pub struct Case<'a> {
 pub struct Proof {
     /// Writing through the proxy: time it took, or why it failed.
     pub through_proxy: Option<Result<Duration, String>>,
-    /// Writing at one node directly, where the proxy could not be used.
-    pub at_node: Option<(Member, Result<Duration, String>)>,
-    /// Reading on each node.
-    pub read: BTreeMap<Member, Result<Duration, String>>,
+    /// Writing at nodes directly, one after the other until one takes it, where the proxy could not be used.
+    pub at_nodes: BTreeMap<Member, Result<Duration, String>>,
+    /// Reading on each node; empty if nothing could be written.
+    pub read: BTreeMap<Member, Result<Duration, Unread>>,
+    /// Why the row could not be removed again.
+    pub left: Option<String>,
+}
+
+/// Why a row was not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unread {
+    /// The node gave no answer: nothing is known about the row.
+    Silent(String),
+    /// The node answered, and does not have what was acknowledged.
+    Missing(String),
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Silent(why) | Self::Missing(why)) = self;
+        f.write_str(why)
+    }
 }
 
 /// The verdict on one question.
@@ -61,6 +81,8 @@ pub enum Mark {
     Pass,
     /// Worth a look; does not fail the whole.
     Warning,
+    /// Cannot be told, because of something that another check calls wrong.
+    Skipped,
     /// Wrong.
     Fail,
 }
@@ -108,6 +130,26 @@ impl Question {
         }
     }
 
+    /// The answer of those who could be asked. `open` says who could not, and why; where it does and nothing is wrong,
+    /// the question has no answer.
+    fn of_those(self, wrong: &[String], fine: impl Into<String>, open: &str) -> Check {
+        let mut check = self.must(wrong, fine);
+        if open.is_empty() {
+            return check;
+        }
+        if check.mark == Mark::Pass {
+            check.mark = Mark::Skipped;
+        }
+        check.evidence = format!("{}; {open}", check.evidence);
+        check
+    }
+
+    /// Nobody could be asked.
+    fn skipped(self, why: &str) -> Check {
+        let Self { id, group, title, .. } = self;
+        Check { id, group, title, mark: Mark::Skipped, evidence: why.to_owned(), hint: None }
+    }
+
     fn must(self, wrong: &[String], fine: impl Into<String>) -> Check {
         self.answer(wrong, fine, Mark::Fail)
     }
@@ -126,7 +168,7 @@ pub fn run(case: &Case<'_>) -> Vec<Check> {
     checks
 }
 
-/// Whether nothing failed; warnings do not count.
+/// Whether nothing failed. Warnings do not count; a check that was skipped stands beside one that failed.
 #[must_use]
 pub fn passed(checks: &[Check]) -> bool {
     checks.iter().all(|check| check.mark != Mark::Fail)

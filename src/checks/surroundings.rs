@@ -1,6 +1,7 @@
 //! Questions to what stands around the group: proxy, volumes, leftovers.
 
 use super::{Case, Check, Question};
+use crate::names::{COMPONENT_LABEL, INSTANCE_LABEL, Role};
 
 const PROXY: &str = "proxy";
 const VOLUMES: &str = "volumes";
@@ -65,9 +66,17 @@ fn backends(case: &Case<'_>) -> Check {
                 .map(|backend| format!("{pod} knows {}, which is no node of this cluster", backend.member)),
         );
     }
-    let hint = "the proxy follows a node within two seconds; if it stays like this: kubectl logs of the proxy's pods";
-    Question::new(PROXY, "proxy-backends", "the proxy sees every node as it is", hint)
-        .must(&wrong, format!("{} proxies agree with the nodes", case.proxies.len()))
+    let hint = format!(
+        "the proxy follows a node within two seconds; if it stays like this: kubectl logs -n {} -l {INSTANCE_LABEL}={},{COMPONENT_LABEL}={}",
+        case.desired.namespace,
+        case.desired.cluster,
+        Role::Proxy.label()
+    );
+    let question = Question::new(PROXY, "proxy-backends", "the proxy sees every node as it is", hint);
+    if case.proxies.is_empty() {
+        return question.skipped("no proxy pod runs");
+    }
+    question.must(&wrong, format!("{} proxies agree with the nodes", case.proxies.len()))
 }
 
 fn through_proxy(case: &Case<'_>) -> Check {
@@ -81,7 +90,7 @@ fn through_proxy(case: &Case<'_>) -> Check {
         PROXY,
         "proxy-writes",
         "a write through the proxy is acknowledged",
-        "galeractl status shows proxy and nodes",
+        "see proxy and nodes: galeractl status",
     )
     .must(&wrong, format!("in {} ms", took.as_millis()))
 }
@@ -101,30 +110,45 @@ fn exposure(case: &Case<'_>) -> Check {
 }
 
 fn volumes(case: &Case<'_>) -> Check {
-    let mut wrong = Vec::new();
+    let (mut losing, mut others, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    let mut hint = None;
     for node in case.desired.members() {
         let name = case.desired.cluster.claim(node);
+        let runs = case.observed.members.get(&node).is_some_and(|view| view.pod.exists);
+        let end = if runs { format!(": the data of {node} ends with its pod") } else { String::new() };
         match case.observed.claims.get(&name) {
-            None => wrong.push(format!("{name} does not exist: the data of {node} ends with its pod")),
-            Some(claim) if claim.leaving => {
-                wrong.push(format!("{name} is being deleted: the data of {node} ends with its pod"));
+            None => losing.push(format!("{name} does not exist{end}")),
+            Some(claim) if claim.leaving => losing.push(format!("{name} is being deleted{end}")),
+            Some(claim) if claim.phase == "Lost" => losing.push(format!("{name} has lost its volume")),
+            Some(claim) if claim.phase != "Bound" => {
+                let trouble = claim.trouble.as_ref();
+                let why = trouble.map_or("its volume is not made yet", |trouble| &trouble.message);
+                waiting.push(format!("{name} is {}: {why}", claim.phase));
+                let look =
+                    || format!("see what it waits for: kubectl describe pvc -n {} {name}", case.desired.namespace);
+                hint = hint.or_else(|| Some(trouble.map_or_else(look, |trouble| trouble.hint.clone())));
             }
-            Some(claim) if claim.phase != "Bound" => wrong.push(format!("{name} is {}", claim.phase)),
             Some(claim) => {
                 if let (Some(recorded), Some(uuid)) = (claim.recorded, case.record.uuid)
                     && recorded != uuid
                 {
-                    wrong.push(format!("{name} was recorded for cluster {recorded}"));
+                    others.push(format!("{name} was recorded for cluster {recorded}"));
                 }
             }
         }
     }
-    let hint = "do not restart a pod whose claim is missing or being deleted; save the data first";
+    let hint = if !losing.is_empty() {
+        "do not restart a pod whose claim is missing or being deleted; save the data first".to_owned()
+    } else if !others.is_empty() {
+        "do not restart its pod before you know whose data the volume holds".to_owned()
+    } else {
+        hint.unwrap_or_default()
+    };
     Question::new(VOLUMES, "volumes", "every node's volume is bound and stays", hint)
-        .must(&wrong, format!("{} bound", case.desired.nodes))
+        .must(&[losing, others, waiting].concat(), format!("{} bound", case.desired.nodes))
 }
 
 fn leftovers(case: &Case<'_>) -> Check {
-    let hint = "galeractl up finishes what was begun and removes the seed";
+    let hint = "finish what was begun, and remove the seed: galeractl up";
     Question::new(LEFTOVERS, "no-leftovers", "nothing is left of the formation", hint).must(case.leftovers, "nothing")
 }

@@ -35,7 +35,8 @@ impl World {
             record: Record { formed: true, uuid: Some(uuid) },
             proof: Proof {
                 through_proxy: Some(Ok(fast)),
-                at_node: None,
+                at_nodes: BTreeMap::new(),
+                left: None,
                 read: nodes.iter().map(|node| (*node, Ok(fast))).collect(),
             },
             proxies: [("p1".to_owned(), Ok(nodes.iter().map(backend).collect()))].into(),
@@ -50,8 +51,7 @@ impl World {
         self.observed.members.get_mut(&member).unwrap().sql.as_mut().unwrap().as_mut().unwrap()
     }
 
-    /// Ids of the checks that failed, and those that warned.
-    fn failed(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+    fn checks(&self) -> Vec<Check> {
         let case = Case {
             desired: &self.desired,
             record: &self.record,
@@ -63,10 +63,37 @@ impl World {
             backups: None,
             now: Timestamp::UNIX_EPOCH,
         };
-        let checks = run(&case);
+        run(&case)
+    }
+
+    fn check(&self, id: &str) -> Check {
+        self.checks().into_iter().find(|check| check.id == id).unwrap()
+    }
+
+    /// A node whose pod is gone.
+    fn stop(&mut self, node: Member) {
+        self.observed.members.remove(&node);
+        if let Some(read) = self.proof.read.get_mut(&node) {
+            *read = Err(Unread::Silent("nobody listens".to_owned()));
+        }
+    }
+
+    fn outside(&mut self, node: Member) {
+        let status = self.status(node);
+        "non-Primary".clone_into(&mut status.cluster_status);
+        status.ready = false;
+        status.state = 0;
+        status.conf_id = None;
+        status.members.clear();
+    }
+
+    /// Ids of the checks that failed, and those that warned.
+    fn failed(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let checks = self.checks();
         let with =
             |mark: Mark| checks.iter().filter(|check| check.mark == mark).map(|check| check.id).collect::<Vec<_>>();
-        assert!(checks.iter().filter(|check| check.mark != Mark::Pass).all(|check| check.hint.is_some()));
+        let judged = |check: &&Check| matches!(check.mark, Mark::Fail | Mark::Warning);
+        assert!(checks.iter().filter(judged).all(|check| check.hint.as_ref().is_some_and(|hint| !hint.is_empty())));
         (with(Mark::Fail), with(Mark::Warning))
     }
 }
@@ -77,25 +104,101 @@ fn a_healthy_cluster_passes() {
 }
 
 #[test]
-fn a_node_that_is_down() {
+fn a_node_that_is_down_leaves_questions_open_and_blames_no_row() {
     let mut world = World::new();
     let view = world.observed.members.get_mut(&Node(3)).unwrap();
     view.pod = PodView { exists: true, phrase: "container is restarted".to_owned(), ..PodView::default() };
     view.sql = Some(Err(SqlSilence::Closed("nobody listens".to_owned())));
-    world.proof.read.insert(Node(3), Err("nobody listens".to_owned()));
-    assert_eq!(world.failed().0, ["pods-running", "sql-answers", "write-read", "proxy-backends"]);
+    world.proof.read.insert(Node(3), Err(Unread::Silent("nobody listens".to_owned())));
+    assert_eq!(world.failed().0, ["pods-running", "sql-answers", "proxy-backends"]);
+    for (id, evidence) in [
+        ("primary", "Primary and ready; only 2 of 3 nodes answer"),
+        ("synced", "Synced; only 2 of 3 nodes answer"),
+        ("members", "node1, node2; only 2 of 3 nodes answer as part of a Primary component"),
+        ("one-component", "one; only 2 of 3 nodes answer"),
+        ("write-read", "on node1, node2 within 3 ms; node3 could not be asked: container is restarted"),
+    ] {
+        let check = world.check(id);
+        assert_eq!((check.mark, check.evidence.as_str()), (Mark::Skipped, evidence), "{id}");
+    }
+}
+
+#[test]
+fn nobody_answers() {
+    let mut world = World::new();
+    (1..=3).for_each(|node| world.stop(Node(node)));
+    world.proof.read.clear();
+    world.proof.at_nodes = (1..=3).map(|node| (Node(node), Err("no pod".to_owned()))).collect();
+    assert_eq!(world.failed().0, ["pods-running", "sql-answers", "proxy-backends"]);
+    for id in ["primary", "state-uuid", "one-component", "synced", "one-view", "members", "write-read"] {
+        assert_eq!(world.check(id).mark, Mark::Skipped, "{id}");
+    }
+    assert_eq!(world.check("primary").evidence, "no node answers");
+}
+
+#[test]
+fn nodes_that_all_wait_for_each_other_need_a_run_of_up() {
+    let mut world = World::new();
+    for view in world.observed.members.values_mut() {
+        view.sql = None;
+        view.pod.running = true;
+        view.log.phase = Some("waiting".to_owned());
+    }
+    assert!(world.check("sql-answers").hint.unwrap().ends_with("galeractl up"));
+    world.observed.members.get_mut(&Node(1)).unwrap().log.phase = Some("starting".to_owned());
+    assert!(world.check("sql-answers").hint.unwrap().starts_with("kubectl logs"));
+}
+
+#[test]
+fn a_row_that_is_missing_is_told_from_a_node_that_is_silent() {
+    let mut world = World::new();
+    world.proof.read.insert(Node(2), Err(Unread::Missing("does not have the row".to_owned())));
+    let check = world.check("write-read");
+    assert_eq!((check.mark, check.evidence.as_str()), (Mark::Fail, "node2 does not have the row"));
+    assert!(check.hint.unwrap().contains("acknowledged"));
+    world.proof.read.insert(Node(2), Err(Unread::Silent("no answer within 10s".to_owned())));
+    let check = world.check("write-read");
+    assert_eq!((check.mark, check.evidence.as_str()), (Mark::Fail, "node2: no answer within 10s"));
+    assert!(!check.hint.unwrap().contains("acknowledged"));
 }
 
 #[test]
 fn a_node_outside_of_the_primary_component() {
     let mut world = World::new();
-    let status = world.status(Node(2));
-    "non-Primary".clone_into(&mut status.cluster_status);
-    status.ready = false;
-    status.state = 0;
-    status.conf_id = None;
+    world.outside(Node(2));
+    world.proof.read.insert(Node(2), Err(Unread::Silent("the server is not ready".to_owned())));
     let (failed, _) = world.failed();
     assert_eq!(failed, ["primary", "synced", "one-view", "proxy-backends"]);
+    assert!(world.check("primary").hint.unwrap().contains("comes back by itself once"));
+    assert_eq!(world.check("write-read").mark, Mark::Skipped);
+}
+
+#[test]
+fn no_majority_does_not_come_back_by_itself() {
+    let mut world = World::new();
+    (1..=3).for_each(|node| world.outside(Node(node)));
+    let hint = world.check("primary").hint.unwrap();
+    assert!(
+        hint.starts_with("no node has a majority, and none comes back by itself: galeractl recover --plan"),
+        "{hint}"
+    );
+    assert_eq!(world.check("one-component").mark, Mark::Skipped);
+    world.stop(Node(3));
+    assert!(world.check("primary").hint.unwrap().starts_with("no node that answers has a majority"));
+}
+
+#[test]
+fn a_claim_that_waits_is_not_data_that_is_lost() {
+    let mut world = World::new();
+    let claim = world.observed.claims.get_mut("c-galera-node2-volume-claim").unwrap();
+    "Pending".clone_into(&mut claim.phase);
+    let check = world.check("volumes");
+    assert_eq!(check.evidence, "c-galera-node2-volume-claim is Pending: its volume is not made yet");
+    assert!(check.hint.unwrap().starts_with("see what it waits for: kubectl describe pvc"));
+    world.observed.claims.remove("c-galera-node1-volume-claim");
+    let check = world.check("volumes");
+    assert!(check.evidence.starts_with("c-galera-node1-volume-claim does not exist"), "{}", check.evidence);
+    assert!(check.hint.unwrap().contains("save the data first"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::Globals;
 use crate::desired::Desired;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::manifests::config::{ROOT_PASSWORD, USER_PASSWORD};
 use crate::manifests::services::{READ_PORT, SQL_PORT};
 use crate::ui::Ui;
@@ -26,10 +26,10 @@ pub struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let stored = running(&connection, &target).await?;
+    let stored = running(&connection, &target, Kind::No).await?;
     match Format::of(&args.output) {
         Format::Json => ui.json(&as_json(&stored.desired)),
-        _ => ui.out(&text(&stored.desired)),
+        _ => ui.out(&ui.complete(&text(&stored.desired))),
     }
 }
 

@@ -67,7 +67,7 @@ pub struct CloseArgs {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let desired = running(&connection, &target).await?.desired;
+    let desired = running(&connection, &target, Kind::Preflight).await?.desired;
     let exposure = exposure(args, &desired)?;
     rights::check(&connection, &desired, rights::EXPOSE).await?;
     if args.bounds.dry_run.is_some() {
@@ -93,7 +93,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 pub(super) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let desired = running(&connection, &target).await?.desired;
+    let desired = running(&connection, &target, Kind::Preflight).await?.desired;
     rights::check(&connection, &desired, rights::EXPOSE).await?;
     if args.bounds.dry_run.is_some() {
         let now = Timestamp::now();
@@ -154,12 +154,18 @@ async fn go(
     done: impl FnOnce() -> String,
 ) -> Result<()> {
     let observer = gather::look(connection, desired, None).await?;
-    let frame = Frame::begin(ui, verb)?;
-    frame.announce(connection, desired, steps);
-    let choices =
-        Choices { lock_wait: bounds.lock_wait, take_ownership: false, holder: frame.holder(), cancel: frame.cancel() };
-    let world = World::new(connection.clone(), desired.clone(), Passwords::default(), choices, observer);
-    let result = frame.run(steps, bounds.timeout, &world).await;
-    let released = world.release_lock(false).await;
-    frame.end(result.and(released).map(|()| done())).await
+    Frame::whole(ui, verb, async |frame| {
+        frame.announce(connection, desired, steps);
+        let choices = Choices {
+            lock_wait: bounds.lock_wait,
+            take_ownership: false,
+            holder: frame.holder(),
+            cancel: frame.cancel(),
+        };
+        let world = World::new(connection.clone(), desired.clone(), Passwords::default(), choices, observer);
+        let result = frame.run(steps, bounds.timeout, &world).await;
+        let released = world.release_lock(false).await;
+        result.and(released).map(|()| done())
+    })
+    .await
 }

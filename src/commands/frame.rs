@@ -6,13 +6,26 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::desired::Desired;
-use crate::engine::event::{Event, Level};
-use crate::engine::{Cx, Deadline, Events, Step, account, cancel, journal, outline, run};
-use crate::error::{Kind, OrFail, Result};
+use crate::engine::event::{Event, Level, Outcome, millis};
+use crate::engine::{Cx, Deadline, Events, Step, StepCx, account, cancel, journal, outline, run};
+use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::client::Connection;
 use crate::kube::lease::holder::user_at_host;
 use crate::steps::world::World;
 use crate::ui::Ui;
+
+/// Silence that lasts longer than this is explained.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// A wait of a verb that only looks: told about when it is not over at once.
+pub(super) async fn patiently<T>(ui: &Ui, what: &str, act: impl Future<Output = T>) -> T {
+    let mut act = Box::pin(act);
+    tokio::select! {
+        done = &mut act => return done,
+        () = tokio::time::sleep(SILENCE) => ui.notice(Level::Info, &format!("waiting for {what}")),
+    }
+    act.await
+}
 
 /// One run of a verb that changes things.
 pub(super) struct Frame {
@@ -33,6 +46,17 @@ impl Frame {
         Ok(Self { id, verb, events, cancel, begun: Instant::now() })
     }
 
+    /// A whole run, from its beginning to its end, whatever ends it. What it comes to is told when it is over.
+    pub(super) async fn whole(
+        ui: &Ui,
+        verb: &'static str,
+        run: impl AsyncFnOnce(&Self) -> Result<String>,
+    ) -> Result<()> {
+        let frame = Self::begin(ui, verb)?;
+        let result = run(&frame).await;
+        frame.end(result).await
+    }
+
     /// Stops the run at the next safe point.
     pub(super) fn cancel(&self) -> CancellationToken {
         self.cancel.clone()
@@ -50,13 +74,17 @@ impl Frame {
 
     /// Announces the run and its steps.
     pub(super) fn announce(&self, connection: &Connection, desired: &Desired, plan: &[Box<dyn Step<World>>]) {
+        self.started(connection, desired, outline(plan));
+    }
+
+    fn started(&self, connection: &Connection, desired: &Desired, steps: Vec<(String, String)>) {
         self.events.send(Event::RunStarted {
             run: self.id.clone(),
             verb: self.verb.to_owned(),
             cluster: desired.cluster.to_string(),
             namespace: desired.namespace.to_string(),
             context: connection.context.clone(),
-            steps: outline(plan),
+            steps,
         });
     }
 
@@ -68,11 +96,51 @@ impl Frame {
         world: &World,
     ) -> Result<()> {
         let cx = Cx { events: self.events.clone(), cancel: self.cancel(), deadline: limit.map(Deadline::after) };
-        let result = run(plan, &cx, world).await;
+        Self::or_lost(world, run(plan, &cx, world).await).await
+    }
+
+    /// The loss of the lock is the reason of whatever failed because of it.
+    async fn or_lost<T>(world: &World, result: Result<T>) -> Result<T> {
         match world.why_lost().await {
-            Some(why) if result.is_err() => Err(crate::error::Failure::message(Kind::Locked, why)),
+            Some(lost) if result.is_err() => Err(lost),
             _ => result,
         }
+    }
+
+    /// One act as a run of its own. Whatever ends it, also an interruption in its middle, `tidy` follows, and the lock
+    /// is given back.
+    pub(super) async fn act<T>(
+        &self,
+        (id, title): (&str, &str),
+        limit: Option<Duration>,
+        world: &World,
+        act: impl AsyncFnOnce(&StepCx<'_, World>) -> Result<T>,
+        tidy: impl AsyncFnOnce(&StepCx<'_, World>) -> Result<()>,
+    ) -> Result<T> {
+        self.started(&world.connection, &world.desired, vec![(id.to_owned(), title.to_owned())]);
+        let cx = Cx { events: self.events.clone(), cancel: self.cancel(), deadline: limit.map(Deadline::after) };
+        let step = StepCx::new(id, &cx, world);
+        self.events.send(Event::StepStarted { step: id.to_owned(), title: title.to_owned() });
+        let begun = Instant::now();
+        let acted = tokio::select! {
+            acted = act(&step) => acted,
+            () = self.cancel.cancelled() => Err(Failure::message(Kind::Interrupted, format!("interrupted in step {id}"))),
+        };
+        let acted = Self::or_lost(world, acted).await;
+        let never = CancellationToken::new();
+        let tidied = tidy(&step.tidying(&never)).await;
+        let released = world.release_lock(false).await;
+        let result = match (acted, tidied.and(released)) {
+            (Err(failure), Err(other)) => Err(failure.hint(format!("what was started could not be removed: {other}"))),
+            (acted, tidied) => acted.and_then(|found| tidied.map(|()| found)),
+        };
+        let (outcome, detail) = match &result {
+            Ok(_) => (Outcome::Unchanged, "done, and tidied up".to_owned()),
+            Err(failure) => (Outcome::Failed, failure.to_string().lines().next().unwrap_or_default().to_owned()),
+        };
+        let elapsed_ms = millis(begun.elapsed());
+        self.events.send(Event::StepFinished { step: id.to_owned(), outcome, detail, elapsed_ms });
+        result
     }
 
     /// Says where the time went and how it ended.

@@ -12,6 +12,7 @@ mod frame;
 mod gather;
 mod plan;
 pub mod purge;
+pub mod recover;
 pub mod render;
 pub mod restore;
 pub mod runs;
@@ -59,6 +60,7 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Unexpose(args) => expose::close(args, globals, ui).await,
         Verb::Backup(args) => backup::run(args, globals, ui).await,
         Verb::Restore(args) => restore::run(args, globals, ui).await,
+        Verb::Recover(args) => recover::run(args, globals, ui).await,
         Verb::Purge(args) => purge::run(args, globals, ui).await,
         Verb::Render(args) => render::run(args, globals, ui),
         Verb::Runs(args) => runs::run(args, ui),

@@ -9,18 +9,21 @@ use serde_json::json;
 use crate::backups::Catalog;
 use crate::cli::Globals;
 use crate::desired::Desired;
-use crate::error::Result;
+use crate::error::{Kind, Result};
+use crate::kube::client::Connection;
 use crate::kube::lease;
+use crate::manifests::config::Record;
 use crate::names::Member;
+use crate::observe::exposures;
 use crate::observe::objects::claim_owner;
-use crate::observe::{Observer, exposures};
 use crate::observed::{Exposed, MemberView, Observed};
 use crate::steps::record::own_password;
 use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::table::{Cell, Table};
 
-use super::target::{Stored, connect, find, stored};
+use super::frame::patiently;
+use super::target::{Stored, connect, find, is_running, must_exist, stored};
 use super::{Format, gather};
 
 /// How often `--watch` looks again.
@@ -50,11 +53,18 @@ struct Around {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let Some(stored) = stored(&connection, &target).await? else {
-        return stopped(ui, &connection, &target, Format::of(&args.output)).await;
+    must_exist(&connection, &target, Kind::No).await?;
+    let stored = match stored(&connection, &target).await? {
+        Some(stored) => stored,
+        // What is left of it is shown all the same.
+        None => Stored { desired: target.with_defaults()?, record: Record::default() },
     };
+    if !is_running(&connection, &target).await? {
+        return stopped(ui, &connection, &stored, Format::of(&args.output)).await;
+    }
     let password = own_password(&connection.client, &target.namespace, &target.cluster).await;
-    let observer = gather::look(&connection, &stored.desired, password.ok()).await?;
+    let observer =
+        patiently(ui, "the servers to answer", gather::look(&connection, &stored.desired, password.ok())).await?;
     let clear = args.watch && std::io::stdout().is_terminal();
     loop {
         let observed = gather::with_crashes(&connection, &stored.desired, &observer).await;
@@ -201,22 +211,16 @@ fn as_json(stored: &Stored, observed: &Observed, around: &Around) -> serde_json:
     })
 }
 
-/// A cluster of which only the volumes are left.
-async fn stopped(
-    ui: &Ui,
-    connection: &crate::kube::client::Connection,
-    target: &super::target::Target,
-    format: Format,
-) -> Result<()> {
-    let desired = target.with_defaults()?;
-    let observer: Observer = gather::look(connection, &desired, None).await?;
-    let observed = observer.now();
+/// A cluster of which volumes, passwords or its record are left.
+async fn stopped(ui: &Ui, connection: &Connection, stored: &Stored, format: Format) -> Result<()> {
+    let Stored { desired, record } = stored;
+    let observed = gather::look(connection, desired, None).await?.now();
     if format == Format::Json {
         return ui.json(&json!({
-            "cluster": desired.cluster, "namespace": desired.namespace, "formed": false,
+            "cluster": desired.cluster, "namespace": desired.namespace, "formed": record.formed, "uuid": record.uuid,
             "members": [], "volumes": observed.claims,
         }));
     }
     ui.out(&format!("Cluster {} in namespace {}: stopped\n\n", desired.cluster, desired.namespace))?;
-    ui.table(&claims(&desired, &observed))
+    ui.table(&claims(desired, &observed))
 }

@@ -1,16 +1,17 @@
 //! Which cluster a verb means when no file says it.
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::ResourceExt;
-use kube::api::{Api, ListParams};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, ObjectMeta};
 
 use crate::cli::Globals;
 use crate::desired::Desired;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::client::Connection;
+use crate::kube::delete::owned;
 use crate::kube::errors::explain;
 use crate::manifests::config::Record;
-use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Namespace};
+use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Member, Namespace};
 use crate::settings::{self, Flag, Input};
 use crate::steps::record;
 
@@ -54,45 +55,116 @@ pub(super) fn input(globals: &Globals, fallback_namespace: Option<String>) -> In
     }
 }
 
-/// The cluster that is meant: by flags, else by `./galera.conf`, else the only one in the namespace.
+/// The cluster that is meant: by flags, else by `./galera.conf`, else the only one in the namespace. Hints name it from
+/// then on.
 pub(super) async fn find(globals: &Globals, connection: &Connection) -> Result<Target> {
     let named_by_file = std::path::Path::new(settings::DEFAULT_FILE).exists();
-    if named_by_file || globals.name.is_some() {
+    let target = if named_by_file || globals.name.is_some() {
         let settings = settings::load(&input(globals, Some(connection.default_namespace.clone())))?;
-        return Ok(Target { cluster: settings.desired.cluster, namespace: settings.desired.namespace });
-    }
-    let namespace = globals.namespace.as_ref().unwrap_or(&connection.default_namespace);
-    let namespace: Namespace = namespace.parse().or_fail(Kind::Usage)?;
-    let mut clusters = managed(connection, &namespace).await?;
-    match clusters.len() {
-        1 => Ok(Target { cluster: clusters.remove(0), namespace }),
-        0 => Err(Failure::message(Kind::Usage, format!("there is no cluster of galeractl in namespace {namespace}"))
-            .hint("name another namespace with -n, or form a cluster: galeractl up")),
-        _ => {
-            let names: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
-            Err(Failure::message(
-                Kind::Usage,
-                format!("namespace {namespace} has several clusters: {}", names.join(", ")),
-            )
-            .hint(format!("choose one: --name {}", names[0])))
+        Target { cluster: settings.desired.cluster, namespace: settings.desired.namespace }
+    } else {
+        let namespace = globals.namespace.as_ref().unwrap_or(&connection.default_namespace);
+        only(connection, namespace.parse().or_fail(Kind::Usage)?).await?
+    };
+    globals.learn(&target.cluster, &target.namespace);
+    Ok(target)
+}
+
+/// The only cluster in a namespace.
+async fn only(connection: &Connection, namespace: Namespace) -> Result<Target> {
+    let (mut clusters, hidden) = clusters(connection, &namespace).await?;
+    match (clusters.len(), hidden) {
+        (0, Some(failure)) => Err(failure),
+        (1, _) => Ok(Target { cluster: clusters.remove(0), namespace }),
+        (0, None) => {
+            Err(Failure::message(Kind::Usage, format!("there is no cluster of galeractl in namespace {namespace}"))
+                .hint("name another namespace with -n, or form a cluster: galeractl up"))
         }
+        _ => Err(Failure::message(
+            Kind::Usage,
+            format!("namespace {namespace} has several clusters: {}", names(&clusters)),
+        )
+        .hint(format!("choose one: --name {}", clusters[0]))),
     }
 }
 
-/// Clusters of which something is left in the namespace, be it only their volumes.
-async fn managed(connection: &Connection, namespace: &Namespace) -> Result<Vec<ClusterName>> {
-    let params = ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
-    let maps: Api<ConfigMap> = Api::namespaced(connection.client.clone(), namespace.as_str());
-    let claims: Api<k8s_openapi::api::core::v1::PersistentVolumeClaim> =
-        Api::namespaced(connection.client.clone(), namespace.as_str());
-    let refused = |error| explain(Kind::Unreachable, format!("look for clusters in namespace {namespace}"), error);
-    let (maps, claims) =
-        tokio::try_join!(maps.list_metadata(&params), claims.list_metadata(&params)).map_err(refused)?;
-    let labels = maps.items.iter().map(ResourceExt::labels).chain(claims.items.iter().map(ResourceExt::labels));
-    let mut names: Vec<ClusterName> = labels.filter_map(|labels| labels.get(INSTANCE_LABEL)?.parse().ok()).collect();
+fn names(clusters: &[ClusterName]) -> String {
+    clusters.iter().map(ClusterName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// What is left of a cluster, be it only its volumes or passwords.
+fn parts() -> [ApiResource; 5] {
+    [
+        ApiResource::erase::<ConfigMap>(&()),
+        ApiResource::erase::<PersistentVolumeClaim>(&()),
+        ApiResource::erase::<StatefulSet>(&()),
+        ApiResource::erase::<Pod>(&()),
+        ApiResource::erase::<Secret>(&()),
+    ]
+}
+
+/// Clusters of which something exists in the namespace, by its labels or, for a claim, by its name alone; and why some
+/// kinds could not be looked at.
+async fn clusters(connection: &Connection, namespace: &Namespace) -> Result<(Vec<ClusterName>, Option<Failure>)> {
+    let list = async |kind: ApiResource| {
+        let api: Api<DynamicObject> = Api::namespaced_with(connection.client.clone(), namespace.as_str(), &kind);
+        // A claim that has lost its labels still holds data.
+        let params = match kind.kind.as_str() {
+            "PersistentVolumeClaim" => ListParams::default(),
+            _ => ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}")),
+        };
+        api.list_metadata(&params).await
+    };
+    let (mut names, mut hidden) = (Vec::new(), None);
+    for answer in futures::future::join_all(parts().map(list)).await {
+        let forbidden = matches!(&answer, Err(kube::Error::Api(status)) if status.is_forbidden());
+        match answer
+            .map_err(|error| explain(Kind::Preflight, format!("look for clusters in namespace {namespace}"), error))
+        {
+            Ok(list) => names.extend(list.items.iter().filter_map(|object| cluster_of(&object.metadata))),
+            Err(failure) if forbidden => hidden = Some(failure),
+            Err(failure) => return Err(failure),
+        }
+    }
     names.sort();
     names.dedup();
-    Ok(names)
+    Ok((names, hidden))
+}
+
+/// Which cluster an object belongs to.
+fn cluster_of(object: &ObjectMeta) -> Option<ClusterName> {
+    let label = |key: &str| object.labels.as_ref()?.get(key).map(String::as_str);
+    if label(MANAGED_BY_LABEL) == Some(MANAGER) {
+        return label(INSTANCE_LABEL)?.parse().ok();
+    }
+    let (cluster, of) = object.name.as_deref()?.strip_suffix("-volume-claim")?.rsplit_once("-galera-")?;
+    (of == "backup" || of.parse::<Member>().is_ok()).then(|| cluster.parse().ok())?
+}
+
+/// Makes sure that something of the cluster exists. `kind` is [`Kind::No`] for verbs that only tell, and
+/// [`Kind::Preflight`] for those that change something.
+///
+/// # Errors
+/// Nothing of it does, and what is there instead.
+pub(super) async fn must_exist(connection: &Connection, target: &Target, kind: Kind) -> Result<()> {
+    let Target { cluster, namespace } = target;
+    let (others, hidden) = clusters(connection, namespace).await?;
+    // What may not be looked at may exist; the verb itself meets it, and says which right is missing.
+    if others.contains(cluster) || hidden.is_some() {
+        return Ok(());
+    }
+    let failure = |end: String| Err(Failure::message(kind, format!("there is no cluster {cluster} {end}")));
+    if !others.is_empty() {
+        return failure(format!("in namespace {namespace}; there is: {}", names(&others)));
+    }
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(connection.client.clone());
+    match namespaces.get_opt(namespace.as_str()).await {
+        Ok(None) => failure(format!("in namespace {namespace}: that namespace does not exist")),
+        // Someone who may work in a namespace need not be allowed to look at it.
+        Err(kube::Error::Api(status)) if status.is_forbidden() => failure(format!("in namespace {namespace}")),
+        Ok(Some(_)) => failure(format!("in namespace {namespace}, nor any other")),
+        Err(error) => Err(explain(kind, format!("read namespace/{namespace}"), error)),
+    }
 }
 
 /// What is recorded about the target.
@@ -101,11 +173,85 @@ pub(super) async fn stored(connection: &Connection, target: &Target) -> Result<O
     Ok(found.map(|(desired, record)| Stored { desired, record }))
 }
 
-/// As [`stored`], for verbs that make no sense without a running cluster.
-pub(super) async fn running(connection: &Connection, target: &Target) -> Result<Stored> {
+/// Whether the cluster is meant to run: it has a StatefulSet, or a pod of a member. Its record outlives it.
+pub(super) async fn is_running(connection: &Connection, target: &Target) -> Result<bool> {
+    let kinds = [ApiResource::erase::<StatefulSet>(&()), ApiResource::erase::<Pod>(&())];
+    let Target { cluster, namespace } = target;
+    let found = owned(&connection.client, namespace, cluster, &kinds).await?;
+    let seed = cluster.pod(Member::Seed);
+    Ok(found.iter().any(|found| found.resource.kind == "StatefulSet" || is_member(cluster, &found.name, &seed)))
+}
+
+/// Whether a pod of this name is that of a member, and not of a proxy or of something that looks at volumes.
+fn is_member(cluster: &ClusterName, pod: &str, seed: &str) -> bool {
+    let node = || {
+        let node: Member = pod.strip_prefix(&format!("{cluster}-galera-"))?.strip_suffix("-0")?.parse().ok()?;
+        Some(cluster.pod(node) == pod)
+    };
+    pod == seed || node().unwrap_or(false)
+}
+
+/// As [`stored`], for verbs that make no sense without a running cluster. `missing` is the kind of failure where there
+/// is no such cluster, as for [`must_exist`].
+pub(super) async fn running(connection: &Connection, target: &Target, missing: Kind) -> Result<Stored> {
+    let Target { cluster, namespace } = target;
+    must_exist(connection, target, missing).await?;
+    if !is_running(connection, target).await? {
+        return Err(Failure::message(Kind::No, format!("cluster {cluster} in namespace {namespace} is stopped"))
+            .hint("bring it back: galeractl up"));
+    }
     stored(connection, target).await?.ok_or_else(|| {
-        let Target { cluster, namespace } = target;
-        Failure::message(Kind::No, format!("cluster {cluster} is not running in namespace {namespace}"))
-            .hint(format!("form it, or bring it back: galeractl up --name {cluster} -n {namespace}"))
+        Failure::message(
+            Kind::No,
+            format!(
+                "cluster {cluster} runs in namespace {namespace}, but configmap/{} with its settings is missing",
+                cluster.spec()
+            ),
+        )
+        .hint("see what is left: galeractl status")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str, labels: &[(&str, &str)]) -> ObjectMeta {
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() }
+    }
+
+    #[test]
+    fn objects_are_known_by_their_labels_and_claims_by_their_names() {
+        let of = |name: &str, labels: &[(&str, &str)]| cluster_of(&object(name, labels)).map(|name| name.to_string());
+        let own = [(MANAGED_BY_LABEL, MANAGER), (INSTANCE_LABEL, "shop")];
+        assert_eq!(of("anything", &own).as_deref(), Some("shop"));
+        assert_eq!(of("anything", &[(INSTANCE_LABEL, "shop")]), None);
+        for name in
+            ["shop-galera-node1-volume-claim", "shop-galera-seed-volume-claim", "shop-galera-backup-volume-claim"]
+        {
+            assert_eq!(of(name, &[]).as_deref(), Some("shop"), "{name}");
+        }
+        assert_eq!(of("a-galera-b-galera-node12-volume-claim", &[]).as_deref(), Some("a-galera-b"));
+        for name in
+            ["shop-galera-node0-volume-claim", "shop-galera-x-volume-claim", "data-volume-claim", "shop-galera-node1"]
+        {
+            assert_eq!(of(name, &[]), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn pods_of_members_are_told_from_those_of_helpers() {
+        let shop: ClusterName = "shop".parse().unwrap();
+        let member = |pod: &str| is_member(&shop, pod, &shop.pod(Member::Seed));
+        assert!(member("shop-galera-seed") && member("shop-galera-node2-0"));
+        for pod in [
+            "shop-galera-haproxy-abc-0",
+            "shop-galera-inspect-node1",
+            "shop-galera-backup-reader",
+            "shop-galera-node02-0",
+        ] {
+            assert!(!member(pod), "{pod}");
+        }
+    }
 }

@@ -27,7 +27,7 @@ use crate::ui::table::{Cell, Table};
 use super::bounds::Bounds;
 use super::frame::Frame;
 use super::gather;
-use super::target::{Target, connect, find, stored};
+use super::target::{Target, connect, find, must_exist, stored};
 
 /// Stop a cluster; its volumes and passwords stay unless told otherwise
 ///
@@ -51,6 +51,7 @@ pub struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
+    must_exist(&connection, &target, Kind::Preflight).await?;
     let desired = desired(&connection, &target).await?;
     rights::check(&connection, &desired, rights::TEARDOWN).await?;
     if args.bounds.dry_run.is_some() {
@@ -63,18 +64,14 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Err(failure) => return Err(failure),
     };
     let observer = gather::look(&connection, &desired, password).await?;
-    let frame = Frame::begin(ui, "teardown")?;
-    let confirmed = if args.delete_volumes {
-        let what = losses(&desired, &observer.now());
-        ui.confirm_name(desired.cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await
-    } else {
-        Ok(())
-    };
-    let result = match confirmed {
-        Ok(()) => take_down(args, &connection, desired, observer, &frame).await,
-        Err(failure) => Err(failure),
-    };
-    frame.end(result).await
+    Frame::whole(ui, "teardown", async |frame| {
+        if args.delete_volumes {
+            let what = losses(&desired, &observer.now());
+            ui.confirm_name(desired.cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
+        }
+        take_down(args, &connection, desired, observer, frame).await
+    })
+    .await
 }
 
 /// What the cluster was; where nothing is recorded any more, only its name and its volumes matter.
@@ -101,6 +98,9 @@ async fn dry_run(args: &Args, connection: &Connection, desired: &Desired, ui: &U
     for found in owned(&connection.client, &desired.namespace, &desired.cluster, &kinds).await? {
         let lasting = match found.resource.kind.as_str() {
             "Secret" => !args.delete_volumes,
+            "ConfigMap" => {
+                !args.delete_volumes && [desired.cluster.spec(), desired.cluster.record()].contains(&found.name)
+            }
             "PersistentVolumeClaim" => !args.delete_volumes || claim_owner(desired, &found.name).is_none(),
             _ => false,
         };
@@ -161,7 +161,7 @@ async fn take_down(
         format!("cluster {cluster} is gone with all its data; namespace {namespace} stays")
     } else {
         format!(
-            "cluster {cluster} is stopped; {volumes} and secret/{} stay. To bring it back: galeractl up --name {cluster} -n {namespace}",
+            "cluster {cluster} is stopped; {volumes} and secret/{} stay. To bring it back: galeractl up",
             world.desired.cluster.credentials()
         )
     })

@@ -9,6 +9,7 @@ use crate::kube::client::Connection;
 use crate::observe::{Observer, Wants};
 use crate::settings::Settings;
 use crate::steps::handover::Handover;
+use crate::steps::leftovers::Leftovers;
 use crate::steps::nodes::Nodes;
 use crate::steps::preflight::Preflight;
 use crate::steps::proxy::Proxy;
@@ -64,11 +65,12 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         }
         return plan::print(&connection, &settings.desired, ui).await;
     }
-    let frame = Frame::begin(ui, "up")?;
-    let (fix, yes) = (args.fix_default_class, args.yes);
-    surroundings::default_class(ui, &connection, &mut settings, fix, yes, &frame.cancel()).await?;
-    let result = form(args, &connection, settings, &frame).await;
-    frame.end(result).await
+    Frame::whole(ui, "up", async |frame| {
+        let (fix, yes) = (args.fix_default_class, args.yes);
+        surroundings::default_class(ui, &connection, &mut settings, fix, yes, &frame.cancel()).await?;
+        form(args, &connection, settings, frame).await
+    })
+    .await
 }
 
 /// Where nobody has said what the cluster should be, it should be what it was formed as.
@@ -89,6 +91,7 @@ fn steps() -> Vec<Box<dyn Step<World>>> {
         Box::new(Nodes),
         Box::new(Proxy),
         Box::new(Handover),
+        Box::new(Leftovers),
     ]
 }
 
@@ -119,11 +122,10 @@ async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &
 }
 
 fn continue_with(failure: Failure, world: &World) -> Failure {
-    let Desired { cluster, namespace, .. } = &world.desired;
     match failure.kind {
         Kind::Step | Kind::Interrupted | Kind::Unreachable if world.memory().changes > 0 => failure
             .hint("what was created stays; the same command goes on from there")
-            .hint(format!("look at it: galeractl status --name {cluster} -n {namespace}")),
+            .hint("look at it: galeractl status"),
         _ => failure,
     }
 }
@@ -134,8 +136,6 @@ fn summary(desired: &Desired, changes: usize) -> String {
     if changes == 0 {
         format!("cluster {cluster} is up and as it should be: {nodes} nodes behind {address}; nothing was changed")
     } else {
-        format!(
-            "cluster {cluster} is up: {nodes} nodes behind {address}; how to connect: galeractl credentials --name {cluster} -n {namespace}"
-        )
+        format!("cluster {cluster} is up: {nodes} nodes behind {address}; how to connect: galeractl credentials")
     }
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::checks::{Case, Check, Mark, passed, run as judge};
 use crate::cli::{Globals, span};
 use crate::desired::Desired;
+use crate::engine::event::Level;
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
 use crate::manifests::config::Record;
@@ -18,6 +19,7 @@ use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::plural::plural;
 
+use super::frame::patiently;
 use super::target::{Stored, connect, find, running};
 use super::{Format, gather};
 
@@ -38,18 +40,29 @@ pub struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let stored = running(&connection, &target).await?;
+    let stored = running(&connection, &target, Kind::No).await?;
     let password = own_password(&connection.client, &target.namespace, &target.cluster).await?;
-    let observer = gather::look(&connection, &stored.desired, Some(password.clone())).await?;
+    let observer =
+        patiently(ui, "the servers to answer", gather::look(&connection, &stored.desired, Some(password))).await?;
     let deadline = args.wait.map(|wait| tokio::time::Instant::now() + wait);
-    let checks = loop {
-        let checks = judge_once(&connection, &stored.desired, &stored.record, &observer).await?;
+    let mut told = Vec::new();
+    let mut checks = loop {
+        let judged = Box::pin(judge_once(&connection, &stored.desired, &stored.record, &observer));
+        let checks = patiently(ui, "the answers of servers, proxies and agent", judged).await?;
         let over = deadline.is_none_or(|deadline| tokio::time::Instant::now() >= deadline);
         if passed(&checks) || over {
             break checks;
         }
+        let failed = failed(&checks);
+        if failed != told {
+            ui.notice(Level::Info, &format!("waiting until every check passes: {} failed", failed.join(", ")));
+            told = failed;
+        }
         tokio::time::sleep(Duration::from_millis(500)).await;
     };
+    for hint in checks.iter_mut().filter_map(|check| check.hint.as_mut()) {
+        *hint = ui.complete(hint);
+    }
     show(ui, Format::of(&args.output), &stored, &checks)?;
     verdict(&stored, &checks)
 }
@@ -120,6 +133,7 @@ fn render(ui: &Ui, checks: &[Check], short: bool) -> String {
         let (tone, word) = match check.mark {
             Mark::Pass => (Tone::Ok, "ok  "),
             Mark::Warning => (Tone::Warn, "warn"),
+            Mark::Skipped => (Tone::Dim, "skip"),
             Mark::Fail => (Tone::Fail, "FAIL"),
         };
         text.push_str(&format!("  {}  {:width$}  {}\n", paint.tone(tone, word), check.title, check.evidence));
@@ -130,8 +144,12 @@ fn render(ui: &Ui, checks: &[Check], short: bool) -> String {
     text
 }
 
+fn failed(checks: &[Check]) -> Vec<&'static str> {
+    checks.iter().filter(|check| check.mark == Mark::Fail).map(|check| check.id).collect()
+}
+
 fn verdict(stored: &Stored, checks: &[Check]) -> Result<()> {
-    let failed: Vec<&str> = checks.iter().filter(|check| check.mark == Mark::Fail).map(|check| check.id).collect();
+    let failed = failed(checks);
     if failed.is_empty() {
         return Ok(());
     }

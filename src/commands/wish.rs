@@ -40,6 +40,9 @@ impl Wish {
         input.sets.clone_from(&self.set);
         input.flags.extend(self.nodes.iter().map(|nodes| Flag::nodes("--nodes", nodes)));
         input.flags.extend(self.backup.then(|| Flag::backup("--backup")));
-        settings::load(&input)
+        globals.meant.learn(|place| place.file = self.file.as_ref().map(|path| path.display().to_string()));
+        let settings = settings::load(&input)?;
+        globals.learn(&settings.desired.cluster, &settings.desired.namespace);
+        Ok(settings)
     }
 }

@@ -13,5 +13,5 @@ pub mod units;
 mod wait;
 
 pub use events::{Events, Sink};
-pub use run::{Cx, Deadline, Finished, Step, StepCx, outline, run};
+pub use run::{Cx, Deadline, Finished, Slot, Step, StepCx, outline, run};
 pub use wait::{Changes, Never, Patience, Verdict};

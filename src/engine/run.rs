@@ -171,6 +171,14 @@ impl<'a, W> StepCx<'a, W> {
         self.check("in")
     }
 
+    /// The same step, for what has to be tidied up when it is over: neither an interruption nor the time limit ends
+    /// that. `never` is a token that nobody cancels.
+    #[must_use]
+    pub fn tidying<'b>(&'b self, never: &'b CancellationToken) -> StepCx<'b, W> {
+        let Self { world, events, step, started, .. } = *self;
+        StepCx { world, cancel: never, deadline: None, events, step, started, waits: Mutex::default() }
+    }
+
     fn check(&self, place: &str) -> Result<()> {
         let stopped = |kind, why| Err(Failure::message(kind, format!("{why} {place} step {}", self.step)));
         match self.deadline {

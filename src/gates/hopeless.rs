@@ -76,13 +76,17 @@ fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, vi
     })
 }
 
-/// The newest error that says why; servers go on to say that they give up.
 fn last_error(view: &MemberView) -> String {
+    telling_error(view).map(|line| format!(": {line}")).unwrap_or_default()
+}
+
+/// The newest error in a member's log that says why; servers go on to say that they give up.
+#[must_use]
+pub fn telling_error(view: &MemberView) -> Option<&str> {
     let idle = |line: &&String| !line.ends_with("Aborting") && !line.contains("Some pointers may be invalid");
     let errors = &view.log.errors;
     let telling = errors.iter().rev().find(|line| line.contains("unknown variable") || line.contains("unknown option"));
-    let line = telling.or_else(|| errors.iter().rev().find(idle)).or_else(|| errors.back());
-    line.map(|line| format!(": {line}")).unwrap_or_default()
+    telling.or_else(|| errors.iter().rev().find(idle)).or_else(|| errors.back()).map(String::as_str)
 }
 
 #[cfg(test)]

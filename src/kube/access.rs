@@ -50,12 +50,33 @@ impl fmt::Display for Right {
 /// # Errors
 /// [`Kind::Preflight`] if the API server does not answer the question; [`Kind::Unreachable`].
 pub async fn denied(client: &Client, rights: &[Right]) -> Result<Vec<Right>> {
-    let answers: Vec<bool> =
-        stream::iter(rights.iter().map(|right| allowed(client, right))).buffered(PARALLEL).try_collect().await?;
-    Ok(rights.iter().zip(answers).filter(|(_, allowed)| !allowed).map(|(right, _)| right.clone()).collect())
+    let rights: Vec<_> = rights.iter().map(|right| (right.clone(), Vec::new())).collect();
+    denied_to(client, &rights).await
 }
 
-async fn allowed(client: &Client, right: &Right) -> Result<bool> {
+/// As [`denied`], where all objects that a right is used on may be known by their names: a right to these is enough.
+///
+/// # Errors
+/// As [`denied`].
+pub async fn denied_to(client: &Client, rights: &[(Right, Vec<String>)]) -> Result<Vec<Right>> {
+    let asked = rights.iter().map(|(right, names)| held(client, right, names));
+    let answers: Vec<bool> = stream::iter(asked).buffered(PARALLEL).try_collect().await?;
+    Ok(rights.iter().zip(answers).filter(|(_, held)| !held).map(|((right, _), _)| right.clone()).collect())
+}
+
+async fn held(client: &Client, right: &Right, names: &[String]) -> Result<bool> {
+    if allowed(client, right, None).await? {
+        return Ok(true);
+    }
+    for name in names {
+        if !allowed(client, right, Some(name)).await? {
+            return Ok(false);
+        }
+    }
+    Ok(!names.is_empty())
+}
+
+async fn allowed(client: &Client, right: &Right, name: Option<&String>) -> Result<bool> {
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
@@ -65,6 +86,7 @@ async fn allowed(client: &Client, right: &Right) -> Result<bool> {
                 resource: given(right.resource),
                 subresource: given(right.subresource),
                 namespace: right.namespace.clone(),
+                name: name.cloned(),
                 ..ResourceAttributes::default()
             }),
             ..SelfSubjectAccessReviewSpec::default()
@@ -100,5 +122,18 @@ mod tests {
         let denied = denied(&client, &rights).await.unwrap();
         let names: Vec<String> = denied.iter().map(Right::to_string).collect();
         assert_eq!(names, ["create pods/exec in namespace n", "delete pods in namespace n"]);
+    }
+
+    #[tokio::test]
+    async fn a_right_to_the_objects_that_are_meant_is_enough() {
+        let client = fake::client(|request| {
+            let asked = &request.body["spec"]["resourceAttributes"];
+            let allowed = asked["name"] == "a" || asked["name"] == "b";
+            (201, json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {}, "status": {"allowed": allowed}}))
+        })
+        .await;
+        let to = |verb, names: &[&str]| (right(verb, ""), names.iter().map(|&name| name.to_owned()).collect());
+        let rights = [to("get", &["a", "b"]), to("patch", &["a", "c"]), to("delete", &[])];
+        assert_eq!(denied_to(&client, &rights).await.unwrap(), [right("patch", ""), right("delete", "")]);
     }
 }

@@ -25,11 +25,14 @@ fn pod(name: &str) -> Value {
 #[tokio::test]
 async fn the_first_view_is_complete_when_ready() {
     let live = live(|request| {
-        assert!(request.path.ends_with("/events") || request.query.contains("labelSelector=app.kubernetes.io%2Finstance%3Dshop"));
+        // Events carry no labels, and a claim that has lost its own is known by its name.
+        let unlabelled = ["/events", "/persistentvolumeclaims"].iter().any(|end| request.path.ends_with(end));
+        assert!(unlabelled || request.query.contains("labelSelector=app.kubernetes.io%2Finstance%3Dshop"));
         let event = |name: &str, of: &str| json!({"metadata": {"name": name, "namespace": "n"}, "involvedObject": {"name": of}});
         match request.path.rsplit('/').next() {
             _ if request.query.contains("watch=true") => fake::status(500, "InternalError", "no watches today"),
             Some("pods") => list(json!([pod("shop-galera-node1-0")])),
+            Some("persistentvolumeclaims") => list(json!([pod("shop-galera-node1-volume-claim"), pod("shop2-galera-x")])),
             Some("events") => list(json!([event("a", "shop-galera-node1"), event("b", "shop-web")])),
             _ => list(json!([])),
         }
@@ -42,6 +45,7 @@ async fn the_first_view_is_complete_when_ready() {
     }
     let view = live.snapshot();
     assert_eq!(view.pods.keys().collect::<Vec<_>>(), ["shop-galera-node1-0"]);
+    assert_eq!(view.claims.keys().collect::<Vec<_>>(), ["shop-galera-node1-volume-claim"]);
     assert_eq!(view.events.keys().collect::<Vec<_>>(), ["a"]);
     assert!(live.last_error().unwrap().contains("no watches today"), "{:?}", live.last_error());
 }

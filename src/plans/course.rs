@@ -83,8 +83,7 @@ pub fn course(found: &Found<'_>) -> Result<Course, Refusal> {
     if seed.is_some() {
         return Ok(Course::Form);
     }
-    let unknown: Vec<Member> =
-        found.desired.members().filter(|member| !found.volumes.contains_key(member)).collect();
+    let unknown: Vec<Member> = found.desired.members().filter(|member| !found.volumes.contains_key(member)).collect();
     if !unknown.is_empty() {
         let phrase = |member: &Member| {
             let view = found.observed.members.get(member);
@@ -150,6 +149,7 @@ mod tests {
     use super::*;
     use crate::gates::group::tests::{desired, healthy};
     use crate::observed::{LogView, MemberView, PodView};
+    use crate::wsrep::volume::Contents;
     use proptest::prelude::*;
 
     const NODES: [Member; 3] = [Member::Node(1), Member::Node(2), Member::Node(3)];

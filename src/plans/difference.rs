@@ -113,7 +113,8 @@ fn lines(live: &str, wanted: &str) -> String {
 fn short(value: Option<&Value>) -> String {
     const MOST: usize = 200;
     let Some(value) = value else { return "(none)".to_owned() };
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    // On one line, whatever it is.
+    let text = value.as_str().map_or_else(|| value.to_string(), |text| text.replace('\n', "\\n"));
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

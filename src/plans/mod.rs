@@ -4,3 +4,4 @@ pub mod adoption;
 pub mod course;
 pub mod difference;
 pub mod ranges;
+pub mod recovery;

@@ -128,8 +128,9 @@ fn chosen_by(variant: Variant) -> String {
 const OWNED_OPTIONS: &str = "
 ## Server options that galeractl owns
 
-`[mysqld]` may not set these, in any spelling: with `-` or `_`, in capitals, abbreviated, or behind `loose_`, \
-`skip_`, `disable_`, `enable_` or `maximum_`.
+`[mysqld]` may not set these, in any spelling: with `-` or `_`, in capitals, or behind `loose_`, `skip_`, \
+`disable_`, `enable_`, `maximum_` or `autoset_`. The server takes the beginning of a name for the whole; here all \
+options are named in full, and the beginning of one of these is refused.
 
 ";
 

@@ -1,6 +1,7 @@
 //! Server options from `[mysqld]`: their names in one spelling, and those that are not the user's to set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use super::inventory::MysqldOption;
 
@@ -28,6 +29,7 @@ pub(super) const OWNED: &[(&str, &str)] = &[
     ("server_id", "galeractl numbers the servers"),
     ("gtid_domain_id", "galeractl numbers the domains"),
     ("name_resolve", "connections would wait for name servers"),
+    ("host_cache", "it goes with skip_name_resolve"),
     ("host_cache_size", "it goes with skip_name_resolve"),
     ("grant_tables", "it would let everybody in"),
     ("user", "the container's user runs the server"),
@@ -36,7 +38,38 @@ pub(super) const OWNED: &[(&str, &str)] = &[
     ("init_file", "the start script decides what runs at the start"),
     ("innodb_force_recovery", "a node in this state must not take part in a cluster"),
     ("read_only", "a node has to apply writes"),
+    ("innodb", "Galera replicates InnoDB only"),
+    ("enforce_storage_engine", "Galera replicates InnoDB only"),
+    ("innodb_read_only", "a node has to apply writes"),
+    ("innodb_data_home_dir", "it lies on the data volume"),
+    ("innodb_log_group_home_dir", "it lies on the data volume"),
+    ("innodb_undo_directory", "it lies on the data volume"),
+    ("aria_log_dir_path", "it lies on the data volume"),
+    ("tc_heuristic_recover", "a recovery by guess loses acknowledged writes"),
+    ("replicate_do_db", "a node would drop writes that the others keep"),
+    ("replicate_do_table", "a node would drop writes that the others keep"),
+    ("replicate_ignore_db", "a node would drop writes that the others keep"),
+    ("replicate_ignore_table", "a node would drop writes that the others keep"),
+    ("replicate_wild_do_table", "a node would drop writes that the others keep"),
+    ("replicate_wild_ignore_table", "a node would drop writes that the others keep"),
+    ("replicate_rewrite_db", "a node would drop writes that the others keep"),
+    ("binlog_do_db", "a restore to a moment needs all writes"),
+    ("binlog_ignore_db", "a restore to a moment needs all writes"),
+    ("encrypt_binlog", "a restore has to read the binary logs"),
+    ("unix_socket", "probes and the agent log in by it"),
+    ("plugin_load", "it would run code before the server is asked anything; INSTALL SONAME does it afterwards"),
+    ("plugin_load_add", "it would run code before the server is asked anything; INSTALL SONAME does it afterwards"),
+    ("chroot", "the container is its root"),
+    ("bootstrap", "the server would not serve"),
+    ("help", "the server would not serve"),
+    ("version", "the server would not serve"),
+    ("flashback", "the server would not serve"),
+    ("getopt_prefix_matching", "options are named in full"),
 ];
+
+/// All options of the servers of 10.11 and 11.8, in the spelling of this table: what `--help --verbose` prints. Others may
+/// have more, and plugins bring their own.
+static KNOWN: LazyLock<BTreeSet<&str>> = LazyLock::new(|| include_str!("server_options.txt").lines().collect());
 
 /// The lines by their options' names, spelt with `_`; the last of several wins.
 ///
@@ -48,7 +81,7 @@ pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, Mysql
     for line in lines {
         let name = line.name.to_lowercase().replace('-', "_");
         match refusal(&name) {
-            Some(why) => problems.push((line.line, format!("[mysqld] {} is set by galeractl: {why}", line.name))),
+            Some(why) => problems.push((line.line, format!("[mysqld] {} {why}", line.name))),
             None => {
                 options.insert(name, line);
             }
@@ -58,31 +91,60 @@ pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, Mysql
 }
 
 /// Why an option is not the user's, if it is not.
-fn refusal(name: &str) -> Option<&'static str> {
-    let name = bare(name);
-    if name.starts_with("wsrep") {
-        return Some("it is part of forming the cluster");
+fn refusal(name: &str) -> Option<String> {
+    let names = readings(name);
+    if names.iter().any(|name| name.starts_with("wsrep")) {
+        return Some("is set by galeractl: it is part of forming the cluster".to_owned());
     }
-    OWNED.iter().find(|(owned, _)| abbreviates(name, owned)).map(|(_, why)| *why)
+    let owned = names.iter().find_map(|name| OWNED.iter().find(|(owned, _)| owned == name));
+    if let Some((_, why)) = owned {
+        return Some(format!("is set by galeractl: {why}"));
+    }
+    // The whole name of an option is never taken for the beginning of another.
+    if names.iter().any(|name| KNOWN.contains(name)) {
+        return None;
+    }
+    // The server takes the beginning of a name for the whole, where only one option of its version begins so.
+    names
+        .iter()
+        .find_map(|name| abbreviated(name))
+        .map(|(full, why)| format!("abbreviates {full}, which is set by galeractl: {why}; options are named in full"))
 }
 
-/// The option behind the prefixes that the server understands.
-fn bare(name: &str) -> &str {
-    let mut name = name;
-    loop {
-        let prefixes = ["loose_", "maximum_", "skip_", "disable_", "enable_"];
-        let Some(rest) = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)) else { return name };
-        name = rest;
+/// The names that the server may read: as it stands, and without each of the prefixes that it understands.
+fn readings(name: &str) -> Vec<&str> {
+    const PREFIXES: [&str; 6] = ["loose_", "maximum_", "skip_", "disable_", "enable_", "autoset_"];
+    let mut names = vec![name.trim_matches('_')];
+    let mut rest = name;
+    // What stands before a dot names a key cache.
+    while let Some(shorter) = PREFIXES
+        .iter()
+        .find_map(|prefix| rest.strip_prefix(prefix))
+        .or_else(|| rest.strip_prefix('_'))
+        .or_else(|| rest.split_once('.').map(|(_, rest)| rest))
+    {
+        rest = shorter;
+        names.push(rest);
     }
+    names
 }
 
-/// The server takes the beginning of a name for the whole where only one option begins so.
-fn abbreviates(name: &str, owned: &str) -> bool {
-    name == owned || (name.len() >= 8 && owned.starts_with(name))
+/// The owned option that begins with this, in one of its forms, with the reason why it is owned.
+fn abbreviated(name: &str) -> Option<(String, &'static str)> {
+    let begins = |full: &String| full.starts_with(name);
+    let wsrep = KNOWN
+        .iter()
+        .filter(|known| known.starts_with("wsrep"))
+        .map(|known| (*known, "it is part of forming the cluster"));
+    OWNED.iter().copied().chain(wsrep).find_map(|(owned, why)| {
+        [owned.to_owned(), format!("skip_{owned}")].into_iter().find(begins).map(|full| (full, why))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -90,8 +152,66 @@ mod tests {
         for name in ["wsrep_on", "log_bin", "skip_log_bin", "loose_skip_networking", "innodb_doublew", "wsrepfoo"] {
             assert!(refusal(name).is_some(), "{name}");
         }
+        for name in [
+            "skip_grant",
+            "s",
+            "skip",
+            "loose_skip_g",
+            "autoset_dat",
+            "x.datadir",
+            "_datadir",
+            "ws",
+            "plugin_loa",
+            "initf",
+        ] {
+            assert_eq!(refusal(name).is_some(), name != "initf", "{name}");
+        }
         for name in ["max_connections", "log_bin_trust_function_creators", "report_port", "skip_slave_start", "port2"] {
             assert!(refusal(name).is_none(), "{name}");
+        }
+        let why = refusal("skip_grant").unwrap();
+        assert!(
+            why.starts_with("abbreviates skip_grant_tables, which is set by galeractl: it would let everybody in"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn whole_names_are_taken_as_they_are() {
+        let refused = KNOWN.iter().filter(|name| refusal(name).is_some());
+        let owned = |name: &str| {
+            name.starts_with("wsrep")
+                || OWNED.iter().any(|(owned, _)| name == *owned || name.strip_prefix("skip_") == Some(owned))
+        };
+        assert_eq!(refused.filter(|name| !owned(name)).collect::<Vec<_>>(), Vec::<&&str>::new());
+        assert!(KNOWN.len() > 700 && KNOWN.contains("max_connections"));
+        // A name of this list that another version lacks could be the beginning of an owned one there.
+        let doubtful = KNOWN.iter().filter(|name| refusal(name).is_none() && abbreviated(name).is_some());
+        assert_eq!(doubtful.collect::<Vec<_>>(), Vec::<&&str>::new());
+    }
+
+    proptest! {
+        /// Whatever a server could take for an owned option is refused.
+        #[test]
+        fn every_beginning_of_an_owned_option_is_refused(
+            option in 0..OWNED.len(), length in 1_usize..40, prefixes in prop::collection::vec(0_usize..6, 0..3), odd in any::<u64>(),
+        ) {
+            let (owned, _) = OWNED[option];
+            let begun = &owned[..length.min(owned.len())];
+            let known = KNOWN.contains(begun) && begun != owned;
+            let name: String = prefixes
+                .iter()
+                .map(|prefix| ["loose-", "maximum_", "skip-", "disable_", "enable-", "autoset_"][*prefix])
+                .chain([begun])
+                .collect();
+            let mixed = name.chars().enumerate().map(|(index, c)| match c {
+                '-' | '_' if odd >> (index % 64) & 1 == 1 => '-',
+                '-' | '_' => '_',
+                c if odd >> (index % 64) & 1 == 1 => c.to_ascii_uppercase(),
+                c => c,
+            });
+            let line = MysqldOption { name: mixed.collect(), value: "1".to_owned(), line: 1 };
+            prop_assert!(known || options(vec![line.clone()]).is_err(), "{line:?}");
         }
     }
 }

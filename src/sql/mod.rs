@@ -11,5 +11,5 @@ pub use conn::{Conn, Login, Row, connect};
 pub use error::SqlError;
 pub use greeting::greeting;
 pub use probe::{Probe, Sample};
-pub use proof::{prepare_marker, read_marker, write_marker};
+pub use proof::{prepare_marker, read_marker, remove_marker, write_marker};
 pub use status::{GroupMember, Raw, wsrep_status};

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture};
 
+use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
-use crate::desired::Desired;
 use crate::gates::group::{Disagreement, View, agreement, list};
 use crate::gates::hopeless::hopeless;
 use crate::gates::standing::{Standing, Stillness};
@@ -85,7 +85,7 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
 }
 
 /// What a cluster that has been formed consists of, without a seed. The proxy of one that runs has its own step.
-async fn make(cx: &StepCx<'_, World>, with_proxy: bool) -> Result<()> {
+pub(super) async fn make(cx: &StepCx<'_, World>, with_proxy: bool) -> Result<()> {
     let world = cx.world;
     keep_secret(cx).await?;
     write_spec(cx).await?;
@@ -123,7 +123,9 @@ async fn compare(cx: &StepCx<'_, World>, expected: &[Member]) -> Result<()> {
                 let who = list(&members);
                 cx.notice(
                     Level::Warning,
-                    format!("no node is part of a majority; {who} waits with its position, so that all can be compared"),
+                    format!(
+                        "no node is part of a majority; {who} waits with its position, so that all can be compared"
+                    ),
                 );
                 stand_by(cx, &members).await?;
             }
@@ -136,7 +138,7 @@ async fn compare(cx: &StepCx<'_, World>, expected: &[Member]) -> Result<()> {
 }
 
 /// Ends servers that are part of no component, so that their start scripts wait with their positions.
-async fn stand_by(cx: &StepCx<'_, World>, members: &[Member]) -> Result<()> {
+pub(super) async fn stand_by(cx: &StepCx<'_, World>, members: &[Member]) -> Result<()> {
     let world = cx.world;
     world.confirm_lock().await?;
     let observed = world.observer.now();
@@ -231,12 +233,7 @@ fn signs_of_life(observed: &Observed) -> u64 {
 
 /// Starts a stopped cluster: all pods wait and print where they stand; the one with the newest position bootstraps, the
 /// others follow it by themselves.
-pub(super) async fn bring_back(
-    cx: &StepCx<'_, World>,
-    from: Member,
-    position: Position,
-    without: &[Member],
-) -> Result<()> {
+async fn bring_back(cx: &StepCx<'_, World>, from: Member, position: Position, without: &[Member]) -> Result<()> {
     let world = cx.world;
     let desired = &world.desired;
     let members: Vec<Member> = desired.members().collect();

@@ -1,25 +1,45 @@
 //! A row that is written through one door and read on every node.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use rand::RngExt;
 use tokio::time::Instant;
 
-use crate::checks::Proof;
+use crate::checks::{Proof, Unread};
 use crate::desired::{Desired, Hidden};
 use crate::kube::client::Connection;
 use crate::kube::tunnel::Tunnel;
 use crate::manifests::services::SQL_PORT;
 use crate::names::Member;
 use crate::observe::OWN_USER;
-use crate::sql::{Conn, Login, connect, prepare_marker, read_marker, write_marker};
+use crate::sql::{Conn, Login, connect, prepare_marker, read_marker, remove_marker, write_marker};
 
 /// A statement that takes longer than this is stuck.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Writes a fresh marker through the proxy pod, or at the first node that takes it where there is none, and reads it
-/// on every node with causal reads.
+/// A row that only this run writes and reads.
+struct Marker {
+    id: u32,
+    token: String,
+}
+
+impl Marker {
+    fn fresh() -> Self {
+        // Two runs at once must not take the same row; row 0 is older than all of them.
+        let id = rand::rng().random_range(1..=i32::MAX.unsigned_abs());
+        Self { id, token: format!("verify-{}-{id}", jiff::Timestamp::now().as_nanosecond()) }
+    }
+}
+
+/// An open connection; it ends with its tunnel.
+struct Door {
+    conn: Conn,
+    _tunnel: Tunnel,
+}
+
+/// Writes a row of its own through the proxy pod, or at the first node that takes it where there is none, reads it on
+/// every node with causal reads, and removes it.
 pub async fn prove(
     connection: &Connection,
     desired: &Desired,
@@ -27,41 +47,41 @@ pub async fn prove(
     proxy: Option<&str>,
     nodes: &[Member],
 ) -> Proof {
-    let token = format!("verify-{}", jiff::Timestamp::now().as_nanosecond());
+    let marker = Marker::fresh();
     let mut proof = Proof::default();
+    let mut door = None;
     if let Some(pod) = proxy {
-        proof.through_proxy = Some(write(connection, desired, password, pod, &token).await);
+        proof.through_proxy = Some(write(connection, desired, password, pod, &marker).await.map(|(took, written)| {
+            door = Some(written);
+            took
+        }));
     }
-    if !matches!(proof.through_proxy, Some(Ok(_))) {
-        for node in nodes {
-            let result = write(connection, desired, password, &desired.cluster.pod(*node), &token).await;
-            let done = result.is_ok();
-            proof.at_node = Some((*node, result));
-            if done {
-                break;
-            }
+    for node in nodes {
+        if door.is_some() {
+            break;
         }
+        let result = write(connection, desired, password, &desired.cluster.pod(*node), &marker).await;
+        let result = result.map(|(took, written)| {
+            door = Some(written);
+            took
+        });
+        proof.at_nodes.insert(*node, result);
     }
-    let written = matches!(proof.through_proxy, Some(Ok(_))) || matches!(proof.at_node, Some((_, Ok(_))));
-    if written {
-        let reads = join_all(nodes.iter().map(|node| read(connection, desired, password, *node, &token))).await;
-        proof.read = nodes.iter().copied().zip(reads).collect::<BTreeMap<_, _>>();
+    if let Some(mut door) = door {
+        let reads = join_all(nodes.iter().map(|node| read(connection, desired, password, *node, &marker))).await;
+        proof.read = nodes.iter().copied().zip(reads).collect();
+        proof.left = remove_marker(&mut door.conn, marker.id).await.err().map(|error| error.to_string());
     }
     proof
 }
 
-async fn open(
-    connection: &Connection,
-    desired: &Desired,
-    password: &Hidden,
-    pod: &str,
-) -> Result<(Tunnel, Conn), String> {
+async fn open(connection: &Connection, desired: &Desired, password: &Hidden, pod: &str) -> Result<Door, String> {
     let tunnel = Tunnel::open(&connection.streams, &desired.namespace, pod, SQL_PORT)
         .await
         .map_err(|failure| failure.to_string())?;
     let login = Login { user: OWN_USER.to_owned(), password: password.clone() };
     let conn = connect(&tunnel, &login).await.map_err(|error| error.to_string())?;
-    Ok((tunnel, conn.with_timeout(STATEMENT_LIMIT)))
+    Ok(Door { conn: conn.with_timeout(STATEMENT_LIMIT), _tunnel: tunnel })
 }
 
 async fn write(
@@ -69,13 +89,13 @@ async fn write(
     desired: &Desired,
     password: &Hidden,
     pod: &str,
-    token: &str,
-) -> Result<Duration, String> {
-    let (_tunnel, mut conn) = open(connection, desired, password, pod).await?;
-    prepare_marker(&mut conn).await.map_err(|error| error.to_string())?;
+    marker: &Marker,
+) -> Result<(Duration, Door), String> {
+    let mut door = open(connection, desired, password, pod).await?;
+    prepare_marker(&mut door.conn).await.map_err(|error| error.to_string())?;
     let begun = Instant::now();
-    write_marker(&mut conn, token).await.map_err(|error| error.to_string())?;
-    Ok(begun.elapsed())
+    write_marker(&mut door.conn, marker.id, &marker.token).await.map_err(|error| error.to_string())?;
+    Ok((begun.elapsed(), door))
 }
 
 async fn read(
@@ -83,13 +103,13 @@ async fn read(
     desired: &Desired,
     password: &Hidden,
     node: Member,
-    token: &str,
-) -> Result<Duration, String> {
-    let (_tunnel, mut conn) = open(connection, desired, password, &desired.cluster.pod(node)).await?;
+    marker: &Marker,
+) -> Result<Duration, Unread> {
+    let mut door = open(connection, desired, password, &desired.cluster.pod(node)).await.map_err(Unread::Silent)?;
     let begun = Instant::now();
-    match read_marker(&mut conn).await.map_err(|error| error.to_string())? {
-        Some(found) if found == token => Ok(begun.elapsed()),
-        Some(found) => Err(format!("reads an older row ({found})")),
-        None => Err("does not have the row".to_owned()),
+    match read_marker(&mut door.conn, marker.id).await.map_err(|error| Unread::Silent(error.to_string()))? {
+        Some(found) if found == marker.token => Ok(begun.elapsed()),
+        Some(found) => Err(Unread::Missing(format!("has another row in its place ({found})"))),
+        None => Err(Unread::Missing("does not have the row".to_owned())),
     }
 }

@@ -1,11 +1,13 @@
 //! A pod that reads backups: it tells what there is, and gives the data to Jobs that restore it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::core::ApiResource;
+use tokio::time::Instant;
 
 use crate::backups::Catalog;
 use crate::desired::Desired;
@@ -15,7 +17,7 @@ use crate::kube::client::Connection;
 use crate::kube::errors::explain;
 use crate::kube::exec::{Output, Place, exec};
 use crate::kube::live::Snapshot;
-use crate::kube::trouble::pod_trouble;
+use crate::kube::trouble::{Lasting, pod_trouble};
 use crate::manifests::Object;
 use crate::manifests::restore::{self, CONTAINER};
 use crate::names::{Member, Namespace};
@@ -53,6 +55,7 @@ pub async fn open(cx: &StepCx<'_, World>, claim: &str) -> Result<Reader> {
     let name = world.desired.cluster.backup_reader();
     world.applier.apply_all(&[Object::of(&restore::reader(&world.desired, claim, host.as_deref()))]).await?;
     let pods: Api<Pod> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let (begun, lasting) = (Instant::now(), Mutex::new(Lasting::default()));
     let address = cx
         .wait(world.observer.changes(), BEAT.min(Duration::from_millis(300)), world.patience(), || async {
             let events = world.observer.live().snapshot();
@@ -65,8 +68,11 @@ pub async fn open(cx: &StepCx<'_, World>, claim: &str) -> Result<Reader> {
             if let (Some("Running"), Some(address)) = (status.phase.as_deref(), status.pod_ip) {
                 return Verdict::pass(address);
             }
-            match pod_trouble(&pod, events.events.values()) {
-                Some(trouble) if trouble.is_fatal() => {
+            let trouble = pod_trouble(&pod, events.events.values());
+            let mut lasting = lasting.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = lasting.ends_wait(trouble.as_ref(), begun.elapsed());
+            match trouble {
+                Some(trouble) if over => {
                     Verdict::Fail(Failure::message(Kind::Preflight, trouble.message).hint(trouble.hint))
                 }
                 Some(trouble) => Verdict::wait(format!("the backup volume: {}", trouble.message)),
@@ -145,15 +151,18 @@ pub async fn run(
 /// What lies on the volume for one cluster.
 ///
 /// # Errors
-/// It cannot be looked at, or something on it cannot be understood.
+/// It cannot be looked at. What on it cannot be understood is in the answer as such.
 pub async fn catalog(connection: &Connection, namespace: &Namespace, reader: &Reader, folder: &str) -> Result<Catalog> {
-    let script = include_str!("../manifests/scripts/backup/catalog.sh");
+    let script = concat!(
+        include_str!("../manifests/scripts/backup/common.sh"),
+        include_str!("../manifests/scripts/backup/catalog.sh")
+    );
     let output = run(connection, namespace, reader, &["/bin/bash", "-s", "--", folder], Some(script)).await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();
         return Err(Failure::message(Kind::Preflight, format!("the backup volume cannot be looked at: {why}")));
     }
-    Catalog::parse(&output.stdout).map_err(|why| Failure::message(Kind::Preflight, why))
+    Ok(Catalog::parse(folder, &output.stdout))
 }
 
 /// The agent as a place to look from, where it runs.

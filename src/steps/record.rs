@@ -12,12 +12,14 @@ use crate::desired::{Desired, Hidden, Passwords};
 use crate::engine::StepCx;
 use crate::engine::event::Change;
 use crate::error::{Failure, Kind, Result};
+use crate::kube::apply::{Applier, is_ours};
 use crate::kube::errors::explain;
 use crate::manifests::Object;
 use crate::manifests::config::{
-    OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_record_map, read_spec_map, record_map, spec_map,
+    OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_record_map, read_spec_map, record_map,
+    spec_map,
 };
-use crate::names::{ClusterName, Member, Namespace, UUID_ANNOTATION};
+use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Member, Namespace, UUID_ANNOTATION};
 use crate::wsrep::Uuid;
 
 use super::world::World;
@@ -34,10 +36,8 @@ pub async fn stored(
     namespace: &Namespace,
     cluster: &ClusterName,
 ) -> Result<Option<(Desired, Record)>> {
-    let (spec, record) = tokio::try_join!(
-        map(client, namespace, cluster.spec()),
-        recorded(client, namespace, cluster),
-    )?;
+    let (spec, record) =
+        tokio::try_join!(map(client, namespace, cluster.spec()), recorded(client, namespace, cluster),)?;
     let desired = spec.map(|map| read_spec_map(&map)).transpose();
     let desired = desired.map_err(|message| Failure::message(Kind::Preflight, message))?;
     Ok(desired.map(|desired| (desired, record.unwrap_or_default())))
@@ -110,16 +110,23 @@ pub(super) fn random_password() -> String {
     (0..24).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()
 }
 
-/// Makes the Secret unless there is one. An existing one is never changed: the database has its passwords.
+/// Makes the Secret unless there is one. The passwords of an existing one are never changed, since the database has them;
+/// but it has to be this cluster's, or whoever made it first would know the password of root.
 ///
 /// # Errors
-/// The API server refuses.
+/// The Secret is somebody else's, or the API server refuses.
 pub async fn keep_secret(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
     let known = world.memory().secrets.clone();
     let name = world.desired.cluster.credentials();
     let own = if let Some(known) = known {
-        world.tell(cx, &format!("secret/{name}"), Change::Kept);
+        let passwords = known.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+        let secret = Object::of(&credentials(&world.desired, &passwords));
+        if is_to_be_taken(&world.applier, &secret, &world.desired).await? {
+            world.apply(cx, &[secret]).await?;
+        } else {
+            world.tell(cx, &format!("secret/{name}"), Change::Kept);
+        }
         known.get(OWN_PASSWORD).cloned()
     } else {
         let chosen = choose_passwords(&world.desired, &world.passwords);
@@ -131,6 +138,19 @@ pub async fn keep_secret(cx: &StepCx<'_, World>) -> Result<()> {
     let missing = || Failure::message(Kind::Preflight, format!("secret/{name} has no key `{OWN_PASSWORD}`"));
     world.observer.set_password(Hidden::new(own.ok_or_else(missing)?));
     Ok(())
+}
+
+/// Whether the Secret that exists is somebody else's and is taken over, by the rule that holds for all objects.
+async fn is_to_be_taken(applier: &Applier, secret: &Object, desired: &Desired) -> Result<bool> {
+    let (cluster, namespace) = (&desired.cluster, &desired.namespace);
+    let live = applier.read_all(std::slice::from_ref(secret)).await.map_err(|failure| {
+        failure.hint(format!(
+            "if you have made it for this cluster: kubectl label secret -n {namespace} {} {MANAGED_BY_LABEL}={MANAGER} \
+             {INSTANCE_LABEL}={cluster}",
+            cluster.credentials()
+        ))
+    })?;
+    Ok(live.into_iter().flatten().any(|live| !is_ours(&live, cluster)))
 }
 
 /// Writes what the cluster should be.
@@ -207,4 +227,36 @@ pub async fn remark_claims(cx: &StepCx<'_, World>, members: &[Member], uuid: Uui
         marked.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kube::apply::Strategy;
+    use crate::kube::fake;
+
+    async fn taken(labels: serde_json::Value, take: bool) -> Result<bool> {
+        let live = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {
+            "name": "galera-galera-credentials", "namespace": "n", "uid": "u", "labels": labels}});
+        let client = fake::client(move |_| (200, live.clone())).await;
+        let desired = crate::gates::group::tests::desired(1);
+        let applier = Applier::new(client, desired.cluster.clone(), Strategy::Apply).take_ownership(take);
+        let secret = Object::of(&credentials(&desired, &BTreeMap::new()));
+        is_to_be_taken(&applier, &secret, &desired).await
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_somebody_has_made_first_is_not_adopted_in_silence() {
+        let ours =
+            json!({MANAGED_BY_LABEL: MANAGER, INSTANCE_LABEL: crate::gates::group::tests::desired(1).cluster.as_str()});
+        assert!(!taken(ours.clone(), false).await.unwrap() && !taken(ours, true).await.unwrap());
+        for labels in
+            [json!(null), json!({MANAGED_BY_LABEL: "helm"}), json!({MANAGED_BY_LABEL: MANAGER, INSTANCE_LABEL: "x"})]
+        {
+            let failure = taken(labels.clone(), false).await.unwrap_err();
+            assert_eq!(failure.kind, Kind::Preflight);
+            assert!(failure.hints.iter().any(|hint| hint.contains("kubectl label secret")), "{:?}", failure.hints);
+            assert!(taken(labels, true).await.unwrap());
+        }
+    }
 }

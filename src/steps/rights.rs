@@ -2,9 +2,8 @@
 
 use crate::desired::{BackupTarget, Desired};
 use crate::error::{Failure, Kind, Result};
-use crate::kube::access::{Right, denied};
+use crate::kube::access::{Right, denied_to};
 use crate::kube::client::Connection;
-use crate::names::Namespace;
 
 /// API group, resource with its subresource, and the verbs that are used on it.
 pub type Need = (&'static str, &'static str, &'static [&'static str]);
@@ -12,7 +11,7 @@ pub type Need = (&'static str, &'static str, &'static [&'static str]);
 /// What `up` does.
 pub const UP: &[Need] = &[
     ("", "configmaps", &["get", "create", "patch"]),
-    ("", "secrets", &["get", "list", "create", "patch", "delete"]),
+    ("", "secrets", &["get", "create", "patch", "delete"]),
     ("", "services", &["get", "list", "create", "patch", "delete"]),
     ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
     ("", "persistentvolumeclaims", &["get", "list", "watch", "create", "patch", "delete"]),
@@ -96,13 +95,13 @@ const VOLUMES: Need = ("", "persistentvolumes", &["get", "create", "patch", "del
 /// # Errors
 /// Every right that is missing.
 pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -> Result<()> {
-    let mut rights: Vec<Right> = needs.iter().flat_map(|need| rights(Some(&desired.namespace), need)).collect();
+    let mut rights: Vec<(Right, Vec<String>)> = needs.iter().flat_map(|need| rights(Some(desired), need)).collect();
     let by_hand = !desired.iscsi.is_empty() && needs != EXPOSE && needs != BACKUP;
     let share = desired.backup.as_ref().is_some_and(|backup| matches!(backup.target, BackupTarget::Nfs(_)));
     if by_hand || (share && (needs == UP || needs == RESTORE)) {
         rights.extend(self::rights(None, &VOLUMES));
     }
-    let denied = denied(&connection.client, &rights).await?;
+    let denied = denied_to(&connection.client, &rights).await?;
     if denied.is_empty() {
         return Ok(());
     }
@@ -111,16 +110,44 @@ pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -
         .hint("ask for a Role with these rights in the namespace, or use another --context or --as"))
 }
 
+/// The rights in a cluster's namespace, or in the whole Kubernetes cluster, with the names of what they are used on.
 fn rights<'a>(
-    namespace: Option<&'a Namespace>,
+    desired: Option<&'a Desired>,
     (group, resource, verbs): &'a Need,
-) -> impl Iterator<Item = Right> + 'a {
+) -> impl Iterator<Item = (Right, Vec<String>)> + 'a {
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-    verbs.iter().map(move |verb| Right {
-        verb,
-        group,
-        resource,
-        subresource,
-        namespace: namespace.map(Namespace::to_string),
+    verbs.iter().map(move |verb| {
+        let namespace = desired.map(|desired| desired.namespace.to_string());
+        let names = desired.map(|desired| names(desired, resource, verb)).unwrap_or_default();
+        (Right { verb, group, resource, subresource, namespace }, names)
     })
+}
+
+/// All objects that a right is used on, where they are known: a Role may be limited to them. What is created has no name
+/// yet for the API server. The Secret alone is listed by its name.
+fn names(desired: &Desired, resource: &str, verb: &str) -> Vec<String> {
+    let cluster = &desired.cluster;
+    match (resource, verb) {
+        ("secrets", "get" | "list" | "patch" | "delete") => vec![cluster.credentials()],
+        ("leases", "get" | "update" | "delete") => vec![cluster.lock()],
+        ("configmaps", "get" | "patch" | "delete") => vec![cluster.config(), cluster.spec(), cluster.proxy()],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_a_name_is_asked_by_it() {
+        let desired = crate::gates::group::tests::desired(1);
+        let asked: Vec<_> = UP.iter().chain(TEARDOWN).flat_map(|need| rights(Some(&desired), need)).collect();
+        for verb in ["get", "list", "patch", "delete"] {
+            let (_, names) = asked.iter().find(|(right, _)| right.resource == "secrets" && right.verb == verb).unwrap();
+            assert_eq!(*names, [desired.cluster.credentials()], "{verb}");
+        }
+        assert!(asked.iter().all(|(right, names)| !["create", "watch"].contains(&right.verb) || names.is_empty()));
+        assert!(rights(None, &VOLUMES).all(|(right, names)| names.is_empty() && right.namespace.is_none()));
+    }
 }

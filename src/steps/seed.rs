@@ -3,11 +3,14 @@
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::api::{Api, DeleteParams};
 use kube::core::ApiResource;
 
+use crate::engine::event::Change;
 use crate::engine::{Finished, Step, StepCx, Verdict};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::gates::hopeless::hopeless;
+use crate::kube::errors::explain;
 use crate::manifests::config::Record;
 use crate::manifests::{self, Object, config};
 use crate::names::Member;
@@ -167,7 +170,10 @@ async fn give_way(cx: &StepCx<'_, World>, new_secret: bool) -> Result<Finished> 
     remove::objects(cx, &[ApiResource::erase::<PersistentVolumeClaim>(&())], |name| name == claim).await?;
     if new_secret {
         // Its passwords are not those of the database that has been found.
-        remove::objects(cx, &[ApiResource::erase::<Secret>(&())], |name| name == secret).await?;
+        let secrets: Api<Secret> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+        let deleted = secrets.delete(&secret, &DeleteParams::default()).await;
+        deleted.map_err(|error| explain(Kind::Step, format!("delete secret/{secret}"), error))?;
+        world.tell(cx, &format!("secret/{secret}"), Change::Deleted);
         world.memory().secrets = None;
     }
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {

@@ -11,15 +11,15 @@ use crate::desired::Desired;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, agreement, list};
+use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observe::objects::claim_owner;
 use crate::observed::{MemberView, Observed};
 use crate::wsrep::WsrepStatus;
 
-use super::adopt;
 use super::nodes::common_view;
-use super::remove;
 use super::world::{BEAT, World};
+use super::{adopt, record, remove};
 
 fn kind<K: Resource<DynamicType = ()>>() -> [ApiResource; 1] {
     [ApiResource::erase::<K>(&())]
@@ -48,7 +48,16 @@ impl Step<World> for Look {
 async fn look(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    let ask = || in_order(&world.observer.now(), &world.desired);
+    let Desired { cluster, namespace, .. } = &world.desired;
+    let recorded = record::recorded(&world.connection.client, namespace, cluster).await?.unwrap_or_default();
+    let ask = || {
+        let observed = world.observer.now();
+        // A seed that has never led a component has taken no write, and nodes that were never let go have none.
+        if recorded == Record::default() && !observed.members.values().any(MemberView::is_primary) {
+            return Verdict::pass("the cluster has never been formed");
+        }
+        in_order(&observed, &world.desired)
+    };
     if force {
         return Ok(Finished::unchanged(match ask() {
             Verdict::Pass(found) => found,
@@ -145,6 +154,8 @@ async fn stop_nodes(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
     let world = cx.world;
     let cluster = &world.desired.cluster;
     let budget = cluster.nodes_budget();
+    let recorded =
+        record::recorded(&world.connection.client, &world.desired.namespace, cluster).await?.unwrap_or_default();
     remove::objects(cx, &kind::<PodDisruptionBudget>(), |name| name == budget).await?;
     let mut members = present(&world.observer.now());
     // The seed first, while there is somebody to take over; then the highest number first.
@@ -160,7 +171,7 @@ async fn stop_nodes(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
         remove::objects(cx, &kind::<Pod>(), |name| name == pod).await?;
         remove::gone(cx, &kind::<Pod>(), &format!("{leaving} to leave"), |name| name == pod).await?;
         members.retain(|member| member != leaving);
-        if !members.is_empty() && !force {
+        if !members.is_empty() && !force && recorded != Record::default() {
             common_view(cx, &members, None).await?;
         }
     }
@@ -216,9 +227,15 @@ async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> 
         }
         count += remove::objects(cx, &kind::<Secret>(), |_| true).await?.len();
     }
-    count += remove::objects(cx, &kind::<ConfigMap>(), |name| name != spec).await?.len();
-    // Last, because a run that is cut off before this knows from it what the cluster was.
-    count += remove::objects(cx, &kind::<ConfigMap>(), |name| name == spec).await?.len();
+    let kept = [spec, world.desired.cluster.record()];
+    let is_kept = |name: &str| kept.iter().any(|kept| kept == name);
+    count += remove::objects(cx, &kind::<ConfigMap>(), |name| !is_kept(name)).await?.len();
+    // What the cluster should be, and what it was, stays for as long as its volumes do: whoever comes back needs no file,
+    // and is told if something is not what it was. A run that is cut off before this knows it as well.
+    let observed = world.observer.now();
+    if volumes || !observed.claims.keys().any(|name| claim_owner(&world.desired, name).is_some()) {
+        count += remove::objects(cx, &kind::<ConfigMap>(), is_kept).await?.len();
+    }
     Ok(if count == 0 {
         Finished::unchanged("nothing was left")
     } else {

@@ -2,6 +2,7 @@
 
 use futures::future::{FutureExt, LocalBoxFuture};
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::backups::{Backup, Source, Verified, Wanted, choose};
 use crate::engine::{Finished, Step, StepCx};
@@ -41,13 +42,16 @@ impl Step<World> for Trial {
 async fn run(cx: &StepCx<'_, World>, step: &Trial) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    reader::remove_jobs(cx).await?;
-    let reader = reader::open(cx, &step.claim).await?;
-    let result = tried(cx, step, &reader).await;
+    let result = async {
+        reader::remove_jobs(cx).await?;
+        tried(cx, step, &reader::open(cx, &step.claim).await?).await
+    }
+    .await;
     // Also after a failure or an interruption: they hold volumes.
-    reader::remove_jobs(cx).await?;
-    reader::close(cx).await?;
-    result
+    let never = CancellationToken::new();
+    let tidy = cx.tidying(&never);
+    let (jobs, reader) = (reader::remove_jobs(&tidy).await, reader::close(&tidy).await);
+    result.and_then(|done| jobs.and(reader).map(|()| done))
 }
 
 async fn tried(cx: &StepCx<'_, World>, step: &Trial, reader: &reader::Reader) -> Result<Finished> {

@@ -1,13 +1,15 @@
 //! Steps 0 and 1: the namespace, and a claim for every member.
 
 use futures::future::{FutureExt, LocalBoxFuture};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, PostParams};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::json;
 
 use crate::engine::event::Change;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Kind, Result};
 use crate::gates::hopeless::hopeless;
+use crate::kube::apply::is_ours;
 use crate::kube::errors::explain;
 use crate::manifests::{self, Object, volumes};
 use crate::names::Member;
@@ -93,6 +95,7 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
     for claim in &there {
         world.tell(cx, &claim.display(), Change::Kept);
     }
+    relabel(cx, &there).await?;
     let volumes = adopt::missing(world, with_seed).await?;
     world.apply(cx, &volumes).await?;
     world.apply(cx, &missing).await?;
@@ -130,6 +133,28 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
         preflight::reconsider(cx).await?;
     }
     Ok(if nothing_new { Finished::unchanged(detail) } else { Finished::changed(detail) })
+}
+
+/// Claims that have lost their labels, and that the user has said are ours, get them again: by them the other verbs find
+/// what they are to show or to remove.
+async fn relabel(cx: &StepCx<'_, World>, claims: &[Object]) -> Result<()> {
+    let world = cx.world;
+    if !world.choices.take_ownership {
+        return Ok(());
+    }
+    let api: Api<PersistentVolumeClaim> =
+        Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    for claim in claims {
+        let live = world.applier.find(claim).await?;
+        if live.is_none_or(|live| is_ours(&live, &world.desired.cluster)) {
+            continue;
+        }
+        let patch = json!({"metadata": {"labels": claim.value["metadata"]["labels"]}});
+        let patched = api.patch(&claim.name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        patched.map_err(|error| explain(Kind::Step, format!("label {claim}"), error))?;
+        world.tell(cx, &claim.display(), Change::Changed);
+    }
+    Ok(())
 }
 
 /// The claim of the backups outlives the cluster, and is never changed.

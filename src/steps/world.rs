@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::desired::{Desired, Passwords};
 use crate::engine::event::Change;
 use crate::engine::{Patience, StepCx};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::kube::apply::{Applier, Strategy};
 use crate::kube::client::Connection;
 use crate::kube::lease::{Claim, Lock};
@@ -181,7 +181,7 @@ impl World {
     }
 
     /// Why the lock was lost, if it was.
-    pub async fn why_lost(&self) -> Option<String> {
+    pub async fn why_lost(&self) -> Option<Failure> {
         self.lock.lock().await.as_ref().and_then(Lock::why_lost)
     }
 

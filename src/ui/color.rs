@@ -1,9 +1,11 @@
-//! How output looks: colours, glyphs and the care for text that comes from elsewhere. Decided once per process.
+//! How output looks: colours and glyphs. Decided once per process.
 
 use std::ffi::OsStr;
 use std::str::FromStr;
 
 use console::Style;
+
+use super::shown::styled;
 
 /// The choice `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,13 +115,13 @@ impl Paint {
         Self { enabled }
     }
 
-    /// The text in the colour of its meaning.
+    /// The text in the colour of its meaning, to be written by [`super::Ui`].
     #[must_use]
     pub fn tone(self, tone: Tone, text: &str) -> String {
         if !self.enabled || tone == Tone::Plain || text.is_empty() {
             return text.to_owned();
         }
-        let style = Style::new().force_styling(true);
+        let style = Style::new();
         let style = match tone {
             Tone::Plain => style,
             Tone::Ok => style.green(),
@@ -129,7 +131,7 @@ impl Paint {
             Tone::Dim => style.dim(),
             Tone::Head => style.bold(),
         };
-        style.apply_to(text).to_string()
+        styled(style, text)
     }
 }
 
@@ -156,17 +158,10 @@ impl Glyphs {
     }
 }
 
-/// Text from elsewhere on one line: white space joined, and nothing that a terminal would obey.
-#[must_use]
-pub fn one_line(text: &str) -> String {
-    let words = console::strip_ansi_codes(text);
-    let words: Vec<&str> = words.split(|c: char| c.is_whitespace() || c.is_control()).collect();
-    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::shown::shown;
 
     #[test]
     fn the_choice_beats_the_environment_and_the_environment_the_terminal() {
@@ -183,9 +178,8 @@ mod tests {
     }
 
     #[test]
-    fn text_from_elsewhere_is_tamed() {
-        assert_eq!(one_line("a\u{1b}[31m red\u{1b}[0m\r\n\tb \u{7}c  "), "a red b c");
-        assert_eq!(Paint::new(true).tone(Tone::Ok, "x"), "\u{1b}[32mx\u{1b}[0m");
+    fn colours_are_where_they_are_wanted() {
+        assert_eq!(shown(&Paint::new(true).tone(Tone::Ok, "x")), "\u{1b}[32mx\u{1b}[0m");
         assert_eq!(Paint::new(false).tone(Tone::Ok, "x"), "x");
     }
 

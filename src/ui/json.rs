@@ -36,8 +36,7 @@ impl Sink for Json {
 
 /// One event, whole or not at all.
 pub(super) fn write_line(out: &mut dyn Write, event: &Stamped) -> io::Result<()> {
-    let mut line = serde_json::to_vec(event)?;
-    line.push(b'\n');
-    out.write_all(&line)?;
+    let line = super::shown::json(&serde_json::to_string(event)?) + "\n";
+    out.write_all(line.as_bytes())?;
     out.flush()
 }

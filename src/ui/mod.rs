@@ -2,10 +2,12 @@
 
 pub mod color;
 pub mod duration;
+pub mod hints;
 mod json;
 mod plain;
 pub mod plural;
 mod prompt;
+mod shown;
 pub mod table;
 mod tty;
 mod words;
@@ -22,9 +24,10 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use self::color::{Color, Glyphs, Paint, Surroundings};
+use self::hints::Meant;
 use self::table::Table;
 use crate::engine::Sink;
-use crate::engine::event::{Event, Level};
+use crate::engine::event::{Event, Level, Stamped};
 use crate::error::{Failure, Kind, OrFail, Result};
 
 /// The choice `--progress`.
@@ -64,7 +67,7 @@ impl FromStr for Progress {
 }
 
 /// What the user asked for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// How progress is shown.
     pub progress: Progress,
@@ -74,6 +77,8 @@ pub struct Options {
     pub quiet: bool,
     /// Shows objects as well.
     pub verbose: bool,
+    /// The cluster that commands in hints are about.
+    pub meant: Meant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +99,7 @@ pub struct Ui {
     out: Paint,
     err: Paint,
     started: Instant,
+    meant: Meant,
     /// Whether the end of the run has been written as JSON.
     ended: Arc<AtomicBool>,
 }
@@ -128,6 +134,7 @@ impl Ui {
             out: Paint::new(out),
             err: Paint::new(err),
             started: Instant::now(),
+            meant: options.meant,
             ended: Arc::default(),
         }
     }
@@ -136,7 +143,7 @@ impl Ui {
     #[must_use]
     pub fn sink(&self) -> Box<dyn Sink> {
         let out = Box::new(io::stderr());
-        match self.view {
+        let view: Box<dyn Sink> = match self.view {
             View::Tty => {
                 let target = ProgressDrawTarget::stderr();
                 Box::new(tty::Tty::new(target, Box::new(Term::stderr()), self.glyphs, self.err, self.verbose))
@@ -144,15 +151,23 @@ impl Ui {
             View::Plain => Box::new(plain::Plain::new(out, self.err, TimeZone::system(), self.verbose)),
             View::Json => Box::new(json::Json::new(out, Arc::clone(&self.ended))),
             View::Off => Box::new(plain::Off { out, paint: self.err }),
-        }
+        };
+        Box::new(Completing { view, meant: self.meant.clone() })
+    }
+
+    /// A text whose commands can be pasted: they name the cluster that is meant.
+    #[must_use]
+    pub fn complete(&self, text: &str) -> String {
+        self.meant.complete(text)
     }
 
     /// Tells something outside of any run.
     pub fn notice(&self, level: Level, message: &str) {
+        let message = self.complete(message);
         match self.view {
-            View::Json => tell(Event::Notice { level, message: message.to_owned() }),
+            View::Json => tell(Event::Notice { level, message }),
             View::Off if level == Level::Info => {}
-            _ => write_err(&(words::notice(level, message, self.err) + "\n")),
+            _ => write_err(&(words::notice(level, &message, self.err) + "\n")),
         }
     }
 
@@ -162,9 +177,10 @@ impl Ui {
         match self.view {
             View::Json if self.ended.load(Ordering::Relaxed) => {}
             View::Json => {
-                tell(Event::run_finished(Err::<&str, _>(failure), self.started.elapsed()));
+                let ended = Event::run_finished(Err::<&str, _>(failure), self.started.elapsed());
+                tell(completed(ended, &self.meant));
             }
-            _ => write_err(&words::failure(failure, self.err)),
+            _ => write_err(&self.complete(&words::failure(failure, self.err))),
         }
     }
 
@@ -187,7 +203,7 @@ impl Ui {
     /// # Errors
     /// As for [`Ui::out`].
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        self.out(&serde_json::to_string_pretty(value).or_fail(Kind::Bug)?)
+        self.out(&shown::json(&serde_json::to_string_pretty(value).or_fail(Kind::Bug)?))
     }
 
     /// Writes a table to stdout.
@@ -206,7 +222,7 @@ impl Ui {
 
     /// Lines before a question.
     fn say(&self, lines: &str) {
-        write_err(&format!("{}\n", self.err.tone(color::Tone::Warn, lines.trim_end())));
+        write_err(&format!("{}\n", self.err.tone(color::Tone::Warn, self.complete(lines).trim_end())));
     }
 
     /// Lines about something that was confirmed in advance; programs learn it from the events.
@@ -222,6 +238,44 @@ impl Ui {
     }
 }
 
+/// A view that is given complete commands only.
+struct Completing {
+    view: Box<dyn Sink>,
+    meant: Meant,
+}
+
+impl Sink for Completing {
+    fn name(&self) -> String {
+        self.view.name()
+    }
+
+    fn event(&mut self, Stamped { at, event }: &Stamped) -> io::Result<()> {
+        self.view.event(&Stamped { at: *at, event: completed(event.clone(), &self.meant) })
+    }
+
+    fn tick(&mut self, now: jiff::Timestamp) -> io::Result<()> {
+        self.view.tick(now)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.view.finish()
+    }
+}
+
+/// An event whose commands can be pasted.
+fn completed(mut event: Event, meant: &Meant) -> Event {
+    let texts: Vec<&mut String> = match &mut event {
+        Event::Notice { message, .. } => vec![message],
+        Event::StepWaiting { reason: text, .. } | Event::StepFinished { detail: text, .. } => vec![text],
+        Event::RunFinished { message, hints, .. } => hints.iter_mut().chain([message]).collect(),
+        Event::RunStarted { .. } | Event::StepStarted { .. } | Event::Object { .. } => Vec::new(),
+    };
+    for text in texts {
+        *text = meant.complete(text);
+    }
+    event
+}
+
 fn tell(event: Event) {
     // Without stderr there is nobody left to tell.
     let _ = json::write_line(&mut io::stderr(), &event.now());
@@ -229,16 +283,20 @@ fn tell(event: Event) {
 
 fn write_err(text: &str) {
     // As above.
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(shown::shown(text).as_bytes());
 }
 
 fn write_out(out: &mut impl Write, text: &str) -> Result<()> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
+    // By itself it is nothing that came from elsewhere.
+    let text = if text == shown::CLEAR { text.to_owned() } else { shown::shown(text) };
     match out.write_all(format!("{text}{end}").as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.or_fail(Kind::Step).map_err(|failure| failure.context("cannot write to stdout")),
     }
 }
 
+#[cfg(test)]
+mod outsider_tests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::color::{Paint, Tone, one_line};
+use super::color::{Paint, Tone};
+use super::shown::{one_line, shown};
 use super::words;
 use crate::engine::Sink;
 use crate::engine::event::{Event, Level, Outcome, Stamped, topics};
@@ -78,7 +79,7 @@ impl Plain {
 
     fn line(&mut self, at: Timestamp, text: &str) -> io::Result<()> {
         let time = at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string();
-        self.out.write_all(format!("{time} {}\n", text.trim_end()).as_bytes())?;
+        self.out.write_all(format!("{time} {}\n", shown(text.trim_end())).as_bytes())?;
         self.out.flush()
     }
 
@@ -189,7 +190,7 @@ impl Sink for Off {
     fn event(&mut self, event: &Stamped) -> io::Result<()> {
         let Event::Notice { level: Level::Warning, message } = &event.event else { return Ok(()) };
         let line = words::notice(Level::Warning, message, self.paint);
-        self.out.write_all(format!("{line}\n").as_bytes())?;
+        self.out.write_all(format!("{}\n", shown(&line)).as_bytes())?;
         self.out.flush()
     }
 }

@@ -2,7 +2,8 @@
 
 use console::measure_text_width;
 
-use super::color::{Paint, Tone, one_line};
+use super::color::{Paint, Tone};
+use super::shown::one_line;
 
 /// Between columns.
 const GAP: &str = "  ";
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn colours_do_not_move_columns() {
         let painted = nodes().render(Paint::new(true));
-        assert!(painted.contains("\u{1b}[32mSynced\u{1b}[0m"));
+        assert!(crate::ui::shown::shown(&painted).contains("\u{1b}[32mSynced\u{1b}[0m"));
         assert_eq!(strip_ansi_codes(&painted), nodes().render(Paint::new(false)));
     }
 }

@@ -141,13 +141,13 @@ fn plain(verbose: bool) -> (plain::Plain, Screen) {
     (plain::Plain::new(Box::new(screen.clone()), Paint::new(false), TimeZone::UTC, verbose), screen)
 }
 
-fn play(sink: &mut impl Sink, events: &[Stamped]) {
+pub(super) fn play(sink: &mut impl Sink, events: &[Stamped]) {
     for event in events {
         sink.event(event).unwrap();
     }
 }
 
-fn after(ms: u64) -> Timestamp {
+pub(super) fn after(ms: u64) -> Timestamp {
     sample_run()[0].at + Duration::from_millis(ms)
 }
 
@@ -317,16 +317,19 @@ fn silence_lets_warnings_through() {
 fn failures_are_told_in_full() {
     let error = anyhow::anyhow!("exit 1\n[ERROR] wsrep: \u{1b}[31mno donor").context("node2 did not join");
     let failure = Failure::new(Kind::Step, error).hint("galeractl logs shop node2").hint("galeractl up shop");
-    insta::assert_snapshot!(words::failure(&failure, Paint::new(false)), @"
+    insta::assert_snapshot!(shown::shown(&words::failure(&failure, Paint::new(false))), @r"
     error: node2 did not join
       cause: exit 1
-             [ERROR] wsrep: no donor
+             [ERROR] wsrep: \u{1b}[31mno donor
 
     hint: galeractl logs shop node2
     hint: galeractl up shop
     ");
     let painted = words::failure(&failure, Paint::new(true));
-    assert_eq!(console::strip_ansi_codes(&painted), words::failure(&failure, Paint::new(false)));
+    assert_eq!(
+        console::strip_ansi_codes(&shown::shown(&painted)),
+        shown::shown(&words::failure(&failure, Paint::new(false)))
+    );
 }
 
 #[test]

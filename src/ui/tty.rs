@@ -6,7 +6,8 @@ use console::{measure_text_width, truncate_str};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use jiff::Timestamp;
 
-use super::color::{Glyphs, Paint, Tone, one_line};
+use super::color::{Glyphs, Paint, Tone};
+use super::shown::{one_line, shown};
 use super::words;
 use crate::engine::Sink;
 use crate::engine::event::{Event, Outcome, Stamped};
@@ -120,11 +121,11 @@ impl Tty {
     fn say(&self, line: &str) -> io::Result<()> {
         let moves = self.running.is_some() || self.steps.iter().any(|step| !step.begun);
         if moves {
-            self.bar.println(line);
+            self.bar.println(shown(line));
             return Ok(());
         }
         self.bar.finish_and_clear();
-        self.term.write_line(line)?;
+        self.term.write_line(&shown(line))?;
         self.term.flush()
     }
 
@@ -183,7 +184,7 @@ impl Sink for Tty {
             Event::Object { object, change, .. } => {
                 if self.verbose {
                     let line = format!("    {:<8}{}", words::change(*change), one_line(object));
-                    self.bar.println(self.paint.tone(Tone::Dim, &line));
+                    self.bar.println(shown(&self.paint.tone(Tone::Dim, &line)));
                 }
             }
             Event::StepWaiting { reason, .. } => {
@@ -204,7 +205,7 @@ impl Sink for Tty {
 
     fn tick(&mut self, now: Timestamp) -> io::Result<()> {
         if !self.steps.is_empty() && !self.bar.is_finished() {
-            self.bar.set_message(self.live(now));
+            self.bar.set_message(shown(&self.live(now)));
             // At the right margin, the `^C` that the terminal echoes would begin a line of its own and shift all others.
             self.term.write_str("\r")?;
             self.term.flush()?;

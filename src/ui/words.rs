@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::color::{Paint, Tone, one_line};
+use super::color::{Paint, Tone};
+use super::shown::one_line;
 use crate::engine::event::{Change, Event, Level};
 use crate::error::Failure;
 
@@ -46,7 +47,7 @@ pub(super) fn failure(failure: &Failure, paint: Paint) -> String {
     for (index, line) in failure.lines().iter().enumerate() {
         let (head, tone, indent) = if index == 0 { ("error:", Tone::Fail, "") } else { ("cause:", Tone::Plain, "  ") };
         // Causes may quote several lines of a log; they stay below each other.
-        let mut rows = line.lines().map(|row| console::strip_ansi_codes(row).replace(char::is_control, " "));
+        let mut rows = line.lines();
         let first = rows.next().unwrap_or_default();
         block.extend([indent, &paint.tone(tone, head), " ", first.trim_end(), "\n"]);
         rows.for_each(|row| block.extend([indent, "       ", row.trim_end(), "\n"]));

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_is_opened_to_the_outside_and_closed_again() {
     in_namespace("access", async |place| {
-        place.run(&["expose"]).await.ended(1);
+        place.run(&["expose"]).await.ended(3);
         place.up(&["--nodes", "1"]).await.ended(0);
         a_port_on_every_host(place).await;
         an_address_of_a_load_balancer(place).await;

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use galeractl::desired::Hidden;
 use galeractl::kube::tunnel::Tunnel;
-use galeractl::sql::{Conn, Login, Probe, SqlError, connect, prepare_marker, read_marker, write_marker, wsrep_status};
+use galeractl::sql::{
+    Conn, Login, Probe, SqlError, connect, prepare_marker, read_marker, remove_marker, write_marker, wsrep_status,
+};
 
 use crate::cluster::{IMAGE, Place, in_namespace};
 use crate::pods::{running, start};
@@ -67,12 +69,19 @@ async fn a_node_answers_by_sql() {
         let members = raw.members.unwrap();
         assert_eq!(members.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["node1"]);
 
-        assert_eq!(read_marker(&mut conn).await.unwrap(), None);
-        for token in ["a", "b"] {
+        assert_eq!(read_marker(&mut conn, 7).await.unwrap(), None);
+        for (id, token) in [(7, "a"), (8, "b")] {
             prepare_marker(&mut conn).await.unwrap();
-            write_marker(&mut conn, token).await.unwrap();
-            assert_eq!(read_marker(&mut conn).await.unwrap().as_deref(), Some(token));
+            write_marker(&mut conn, id, token).await.unwrap();
+            assert_eq!(read_marker(&mut conn, id).await.unwrap().as_deref(), Some(token));
         }
+        // Another run's row stays, unless it is old.
+        remove_marker(&mut conn, 7).await.unwrap();
+        assert_eq!(read_marker(&mut conn, 7).await.unwrap(), None);
+        assert_eq!(read_marker(&mut conn, 8).await.unwrap().as_deref(), Some("b"));
+        conn.query("UPDATE galeractl.heartbeat SET written_at = NOW(6) - INTERVAL 2 HOUR").await.unwrap();
+        remove_marker(&mut conn, 7).await.unwrap();
+        assert_eq!(read_marker(&mut conn, 8).await.unwrap(), None);
         without_quorum(&place, &tunnel, conn).await;
         probed(&place, tunnel).await;
     })
@@ -104,7 +113,7 @@ async fn without_quorum(place: &Place, tunnel: &Tunnel, mut conn: Conn) {
     );
     // The list of the last view with quorum: no proof of anything.
     assert_eq!(raw.members.unwrap().len(), 2);
-    assert!(matches!(read_marker(&mut conn).await, Err(SqlError::NotReady(_))));
+    assert!(matches!(read_marker(&mut conn, 7).await, Err(SqlError::NotReady(_))));
     conn.close().await.unwrap();
     let mut second = open(tunnel, "secret").await.unwrap();
     assert_eq!(wsrep_status(&mut second).await.unwrap().values["wsrep_ready"], "OFF");

@@ -8,16 +8,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::backups::{Backup, From, Wanted, choose};
 use crate::cli::Globals;
 use crate::commands::bounds::Bounds;
+use crate::commands::frame::Frame;
 use crate::engine::event::Level;
-use crate::engine::units;
+use crate::engine::{Slot, StepCx, units};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::tunnel;
 use crate::manifests::restore::SERVE_PORT;
 use crate::steps::reader::{self, Reader};
 use crate::steps::world::World;
 use crate::ui::Ui;
+use crate::ui::plural::plural;
 
-use super::{Where, at, looking};
+use super::{Where, connect, desired, has_volume, none, with_reader, world};
 
 /// Copy a backup, with all that it builds on, to this machine
 ///
@@ -41,28 +43,44 @@ pub(super) struct Args {
 const BLOCK: usize = 256 << 10;
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
-    let world = looking(globals, &args.bounds).await?;
-    let (folder, claim) = (args.place.folder(&world.desired)?, args.place.claim(&world.desired));
+    let connection = connect(globals).await?;
+    let desired = desired(&connection, globals, Some(&args.place), Kind::No).await?;
+    if !has_volume(&connection, &desired, &args.place).await? {
+        return Err(none(&desired));
+    }
+    let (folder, claim) = (args.place.folder(&desired)?, args.place.claim(&desired));
     let from = if args.id == "latest" { From::Latest } else { From::Id(args.id.clone()) };
     let wanted = Wanted { from, increment: None, to: None };
-    at(&world, &claim, true, async |reader| {
-        let catalog = reader::catalog(&world.connection, &world.desired.namespace, reader, &folder).await?;
-        let source = choose(&catalog, &wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
-        for backup in &source.backups {
-            if args.bounds.dry_run.is_some() {
-                ui.out(&format!("copy  {}  {}", backup.id, units::bytes(backup.bytes)))?;
-                continue;
+    let mut planned = Vec::new();
+    Frame::whole(ui, "backup", async |frame| {
+        let world = world(&connection, desired, &args.bounds, frame).await?;
+        let look = async |cx: &StepCx<'_, World>, reader: &Reader| {
+            let catalog = reader::catalog(&world.connection, &world.desired.namespace, reader, &folder).await?;
+            let source = choose(&catalog, &wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
+            for backup in &source.backups {
+                let size = units::bytes(backup.bytes);
+                if args.bounds.dry_run.is_some() {
+                    planned.push(format!("copy  {}  {size}", backup.id));
+                    continue;
+                }
+                let slot = cx.waiting(&format!("{}: copied", backup.id));
+                let at = copy(&world, reader, backup, &args.folder, &slot).await?;
+                cx.notice(Level::Info, format!("{}: {size}, checksum as recorded", at.display()));
             }
-            let at = copy(&world, reader, backup, &args.folder).await?;
-            ui.notice(Level::Info, &format!("{}: {}, checksum as recorded", at.display(), units::bytes(backup.bytes)));
-        }
-        Ok(())
+            Ok(source.backups.len())
+        };
+        let count = with_reader(&world, frame, &claim, args.bounds.timeout, look).await?;
+        Ok(match args.bounds.dry_run {
+            Some(_) => "nothing was copied".to_owned(),
+            None => format!("{} copied to {}", plural(count, "backup"), args.folder.display()),
+        })
     })
-    .await
+    .await?;
+    if planned.is_empty() { Ok(()) } else { ui.out(&planned.join("\n")) }
 }
 
 /// Copies one backup. It has its proper name only when it is complete.
-async fn copy(world: &World, reader: &Reader, backup: &Backup, folder: &Path) -> Result<PathBuf> {
+async fn copy(world: &World, reader: &Reader, backup: &Backup, folder: &Path, slot: &Slot<'_>) -> Result<PathBuf> {
     let (target, part) = (folder.join(&backup.id), folder.join(format!(".partial-{}", backup.id)));
     let cannot =
         |error: std::io::Error| Failure::message(Kind::Step, format!("cannot write to {}: {error}", folder.display()));
@@ -71,7 +89,7 @@ async fn copy(world: &World, reader: &Reader, backup: &Backup, folder: &Path) ->
     }
     std::fs::create_dir_all(&part).map_err(cannot)?;
     let file = tokio::fs::File::create(part.join("data.mb.zst")).await.map_err(cannot)?;
-    let sum = receive(world, reader, &format!("{}/data.mb.zst", backup.path()), file).await?;
+    let sum = receive(world, reader, backup, file, slot).await?;
     if sum != backup.sha256 {
         std::fs::remove_dir_all(&part).map_err(cannot)?;
         return Err(Failure::message(
@@ -86,13 +104,20 @@ async fn copy(world: &World, reader: &Reader, backup: &Backup, folder: &Path) ->
     Ok(target)
 }
 
-async fn receive(world: &World, reader: &Reader, path: &str, mut file: tokio::fs::File) -> Result<String> {
+async fn receive(
+    world: &World,
+    reader: &Reader,
+    backup: &Backup,
+    mut file: tokio::fs::File,
+    slot: &Slot<'_>,
+) -> Result<String> {
     let namespace = &world.desired.namespace;
     let mut stream = tunnel::stream(&world.connection.streams, namespace, &reader.pod, SERVE_PORT).await?;
-    let request = format!("{} file {path}\n", reader.token);
+    let request = format!("{} file {}/data.mb.zst\n", reader.token, backup.path());
     stream.write_all(request.as_bytes()).await.or_fail(Kind::Unreachable)?;
     let mut sum = Sha256::new();
     let mut block = vec![0; BLOCK];
+    let mut received = 0;
     loop {
         let count = stream.read(&mut block).await.or_fail(Kind::Unreachable)?;
         if count == 0 {
@@ -100,6 +125,8 @@ async fn receive(world: &World, reader: &Reader, path: &str, mut file: tokio::fs
         }
         sum.update(&block[..count]);
         file.write_all(&block[..count]).await.or_fail(Kind::Step)?;
+        received += u64::try_from(count).unwrap_or(0);
+        slot.say(&format!("{}: {} of {}", backup.id, units::bytes(received), units::bytes(backup.bytes)));
     }
     file.sync_all().await.or_fail(Kind::Step)?;
     let digits = |mut text: String, byte: &u8| {

@@ -4,15 +4,21 @@ use serde_json::json;
 
 use crate::backups::{Backup, Catalog, Chain, chains, reach, utc};
 use crate::cli::Globals;
-use crate::commands::Format;
 use crate::commands::bounds::Bounds;
-use crate::engine::units;
-use crate::error::Result;
+use crate::commands::frame::{Frame, patiently};
+use crate::commands::{Format, gather};
+use crate::desired::Desired;
+use crate::engine::event::Level;
+use crate::engine::{StepCx, units};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::client::Connection;
+use crate::steps::reader::{self, Reader};
+use crate::steps::world::World;
 use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::table::{Cell, Table};
 
-use super::{Where, catalog, looking};
+use super::{TURN_ON, Where, connect, desired, has_volume, with_reader, world};
 
 /// List backups: chains with their members, and the moments that a restore can reach
 #[derive(Debug, clap::Args)]
@@ -27,13 +33,20 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
-    let world = looking(globals, &args.bounds).await?;
-    let (folder, catalog) = catalog(&world, &args.place).await?;
+    let connection = connect(globals).await?;
+    let desired = desired(&connection, globals, Some(&args.place), Kind::No).await?;
+    let folder = args.place.folder(&desired)?;
+    let catalog = if has_volume(&connection, &desired, &args.place).await? {
+        catalog(args, &connection, desired, ui).await?
+    } else {
+        ui.notice(Level::Info, &format!("cluster {} has no backup volume; {TURN_ON}", desired.cluster));
+        Catalog::default()
+    };
     if Format::of(&args.output) == Format::Json {
         return ui.json(&as_json(&folder, &catalog));
     }
     let all = chains(&catalog);
-    if all.is_empty() {
+    if all.is_empty() && catalog.unusable.is_empty() {
         ui.out(&format!("There is no backup of {folder}.\n"))?;
         return others(ui, &folder, &catalog);
     }
@@ -56,6 +69,29 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// What lies on the volume, as the agent sees it, or a pod of its own where no agent runs.
+async fn catalog(args: &Args, connection: &Connection, desired: Desired, ui: &Ui) -> Result<Catalog> {
+    let (folder, claim) = (args.place.folder(&desired)?, args.place.claim(&desired));
+    let namespace = desired.namespace.clone();
+    let observer = gather::look(connection, &desired, None).await?;
+    let agent = reader::agent(&desired, &observer.live().snapshot());
+    if let Some(agent) = agent.filter(|agent| agent.claim == claim) {
+        let asked = reader::catalog(connection, &namespace, &agent, &folder);
+        return patiently(ui, "the agent to tell what lies on the backup volume", asked).await;
+    }
+    let mut found = None;
+    Frame::whole(ui, "backup", async |frame| {
+        let world = world(connection, desired, &args.bounds, frame).await?;
+        let look = async |_: &StepCx<'_, World>, reader: &Reader| {
+            reader::catalog(connection, &namespace, reader, &folder).await
+        };
+        found = Some(with_reader(&world, frame, &claim, args.bounds.timeout, look).await?);
+        Ok(format!("looked at the backups of {folder}"))
+    })
+    .await?;
+    found.ok_or_else(|| Failure::message(Kind::Bug, "the backup volume was looked at, and nothing is known"))
 }
 
 fn others(ui: &Ui, folder: &str, catalog: &Catalog) -> Result<()> {
@@ -88,6 +124,20 @@ fn table(catalog: &Catalog, all: &[Chain<'_>]) -> Table {
             Cell::from(until),
         ]);
     }
+    for file in &catalog.unusable {
+        let nothing = || Cell::from("");
+        let (name, why) = (Cell::from(&file.name), Cell::new(Tone::Fail, format!("nothing: {}", file.why)));
+        table.row([
+            name,
+            nothing(),
+            nothing(),
+            nothing(),
+            nothing(),
+            nothing(),
+            Cell::new(Tone::Fail, "unusable"),
+            why,
+        ]);
+    }
     table
 }
 
@@ -110,6 +160,7 @@ fn as_json(folder: &str, catalog: &Catalog) -> serde_json::Value {
     let chain = |chain: &Chain<'_>| json!({"members": chain.members.iter().map(member).collect::<Vec<_>>(), "broken": chain.broken});
     json!({
         "source": folder, "chains": chains(catalog).iter().map(chain).collect::<Vec<_>>(), "agent": catalog.agent,
+        "unusable": catalog.unusable,
         "logs": catalog.logs.len(), "sources": catalog.clusters,
     })
 }

@@ -10,15 +10,15 @@ mod trial;
 use std::time::Duration;
 
 use clap::Subcommand;
-use tokio_util::sync::CancellationToken;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::api::Api;
 
-use crate::backups::Catalog;
 use crate::cli::Globals;
 use crate::desired::{Desired, Passwords};
-use crate::engine::{Cx, Events, Step, StepCx};
+use crate::engine::{Step, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
-use crate::kube::lease::holder::user_at_host;
+use crate::kube::errors::explain;
 use crate::settings;
 use crate::steps::reader::{self, Reader};
 use crate::steps::rights;
@@ -28,7 +28,10 @@ use crate::ui::Ui;
 use super::bounds::Bounds;
 use super::frame::Frame;
 use super::gather;
-use super::target::{connect, find, input, stored};
+use super::target::{connect, find, input, must_exist, stored};
+
+/// How a cluster gets backups.
+const TURN_ON: &str = "turn them on: galeractl up --backup, with the settings that the cluster was formed with";
 
 /// Take, list, check, copy and remove backups
 ///
@@ -96,9 +99,13 @@ impl Where {
     }
 }
 
-/// A cluster that may be gone, of which there may be backups.
-async fn desired(connection: &Connection, globals: &Globals) -> Result<Desired> {
+/// A cluster that may be gone, of which there may be backups. `missing` is the kind of failure where nothing of it
+/// exists; nothing has to exist for backups on a volume that is named.
+async fn desired(connection: &Connection, globals: &Globals, place: Option<&Where>, missing: Kind) -> Result<Desired> {
     let target = find(globals, connection).await?;
+    if place.is_none_or(|place| place.claim.is_none()) {
+        must_exist(connection, &target, missing).await?;
+    }
     if let Some(stored) = stored(connection, &target).await? {
         return Ok(stored.desired);
     }
@@ -107,68 +114,64 @@ async fn desired(connection: &Connection, globals: &Globals) -> Result<Desired> 
     Ok(Desired { cluster: target.cluster, namespace: target.namespace, ..settings.desired })
 }
 
-/// A world for verbs that ask the agent or read the volume.
-async fn world(
-    connection: &Connection,
-    desired: Desired,
-    bounds: &Bounds,
-    (holder, cancel): (String, CancellationToken),
-) -> Result<World> {
+/// Whether there is a volume that may hold backups. Without one there are none, and no pod has to look.
+///
+/// # Errors
+/// A volume that is named does not exist.
+async fn has_volume(connection: &Connection, desired: &Desired, place: &Where) -> Result<bool> {
+    let (name, namespace) = (place.claim(desired), &desired.namespace);
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(connection.client.clone(), namespace.as_str());
+    let found = claims.get_opt(&name).await;
+    let found = found.map_err(|error| explain(Kind::Preflight, format!("read persistentvolumeclaim/{name}"), error))?;
+    match (found, &place.claim) {
+        (None, Some(claim)) => Err(Failure::message(
+            Kind::Preflight,
+            format!("--claim: there is no persistentvolumeclaim/{claim} in namespace {namespace}"),
+        )),
+        (found, _) => Ok(found.is_some()),
+    }
+}
+
+/// Why there are no backups, for verbs that need one.
+fn none(desired: &Desired) -> Failure {
+    Failure::message(Kind::Preflight, format!("there are no backups: cluster {} has no backup volume", desired.cluster))
+        .hint(TURN_ON)
+}
+
+/// A world for a run that asks the agent or reads the volume.
+async fn world(connection: &Connection, desired: Desired, bounds: &Bounds, frame: &Frame) -> Result<World> {
     rights::check(connection, &desired, rights::BACKUP).await?;
     let observer = gather::look(connection, &desired, None).await?;
-    let choices = Choices { lock_wait: bounds.lock_wait, take_ownership: false, holder, cancel };
+    let choices =
+        Choices { lock_wait: bounds.lock_wait, take_ownership: false, holder: frame.holder(), cancel: frame.cancel() };
     Ok(World::new(connection.clone(), desired, Passwords::default(), choices, observer))
 }
 
-/// A world for verbs that only look.
-async fn looking(globals: &Globals, bounds: &Bounds) -> Result<World> {
-    let connection = connect(globals).await?;
-    let desired = desired(&connection, globals).await?;
-    let holder = format!("{} backup", user_at_host());
-    world(&connection, desired, bounds, (holder, CancellationToken::new())).await
-}
-
-/// Runs steps of a verb to its end.
+/// Runs the steps of a verb and gives the lock back.
 async fn go(
     world: &World,
-    frame: Frame,
+    frame: &Frame,
     steps: Vec<Box<dyn Step<World>>>,
     limit: Option<Duration>,
     done: impl FnOnce() -> String,
-) -> Result<()> {
+) -> Result<String> {
     frame.announce(&world.connection, &world.desired, &steps);
     let result = frame.run(&steps, limit, world).await;
     let released = world.release_lock(false).await;
-    frame.end(result.and(released).map(|()| done())).await
+    result.and(released).map(|()| done())
 }
 
-/// Looks at a backup volume through the agent, or through a pod of its own where there is none or `own_pod` says so.
-/// Nothing is shown of that.
-async fn at<T>(world: &World, claim: &str, own_pod: bool, look: impl AsyncFnOnce(&Reader) -> Result<T>) -> Result<T> {
-    if let Some(agent) = reader::agent(&world.desired, &world.observer.live().snapshot())
-        .filter(|_| !own_pod && claim == world.desired.cluster.backup_claim())
-    {
-        return look(&agent).await;
-    }
-    let cx = Cx { events: Events::start(Vec::new()), cancel: world.choices.cancel.clone(), deadline: None };
-    let cx = StepCx::new("look", &cx, world);
-    world.take_lock(&cx).await?;
-    let looked = match reader::open(&cx, claim).await {
-        Ok(reader) => look(&reader).await,
-        Err(failure) => Err(failure),
+/// Looks at a backup volume through a pod of its own. The pod and the lock are gone when this returns.
+async fn with_reader<T>(
+    world: &World,
+    frame: &Frame,
+    claim: &str,
+    limit: Option<Duration>,
+    look: impl AsyncFnOnce(&StepCx<'_, World>, &Reader) -> Result<T>,
+) -> Result<T> {
+    let act = async |cx: &StepCx<'_, World>| {
+        world.take_lock(cx).await?;
+        look(cx, &reader::open(cx, claim).await?).await
     };
-    let closed = reader::close(&cx).await;
-    let released = world.release_lock(false).await;
-    looked.and_then(|found| closed.and(released).map(|()| found))
-}
-
-/// Everything that is known of the backups in a folder.
-async fn catalog(world: &World, place: &Where) -> Result<(String, Catalog)> {
-    let folder = place.folder(&world.desired)?;
-    let claim = place.claim(&world.desired);
-    let catalog = at(world, &claim, false, async |reader| {
-        reader::catalog(&world.connection, &world.desired.namespace, reader, &folder).await
-    })
-    .await?;
-    Ok((folder, catalog))
+    frame.act(("look", "look at the backup volume"), limit, world, act, async |cx| reader::close(cx).await).await
 }

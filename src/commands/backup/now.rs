@@ -3,7 +3,7 @@
 use crate::cli::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::steps::agent::{Ask, present};
 use crate::ui::Ui;
 
@@ -27,20 +27,25 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
-    let wanted = desired(&connection, globals).await?;
-    let frame = Frame::begin(ui, "backup")?;
-    let world = world(&connection, wanted, &args.bounds, (frame.holder(), frame.cancel())).await?;
-    present(&world)?;
+    let wanted = desired(&connection, globals, None, Kind::Preflight).await?;
     let kind = match (args.full, args.incremental) {
         (true, _) => "full",
         (_, true) => "inc",
         _ => "next",
     };
-    if args.bounds.dry_run.is_some() {
-        return ui.out(&format!("the agent would be asked for a backup ({kind})"));
-    }
-    let ask = Ask { id: "backup", title: "let the agent take a backup", request: format!("backup {kind}") };
-    let cluster = world.desired.cluster.clone();
-    go(&world, frame, vec![Box::new(ask)], args.bounds.timeout, || format!("a backup of cluster {cluster} was taken"))
+    Frame::whole(ui, "backup", async |frame| {
+        let world = world(&connection, wanted, &args.bounds, frame).await?;
+        present(&world)?;
+        if args.bounds.dry_run.is_some() {
+            ui.out(&format!("the agent would be asked for a backup ({kind})"))?;
+            return Ok("nothing was changed".to_owned());
+        }
+        let ask = Ask { id: "backup", title: "let the agent take a backup", request: format!("backup {kind}") };
+        let cluster = &world.desired.cluster;
+        go(&world, frame, vec![Box::new(ask)], args.bounds.timeout, || {
+            format!("a backup of cluster {cluster} was taken")
+        })
         .await
+    })
+    .await
 }

@@ -6,6 +6,7 @@ use crate::commands::frame::Frame;
 use crate::error::{Failure, Kind, Result};
 use crate::steps::agent::{Ask, present};
 use crate::steps::reader;
+use crate::steps::world::World;
 use crate::ui::Ui;
 use crate::ui::plural::plural;
 
@@ -28,14 +29,20 @@ pub(super) struct Args {
 /// What the agent would remove, by its own rules.
 const EXPIRED: &str = "export TZ=UTC LC_ALL=C; ROOT=/backups/$GALERA_NAMESPACE/$GALERA_CLUSTER SERVER=/run/galeractl
     . /galeractl/scripts/common.sh; . /galeractl/scripts/keep.sh
-    expired_chains | while read -r chain; do members_of \"$chain\"; done; expired_logs | sed 's/^/binlog /'";
+    expired";
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
-    let wanted = desired(&connection, globals).await?;
-    let frame = Frame::begin(ui, "backup")?;
-    let world = world(&connection, wanted, &args.bounds, (frame.holder(), frame.cancel())).await?;
-    let agent = present(&world)?;
+    let wanted = desired(&connection, globals, None, Kind::Preflight).await?;
+    Frame::whole(ui, "backup", async |frame| {
+        let world = world(&connection, wanted, &args.bounds, frame).await?;
+        prune(args, ui, frame, &world).await
+    })
+    .await
+}
+
+async fn prune(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
+    let agent = present(world)?;
     let output =
         reader::run(&world.connection, &world.desired.namespace, &agent, &["/bin/bash", "-c", EXPIRED], None).await?;
     if output.exit_code != 0 {
@@ -47,27 +54,21 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
     let (logs, backups): (Vec<&str>, Vec<&str>) = output.stdout.lines().partition(|line| line.starts_with("binlog "));
     if backups.is_empty() && logs.is_empty() {
-        return frame.end(Ok("nothing is out of its time".to_owned())).await;
+        return Ok("nothing is out of its time".to_owned());
     }
+    let cluster = &world.desired.cluster;
     let what = format!(
-        "This deletes {} and {} of cluster {}:\n  {}",
+        "This deletes {} and {} of cluster {cluster}:\n  {}",
         plural(backups.len(), "backup"),
         plural(logs.len(), "binary log"),
-        world.desired.cluster,
         backups.join("\n  ")
     );
     if args.bounds.dry_run.is_some() {
         ui.out(&what)?;
-        return frame.end(Ok("nothing was deleted".to_owned())).await;
+        return Ok("nothing was deleted".to_owned());
     }
-    let cluster = world.desired.cluster.clone();
-    let confirmed = ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await;
-    if let Err(failure) = confirmed {
-        return frame.end(Err(failure)).await;
-    }
+    ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
     let ask = Ask { id: "prune", title: "let the agent remove them", request: "tidy -".to_owned() };
-    go(&world, frame, vec![Box::new(ask)], args.bounds.timeout, || {
-        format!("{} removed", plural(backups.len(), "backup"))
-    })
-    .await
+    let done = || format!("{} removed", plural(backups.len(), "backup"));
+    go(world, frame, vec![Box::new(ask)], args.bounds.timeout, done).await
 }

@@ -15,7 +15,7 @@ use crate::steps::rights;
 use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
 
-use super::{connect, find, go};
+use super::{TURN_ON, connect, find, go};
 
 /// Let the agent run beside another node, or restart the node that is to have it
 ///
@@ -33,11 +33,12 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let stored = running(&connection, &target).await?;
+    let stored = running(&connection, &target, Kind::Preflight).await?;
     let (mut desired, record) = (stored.desired, stored.record);
     let Some(backup) = desired.backup.clone() else {
-        return Err(Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster))
-            .hint("turn them on: galeractl up --backup, with the settings that the cluster was formed with"));
+        return Err(
+            Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster)).hint(TURN_ON)
+        );
     };
     if args.to > desired.nodes {
         let why = format!("--to: there is no node{} among {}", args.to, desired.nodes);
@@ -54,19 +55,21 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let classes = gather::storage_classes(&connection).await?;
     let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
     observer.set_password(password);
-    let frame = Frame::begin(ui, "backup")?;
-    let choices = Choices {
-        lock_wait: args.bounds.lock_wait,
-        take_ownership: false,
-        holder: frame.holder(),
-        cancel: frame.cancel(),
-    };
-    let world = World::new(connection, desired, Passwords::default(), choices, observer);
-    {
-        let mut memory = world.memory();
-        memory.record = record;
-        memory.secrets = secrets;
-    }
-    let node = args.to;
-    go(&world, frame, vec![Box::new(step)], args.bounds.timeout, || format!("the agent runs beside node{node}")).await
+    Frame::whole(ui, "backup", async |frame| {
+        let choices = Choices {
+            lock_wait: args.bounds.lock_wait,
+            take_ownership: false,
+            holder: frame.holder(),
+            cancel: frame.cancel(),
+        };
+        let world = World::new(connection, desired, Passwords::default(), choices, observer);
+        {
+            let mut memory = world.memory();
+            memory.record = record;
+            memory.secrets = secrets;
+        }
+        let done = || format!("the agent runs beside node{}", args.to);
+        go(&world, frame, vec![Box::new(step)], args.bounds.timeout, done).await
+    })
+    .await
 }

@@ -4,11 +4,11 @@ use crate::backups::{From, Wanted};
 use crate::cli::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::steps::trial::Trial;
 use crate::ui::Ui;
 
-use super::{Where, connect, desired, go, world};
+use super::{Where, connect, desired, go, has_volume, none, world};
 
 /// Restore a backup to scratch space, start a server on it, and check its tables
 ///
@@ -29,7 +29,10 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
-    let desired = desired(&connection, globals).await?;
+    let desired = desired(&connection, globals, Some(&args.place), Kind::Preflight).await?;
+    if !has_volume(&connection, &desired, &args.place).await? {
+        return Err(none(&desired));
+    }
     // A full backup that is named stands for itself, not for its chain.
     let increment = args.id.as_ref().is_some_and(|id| id.ends_with("-full")).then_some(0);
     let from = args.id.clone().map_or(From::Latest, From::Id);
@@ -45,7 +48,9 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
             step.folder
         ));
     }
-    let frame = Frame::begin(ui, "backup")?;
-    let world = world(&connection, desired, &args.bounds, (frame.holder(), frame.cancel())).await?;
-    go(&world, frame, vec![Box::new(step)], args.bounds.timeout, || "the backup can be restored".to_owned()).await
+    Frame::whole(ui, "backup", async |frame| {
+        let world = world(&connection, desired, &args.bounds, frame).await?;
+        go(&world, frame, vec![Box::new(step)], args.bounds.timeout, || "the backup can be restored".to_owned()).await
+    })
+    .await
 }

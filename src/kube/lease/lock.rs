@@ -50,7 +50,16 @@ struct Keeper {
     pace: Pace,
     state: Mutex<State>,
     lost: CancellationToken,
-    why: Cell<Option<String>>,
+    why: Cell<Option<Loss>>,
+}
+
+/// How a lock was lost.
+#[derive(Debug, Clone)]
+enum Loss {
+    /// Somebody else has it, or has removed it.
+    Taken(String),
+    /// It could not be renewed in time.
+    Unreachable(String),
 }
 
 struct State {
@@ -80,10 +89,12 @@ impl Lock {
         self.keeper.lost.clone()
     }
 
-    /// Why the lock was lost; `None` while it is held.
+    /// Why the lock was lost, as a failure of the run: [`Kind::Locked`] if somebody else has it,
+    /// [`Kind::Unreachable`] if it could not be renewed. `None` while it is held.
     #[must_use]
-    pub fn why_lost(&self) -> Option<String> {
-        self.keeper.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn why_lost(&self) -> Option<Failure> {
+        let why = self.keeper.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        why.map(|loss| self.keeper.failure(&loss))
     }
 
     /// Renews now. To be called before a step that must not happen twice: a machine that slept does not know that
@@ -94,7 +105,7 @@ impl Lock {
     pub async fn confirm(&self) -> Result<()> {
         match self.keeper.renew().await {
             Ok(()) => Ok(()),
-            Err(Trouble::Lost(why)) => Err(self.keeper.lose(why)),
+            Err(Trouble::Lost(why)) => Err(self.keeper.lose(Loss::Taken(why))),
             Err(Trouble::Passing(failure)) => Err(failure.context("cannot confirm that the lock is still held")),
         }
     }
@@ -110,7 +121,7 @@ impl Lock {
         let mut lease = state.lease.clone();
         record::clear(&mut lease);
         let claim = &self.keeper.claim;
-        match claim.api().replace(&claim.cluster.lock(), &params(), &lease).await {
+        match self.last_try(claim.api().replace(&claim.cluster.lock(), &params(), &lease)).await? {
             Ok(_) => Ok(()),
             // It is somebody else's by now, or nobody's.
             Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(()),
@@ -128,11 +139,21 @@ impl Lock {
         let ours = Preconditions { uid: state.lease.uid(), resource_version: state.lease.resource_version() };
         let claim = &self.keeper.claim;
         let params = DeleteParams::background().preconditions(ours);
-        match claim.api().delete(&claim.cluster.lock(), &params).await {
+        match self.last_try(claim.api().delete(&claim.cluster.lock(), &params)).await? {
             Ok(_) => Ok(()),
             Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(()),
             Err(error) => Err(explain(Kind::Step, "delete the lock", error)),
         }
+    }
+}
+
+impl Lock {
+    /// What was lost because nobody answers must not hold up the end of the run for long.
+    async fn last_try<T>(&self, act: impl Future<Output = T>) -> Result<T> {
+        let limit = if self.keeper.lost.is_cancelled() { self.keeper.pace.retry } else { Duration::MAX };
+        timeout(limit, act).await.map_err(|_| {
+            Failure::message(Kind::Unreachable, "the lock cannot be given back: the API server does not answer")
+        })
     }
 }
 
@@ -152,12 +173,12 @@ impl Keeper {
             pause = match self.renew().await {
                 Ok(()) => self.pace.renew,
                 Err(Trouble::Lost(why)) => {
-                    self.lose(why);
+                    self.lose(Loss::Taken(why));
                     return;
                 }
                 Err(Trouble::Passing(failure)) => {
                     if self.state.lock().await.renewed.elapsed() + self.pace.retry >= self.pace.give_up {
-                        self.lose(format!("it could not be renewed in time: {failure}"));
+                        self.lose(Loss::Unreachable(failure.to_string()));
                         return;
                     }
                     self.pace.retry
@@ -166,11 +187,27 @@ impl Keeper {
         }
     }
 
-    fn lose(&self, why: String) -> Failure {
-        let failure = Failure::message(Kind::Locked, format!("the lock of `{}` was lost: {why}", self.claim.cluster));
-        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    fn lose(&self, loss: Loss) -> Failure {
+        let failure = self.failure(&loss);
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(loss);
         self.lost.cancel();
         failure
+    }
+
+    fn failure(&self, loss: &Loss) -> Failure {
+        let cluster = &self.claim.cluster;
+        match loss {
+            Loss::Taken(why) => Failure::message(Kind::Locked, format!("the lock of `{cluster}` was lost: {why}")),
+            Loss::Unreachable(why) => {
+                let silent = self.pace.give_up.as_secs();
+                let what = format!(
+                    "the connection to the API server was lost for {silent} s, and with it the lock of `{cluster}`: {why}"
+                );
+                Failure::message(Kind::Unreachable, what)
+                    .hint("the cluster itself is not affected: its servers need neither galeractl nor the API server")
+                    .hint("when the API server answers again, run the same command again")
+            }
+        }
     }
 
     async fn renew(&self) -> Result<(), Trouble> {

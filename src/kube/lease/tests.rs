@@ -120,12 +120,16 @@ async fn a_stranger_that_renews_is_refused() {
 
 #[tokio::test]
 async fn a_lock_that_is_taken_over_or_deleted_is_lost() {
-    for (after, why) in [(Some(foreign("thief", "z")), "it was taken over by thief"), (None, "its Lease was deleted")] {
+    for (after, why) in [
+        (Some(foreign("thief", "z")), "it was taken over by thief, last renewed 2001-01-01T00:00:00Z"),
+        (None, "its Lease was deleted"),
+    ] {
         let (client, server) = server().await;
         let lock = claim(&client, "a").acquire_at(quick(), Duration::ZERO, &mut |_| ()).await.unwrap();
         server.lock().unwrap().lease = after;
         lock.lost().cancelled().await;
-        assert!(lock.why_lost().unwrap().starts_with(why));
+        let lost = lock.why_lost().unwrap();
+        assert_eq!((lost.kind, lost.to_string()), (Kind::Locked, format!("the lock of `shop` was lost: {why}")));
         assert_eq!(lock.confirm().await.unwrap_err().kind, Kind::Locked);
     }
 }
@@ -149,5 +153,9 @@ async fn a_lock_that_cannot_be_renewed_is_lost_before_others_may_take_it() {
     let begun = Instant::now();
     lock.lost().cancelled().await;
     assert!(begun.elapsed() < Duration::from_secs(1));
-    assert!(lock.why_lost().unwrap().contains("etcd is down"));
+    let lost = lock.why_lost().unwrap();
+    assert_eq!(lost.kind, Kind::Unreachable);
+    assert!(lost.to_string().starts_with("the connection to the API server was lost"), "{lost}");
+    assert!(lost.to_string().contains("etcd is down"), "{lost}");
+    assert!(lost.hints[0].contains("not affected") && lost.hints[1].contains("the same command"), "{lost:?}");
 }

@@ -8,19 +8,39 @@ use kube::ResourceExt;
 
 use super::{Trouble, events_about, reason, seconds, text};
 
-/// What is wrong with a pod; `None` if nothing is, as far as Kubernetes says.
+/// Until then whoever controls a pod that ends has made another one.
+const REPLACED_WITHIN: Duration = Duration::from_secs(30);
+
+/// What is wrong with a pod; `None` if nothing is, as far as Kubernetes says. What happens to a pod that is about to go
+/// says nothing about the one that comes in its place.
 #[must_use]
 pub fn pod_trouble<'a>(pod: &Pod, events: impl IntoIterator<Item = &'a Arc<Event>>) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
     if pod.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let status = pod.status.as_ref()?;
     let case =
         Case { name: format!("pod/{}", pod.name_any()), pod, events: events_about(pod.uid().as_deref(), events) };
-    case.failed(status).or_else(|| case.unscheduled(status)).or_else(|| {
+    let trouble = case.failed(status).or_else(|| case.unscheduled(status)).or_else(|| {
         let init = status.init_container_statuses.iter().flatten();
         init.chain(status.container_statuses.iter().flatten()).find_map(|container| case.container(container))
-    })
+    })?;
+    let going = is_replaced(pod) && is_evicted(status);
+    Some(if going { Trouble { patience: trouble.patience.max(REPLACED_WITHIN), ..trouble } } else { trouble })
+}
+
+/// Whether somebody makes another pod when this one goes; a bare pod stays gone.
+fn is_replaced(pod: &Pod) -> bool {
+    pod.owner_references().iter().any(|owner| owner.controller == Some(true))
+}
+
+/// Whether Kubernetes is about to take the pod from its host: an eviction, a drain, a more important pod.
+fn is_evicted(status: &PodStatus) -> bool {
+    status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
 }
 
 struct Case<'a> {
@@ -40,8 +60,7 @@ impl Case<'_> {
             return None;
         }
         // Whoever controls the pod makes a new one; a bare pod stays as it is.
-        let replaced = self.pod.owner_references().iter().any(|owner| owner.controller == Some(true));
-        let patience = if replaced { seconds(30) } else { Duration::ZERO };
+        let patience = if is_replaced(self.pod) { REPLACED_WITHIN } else { Duration::ZERO };
         let why = text(status.message.as_deref());
         if let Some(reason) = status.reason.as_deref().filter(|reason| !reason.is_empty()) {
             let hint = "the node ran short of something or is going down; see `kubectl describe node`";

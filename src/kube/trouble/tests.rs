@@ -165,6 +165,19 @@ fn an_evicted_pod_is_fatal_only_if_nobody_replaces_it() {
 }
 
 #[test]
+fn a_pod_that_is_being_replaced_is_never_fatal_at_once() {
+    let owner = json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "s", "uid": "s", "controller": true}]);
+    let going = json!({"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"});
+    let mut pod = crashing(5, json!({"exitCode": 137}));
+    pod.status.as_mut().unwrap().conditions = parse(json!([going]));
+    assert!(found(&pod, &[]).is_fatal(), "nobody replaces it");
+    pod.metadata.owner_references = parse(owner);
+    assert_eq!(found(&pod, &[]).patience, seconds(30));
+    pod.status.as_mut().unwrap().conditions = None;
+    assert!(found(&pod, &[]).is_fatal(), "it stays as it is");
+}
+
+#[test]
 fn a_bare_pod_that_ended_tells_its_exit_code() {
     let ended =
         pod(json!({"phase": "Failed", "containerStatuses": [{"name": "m", "image": "i", "imageID": "", "ready": false,

@@ -24,7 +24,9 @@ if [ "$path" = /state ]; then
     read -r wsrep 2>/dev/null <"$RUN/wsrep"
     read -r held 2>/dev/null <"$RUN/held"
     serves=no primary=no
-    [[ ${wsrep:-} != *primary=yes* || $wsrep == *uuid=$ZERO* ]] || primary=yes
+    # A component that has lost track of its origin is none that anybody could join.
+    [[ ${wsrep:-} != *uuid=$ZERO* ]] || wsrep=${wsrep/primary=yes/primary=no}
+    [[ ${wsrep:-} != *primary=yes* ]] || primary=yes
     # One that gives a transfer has everything as well: it counts together with the joiner that it serves.
     # One that is about to end gives nothing any more.
     [[ $primary = no || -e $RUN/draining || ! $wsrep =~ status=(synced|donor|joined) ]] || serves=yes
@@ -36,9 +38,9 @@ silent=no
 if [ -S "$RUN/mysqld.sock" ]; then
     rows=$(timeout 2 mariadb --defaults-file="$RUN/my.cnf" -NB -e "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status',
         'wsrep_local_state', 'wsrep_ready', 'wsrep_connected', 'wsrep_cluster_state_uuid', 'wsrep_local_state_comment',
-        'wsrep_last_committed'); SHOW GLOBAL VARIABLES LIKE 'wsrep_reject_queries'" 2>&1)
-    # A server that says no, such as one with too many connections, is alive.
-    if [ $? != 0 ] && [[ $rows != *'ERROR 1'* ]]; then silent=yes; fi
+        'wsrep_last_committed'); SHOW GLOBAL VARIABLES LIKE 'wsrep_reject_queries'" 2>&1) ||
+        # A server that says no, such as one with too many connections, is alive.
+        [[ $rows == *'ERROR 1'* ]] || silent=yes
     while IFS=$'\t' read -r name value; do s[${name:-none}]=$value; done <<<"$rows"
 fi
 uuid=${s[wsrep_cluster_state_uuid]:-}

@@ -13,7 +13,7 @@ refuse() {
     say "event=refused reason=$(quoted "$reason")"
     local until=$((SECONDS + 30))
     while ((SECONDS < until)) && [ "$(cat "$STATE"/* 2>/dev/null | cksum)" = "$recorded" ]; do
-        if [ -e "$RUN/rebuild" ]; then rebuild && break; fi
+        if [ -e "$RUN/rebuild" ] && [ -n "$(component)" ]; then rebuild && break; fi
         pause 0.5
     done
     return 1
@@ -69,6 +69,7 @@ objection() {
 stranger() {
     [ -n "$1" ] || { printf 'no member of a running component has said which history it follows'; return; }
     [[ $1 =~ ^$UUID$ ]] || { printf 'two components run: %s' "$1"; return; }
+    [ "$1" != "$ZERO" ] || { printf 'the running component has lost track of its history'; return; }
     [ -z "$(recorded)" ] || [ "$(recorded)" = "$1" ] ||
         { printf 'the running component follows %s, on record is %s' "$1" "$(recorded)"; return; }
     case $HELD in
@@ -96,6 +97,7 @@ released() {
         said=$(ask_peer "$host")
         if [[ $said == *primary=yes* ]]; then
             [[ ",$(word "$said" members)," != *",$GALERA_NODE_NAME,"* ]] || return 1
+            # shellcheck disable=SC2086 # each history that was named so far is a word of its own
             GROUP=$(printf '%s\n' $GROUP "$(uuid_of "$(word "$said" uuid)")" | grep . | sort -u | paste -sd ' ')
         fi
         if [[ $said == *serves=yes* ]]; then
@@ -139,9 +141,13 @@ wait_for_release() {
             bootstrap_allowed
             return
         fi
-        if [ -e "$RUN/rebuild" ]; then rebuild && return 1; fi
         pause 0.2
     done
+    # Its data is not to be joined, but to make room.
+    if [ -e "$RUN/rebuild" ]; then
+        rebuild
+        return 1
+    fi
     # Much may have happened while it waited.
     [ "$(held)" = "$HELD" ] || return 1
     why=$(objection)

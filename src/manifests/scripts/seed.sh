@@ -18,7 +18,8 @@ sql_pattern() {
 
 # One statement a line: the server fails a whole line when a second statement stands on it, and starts anyway.
 seed_sql() {
-    local name="${GALERA_DATABASE//\`/\`\`}" user="${GALERA_USER//\'/\'\'}"
+    local name="${GALERA_DATABASE//\`/\`\`}" user=${GALERA_USER//\\/\\\\}
+    user=${user//\'/\'\'}
     # Strings here are written for a server that knows backslashes, whatever the settings say. The installer leaves doors
     # without a password, one of them for the pod's own name.
     cat <<SQL
@@ -92,7 +93,7 @@ drop_unused() { rm -rf "${DATA:?}" "$VOLUME/binlog" && rm -f "$VOLUME/initialisi
 prepare_seed() {
     local why
     judge_secrets
-    [ ! -e "$VOLUME/initialising" ] || drop_unused
+    [ ! -e "$VOLUME/initialising" ] || [ -e "$VOLUME/identity" ] || drop_unused
     HELD=$(held)
     printf 'none\n' >"$RUN/held"
     why=$(seed_objection)

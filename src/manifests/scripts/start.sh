@@ -139,6 +139,11 @@ stop() {
     trap '' TERM INT
     say "event=stopping"
     if [ -n "${SERVER:-}" ]; then
+        # Asked politely, a server that is part of no component can take its whole grace period, and has nothing to say
+        # goodbye to; what it has committed is on the disk.
+        if ! grep -q primary=yes "$RUN/wsrep" 2>/dev/null; then
+            (sleep "${GALERA_PATIENCE:-5}" && kill -KILL "$SERVER") 2>/dev/null &
+        fi
         drain
         kill -TERM "$SERVER" 2>/dev/null
         wait "$SERVER" 2>/dev/null

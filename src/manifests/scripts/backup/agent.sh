@@ -9,7 +9,9 @@ set -uo pipefail
 : "${GALERA_MEMBER:?}" "${GALERA_CLUSTER:?}" "${GALERA_NAMESPACE:?}" "${POD_UID:?}"
 : "${FULL_SECONDS:?}" "${INCREMENTAL_SECONDS:?}" "${LOG_SECONDS:?}"
 export TZ=UTC LC_ALL=C
-SCRIPTS=/galeractl/scripts
+# What is written is for this user only, from its first byte on.
+umask 077
+SCRIPTS=${BASH_SOURCE[0]%/*}
 SERVER=/run/galeractl
 OWN=/run/agent
 VOLUME=/var/lib/mysql
@@ -23,60 +25,90 @@ DEAD_AFTER=45
 # shellcheck source=src/manifests/scripts/backup/keep.sh
 . "$SCRIPTS/keep.sh"
 
-say() { printf 'GALERACTL at=%s member=%s %s\n' "$EPOCHREALTIME" "$GALERA_MEMBER" "$*"; }
+# One line, whatever is in it.
+say() { printf 'GALERACTL at=%s member=%s %s\n' "$EPOCHREALTIME" "$GALERA_MEMBER" "${*//[![:print:]]/ }"; }
+sql() { timeout 20 mariadb --defaults-file="$SERVER/my.cnf" -NBe "$1" 2>/dev/null; }
+# Seconds since the host was started, in NOW. Nobody sets them, as happens to the time of day.
+look_at_clock() {
+    read -r NOW _ </proc/uptime
+    NOW=${NOW%%.*}
+}
+# Puts a file or a folder in the place of whatever is there, which may be a link or a folder that somebody has planted.
+replace() {
+    is_file "$2" || rm -rf "$2"
+    mv -fT "$1" "$2"
+}
+# Writes a file whole or not at all.
+put() {
+    rm -rf "$1.new"
+    (set -C && printf '%s\n' "$2" >"$1.new") && replace "$1.new" "$1"
+}
+incarnation() { ! read_line "$DATA/incarnation" || only "$UUID" "$LINE"; }
 # Waits without a process of its own, and ends early when something is asked for.
 pause() { read -r -t "$1" <>"$OWN/bell" 2>/dev/null || :; }
 
+# What this process has taken itself, and when it was begun by NOW.
+TAKEN='' TAKEN_AT='' FULL='' FULL_AT=''
 # What galeractl shows of this agent.
 FAILURES=0 LAST_ERROR='' STATE=starting
 tell_state() {
     local free size
     read -r free size < <(df -B1 --output=avail,size "$ROOT" 2>/dev/null | tail -n 1)
-    printf '{"member":"%s","pod":"%s","at":%s,"state":"%s","failures":%s,"error":"%s","free":%s,"size":%s,"logs":"%s"}\n' \
-        "$GALERA_MEMBER" "$POD_UID" "$EPOCHSECONDS" "$STATE" "$FAILURES" "$(plain "$LAST_ERROR")" \
-        "${free:-0}" "${size:-0}" "$(cat "$OWN/logs" 2>/dev/null)" >"$ROOT/agent.json.new" &&
-        mv "$ROOT/agent.json.new" "$ROOT/agent.json"
+    put "$ROOT/agent.json" "$(object member "$GALERA_MEMBER" pod "$POD_UID" at# "$EPOCHSECONDS" state "$STATE" \
+        failures# "$FAILURES" error "$LAST_ERROR" free# "${free:-}" size# "${size:-}" logs "$(cat "$OWN/logs" 2>/dev/null)")"
 }
 state() { STATE=$1; tell_state; }
 
 # --- One writer at a time ---
 
 # The group's uuid tells two clusters of one name on one share apart.
-owner() { cut -d ' ' -f "$1" "$ROOT/owner/who" 2>/dev/null; }
-has_place() { [ "$(owner 1)" = "$POD_UID" ]; }
+read_owner() {
+    OWNER_POD='' OWNER_MEMBER='' OWNER_GROUP=''
+    ! read_line "$ROOT/owner/who" || ! is "$UUID $MEMBER $UUID" "$LINE" || read -r OWNER_POD OWNER_MEMBER OWNER_GROUP <<<"$LINE"
+}
+has_place() { read_owner; [ "$OWNER_POD" = "$POD_UID" ]; }
+
+# Whether there is a folder for this cluster that can be written to. A link would lead elsewhere.
+has_root() {
+    [ ! -L "${ROOT%/*}" ] && [ ! -L "$ROOT" ] && mkdir -p "$ROOT" 2>/dev/null && is_folder "$ROOT" && [ -w "$ROOT" ]
+}
 
 take_place() {
-    local beat seen='' since=$SECONDS said=no
+    local seen='' said=no since
+    look_at_clock
+    since=$NOW
     until mkdir "$ROOT/owner" 2>/dev/null; do
+        if ! is_folder "$ROOT/owner"; then rm -rf "$ROOT/owner"; continue; fi
+        read_owner
         # An earlier pod of this very node cannot run any more: its StatefulSet has one pod at most.
-        [ "$(owner 2-3)" != "$GALERA_MEMBER $GROUP" ] || break
-        beat=$(cat "$ROOT/owner/beat" 2>/dev/null)
-        if [ "$beat" != "$seen" ]; then
+        [ "$OWNER_MEMBER $OWNER_GROUP" != "$GALERA_MEMBER $GROUP" ] || break
+        read_line "$ROOT/owner/beat" || :
+        look_at_clock
+        if [ "$LINE" != "$seen" ]; then
             [ -z "$seen" ] || [ $said = yes ] || {
-                say "event=agent state=waits reason=\"another agent, of $(owner 2), writes here\""
+                say "event=agent state=waits reason=\"another agent, of ${OWNER_MEMBER:-an unknown node}, writes here\""
                 said=yes
             }
-            seen=$beat since=$SECONDS
+            seen=$LINE since=$NOW
         fi
-        ((SECONDS - since < DEAD_AFTER)) || break
+        ((NOW - since < DEAD_AFTER)) || break
         pause 1
     done
-    mkdir -p "$ROOT/owner"
-    printf '%s %s %s\n' "$POD_UID" "$GALERA_MEMBER" "$GROUP" >"$ROOT/owner/who"
+    put "$ROOT/owner/who" "$POD_UID $GALERA_MEMBER $GROUP"
     beat
     # Two that saw the same death: the one whose name stays goes on.
     pause 1
     has_place
 }
-beat() { printf '%s %s\n' "$POD_UID" "$EPOCHREALTIME" >"$ROOT/owner/beat"; }
+beat() { put "$ROOT/owner/beat" "$POD_UID $EPOCHREALTIME"; }
 leave_place() { ! has_place || rm -rf "$ROOT/owner"; }
 
 # --- Taking backups ---
 
 fail() {
-    LAST_ERROR=$1
+    LAST_ERROR=$(plain "${1:0:400}")
     FAILURES=$((FAILURES + 1))
-    say "event=backup state=failed request=${REQUEST:-} reason=\"$(plain "$1")\""
+    say "event=backup state=failed request=${REQUEST:-} reason=\"$LAST_ERROR\""
     return 1
 }
 
@@ -114,18 +146,20 @@ settle() {
 }
 
 # Whether there is room: as much as the last one of its kind with a fifth more, and for the first one half of the data.
+# No stream is larger than the data.
 room_for() {
-    local kind=$1 data=$2 free last need
-    free=$(df -B1 --output=avail "$ROOT" | tail -n 1)
-    last=$(newest_of "$kind")
-    if [ -n "$last" ]; then need=$(($(field "$ROOT/$last/backup.json" bytes) * 6 / 5)); else need=$((data / 2)); fi
+    local kind=$1 data=$2 free last='' need id
+    free=$(number "$(df -B1 --output=avail "$ROOT" | tail -n 1 | tr -d ' ')")
+    while read -r id; do [[ $id != *-"$kind" ]] || ! describe "$id" || last=$BYTES; done < <(backups)
+    if [ -n "$last" ]; then need=$((last + last / 5)); else need=$((data / 2)); fi
+    ((need <= data)) || need=$data
     [ "$kind" = full ] || [ -n "$last" ] || need=0
-    ((free > need)) || { printf '%s bytes are free, %s are needed' "${free// /}" "$need"; return 1; }
+    ((free > need)) || { printf '%s bytes are free, %s are needed' "$free" "$need"; return 1; }
 }
 
 take() {
     local kind=$1 base='' id dir data incarnation began reporter why options=()
-    incarnation=$(cat "$DATA/incarnation" 2>/dev/null)
+    incarnation=$(incarnation)
     [ -n "$incarnation" ] || { fail "this data has no mark of its incarnation yet"; return; }
     if [ "$kind" != full ]; then
         base=$(base_of "$incarnation")
@@ -136,10 +170,13 @@ take() {
     rm -rf "$ROOT"/.partial-*
     id=$(new_id "$kind")
     dir=$ROOT/.partial-$id
-    data=$(du -sb --exclude=galera.cache --exclude='ib_logfile*' "$DATA" 2>/dev/null | cut -f 1)
+    data=$(number "$(du -sb --exclude=galera.cache --exclude='ib_logfile*' "$DATA" 2>/dev/null | cut -f 1)")
     why=$(room_for "$kind" "$data") || { fail "no room on the backup volume: $why"; return; }
-    mkdir -p "$dir/lsn" || { fail "cannot write to the backup volume"; return; }
+    # A folder that was not there before holds no links.
+    mkdir "$dir" "$dir/lsn" || { fail "cannot write to the backup volume"; return; }
     began=$EPOCHSECONDS
+    look_at_clock
+    local begun_at=$NOW
     state "$kind"
     say "event=backup state=begun request=${REQUEST:-} id=$id kind=$kind data=$data"
     report "$dir" "$id" &
@@ -161,48 +198,62 @@ take() {
         return
     fi
     FAILURES=0 LAST_ERROR=''
+    look_at_clock
+    TAKEN=$id TAKEN_AT=$begun_at
+    [ "$kind" != full ] || FULL=$id FULL_AT=$begun_at
     state idle
-    say "event=backup state=done request=${REQUEST:-} id=$id kind=$kind bytes=$(field "$ROOT/$id/backup.json" bytes) seconds=$((EPOCHSECONDS - began))"
+    describe "$id"
+    say "event=backup state=done request=${REQUEST:-} id=$id kind=$kind bytes=$BYTES seconds=$((NOW - begun_at))"
     tidy
 }
 
 # Writes what the backup is, and gives it its name. Prints what is wrong with it, if anything is.
 finish() {
-    local dir=$1 id=$2 kind=$3 base=$4 incarnation=$5 began=$6 data=$7 from to position gtid log chain sum
+    local dir=$1 id=$2 kind=$3 base=$4 incarnation=$5 began=$6 data=$7 from to log chain sum
     from=$(checkpoint "$dir/lsn" from_lsn) to=$(checkpoint "$dir/lsn" to_lsn)
     [ -n "$from" ] && [ -n "$to" ] || { echo "mariadb-backup left no log sequence numbers"; return 1; }
     chain=$id
     if [ -n "$base" ]; then
-        [ "$from" = "$(field "$ROOT/$base/backup.json" to_lsn)" ] && ((to >= from)) ||
+        describe "$base" && [ "$from" = "$TO_LSN" ] && ((to >= from)) ||
             { echo "the incremental does not continue $base (from $from to $to)"; return 1; }
-        chain=$(field "$ROOT/$base/backup.json" chain)
+        chain=$CHAIN
     fi
-    [ "$incarnation" = "$(cat "$DATA/incarnation" 2>/dev/null)" ] || { echo "the data was replaced by a state transfer meanwhile"; return 1; }
-    position=$(cat "$dir/position")
-    [[ $position =~ ^[0-9a-f-]{36}:[0-9]+$ ]] || { echo "the backup names no position in the group's history"; return 1; }
+    [ "$incarnation" = "$(incarnation)" ] || { echo "the data was replaced by a state transfer meanwhile"; return 1; }
+    read_line "$dir/position" && is "$UUID:$NUMBER" "$LINE" || { echo "the backup names no position in the group's history"; return 1; }
     sum=$(settle "$dir/data.mb.zst") && [ -n "$sum" ] || { echo "cannot write to the backup volume"; return 1; }
     log=$(sed -n 's/^binlog_pos = //p' "$dir"/lsn/*_info 2>/dev/null)
-    gtid=$(sed -nE "s/.*GTID of the last change '([^']*)'.*/\1/p" <<<"$log")
-    printf '{"id":"%s","kind":"%s","chain":"%s","base":"%s","namespace":"%s","cluster":"%s","member":"%s","incarnation":"%s","uuid":"%s","seqno":%s,"gtid":"%s","from_lsn":%s,"to_lsn":%s,"version":"%s","began":%s,"ended":%s,"bytes":%s,"data":%s,"sha256":"%s"}\n' \
-        "$id" "$kind" "$chain" "$base" "$GALERA_NAMESPACE" "$GALERA_CLUSTER" "$GALERA_MEMBER" "$incarnation" \
-        "${position%:*}" "${position##*:}" "$gtid" "$from" "$to" "$(sql 'SELECT VERSION()')" "$began" "$EPOCHSECONDS" \
-        "$(stat -c %s "$dir/data.mb.zst")" "$data" "$sum" >"$dir/backup.json" || { echo "cannot write to the backup volume"; return 1; }
+    object id "$id" kind "$kind" chain "$chain" base "$base" namespace "$GALERA_NAMESPACE" cluster "$GALERA_CLUSTER" \
+        member "$GALERA_MEMBER" incarnation "$incarnation" uuid "${LINE%:*}" seqno# "${LINE##*:}" \
+        gtid "$(only "$GTIDS" "$(sed -nE "s/.*GTID of the last change '([^']*)'.*/\1/p" <<<"$log")")" \
+        from_lsn# "$from" to_lsn# "$to" version "$(sql 'SELECT VERSION()')" began# "$began" ended# "$EPOCHSECONDS" \
+        bytes# "$(stat -c %s "$dir/data.mb.zst")" data# "$data" sha256 "$sum" >"$dir/backup.json" || { echo "cannot write to the backup volume"; return 1; }
     rm -f "$dir/position" "$dir/log"
-    sync -f "$dir" && mv "$dir" "$ROOT/$id" && sync -f "$ROOT" || { echo "cannot write to the backup volume"; return 1; }
+    sync -f "$dir" && mv -T "$dir" "$ROOT/$id" && sync -f "$ROOT" || { echo "cannot write to the backup volume"; return 1; }
+}
+checkpoint() { only "$NUMBER" "$(cat "$1"/*_checkpoints 2>/dev/null | sed -n "s/^$2 = //p")"; }
+
+# How long ago a backup was begun, in seconds: by the clock of this process if it has taken the backup itself, else by
+# what the backup says. The time of day may have been set back since; this process has waited at least as long as it runs.
+age() {
+    local said=$((EPOCHSECONDS - $1)) since=$((NOW - ${2:-$STARTED_AT}))
+    [ -n "$2" ] || ((said <= since)) || since=$said
+    printf '%s' "$since"
 }
 
-# Full when there is nothing to build on or the chain is old, else incremental; nothing where nothing is due.
+# Full when there is nothing to build on or the chain is old, else incremental; nothing where nothing is due. Never more
+# often than the interval of incremental ones, whatever lies on the volume and however the time of day jumps.
 due() {
-    local incarnation base chain
-    incarnation=$(cat "$DATA/incarnation" 2>/dev/null)
-    base=$(base_of "$incarnation")
-    if [ -z "$base" ]; then echo full; return; fi
-    chain=$(field "$ROOT/$base/backup.json" chain)
-    if ((EPOCHSECONDS - $(field "$ROOT/$chain/backup.json" began) >= FULL_SECONDS)); then
-        echo full
-    elif ((EPOCHSECONDS - $(field "$ROOT/$base/backup.json" began) >= INCREMENTAL_SECONDS)); then
-        echo inc
-    fi
+    local base own=''
+    look_at_clock
+    [ -z "$TAKEN_AT" ] || ((NOW - TAKEN_AT >= INCREMENTAL_SECONDS)) || return 0
+    base=$(base_of "$(incarnation)")
+    [ -n "$base" ] && describe "$base" && describe "$CHAIN" || { echo full; return; }
+    [ "$CHAIN" != "$FULL" ] || own=$FULL_AT
+    if (($(age "$BEGAN" "$own") >= FULL_SECONDS)); then echo full; return; fi
+    describe "$base"
+    own=''
+    [ "$base" != "$TAKEN" ] || own=$TAKEN_AT
+    (($(age "$BEGAN" "$own") < INCREMENTAL_SECONDS)) || echo inc
 }
 
 # --- What is asked for from outside: one line "id verb argument" ---
@@ -211,18 +262,19 @@ answer_request() {
     local verb argument
     [ -e "$OWN/request" ] || return 0
     read -r REQUEST verb argument <"$OWN/request"
+    REQUEST=$(only '[A-Za-z0-9]{1,64}' "$REQUEST")
     rm -f "$OWN/request"
     case $verb in
         backup)
             if node_is_synced; then
-                case $argument in full | inc) take "$argument" ;; *) take "$([ -n "$(base_of "$(cat "$DATA/incarnation")")" ] && echo inc || echo full)" ;; esac
+                case $argument in full | inc) take "$argument" ;; *) take "$([ -n "$(base_of "$(incarnation)")" ] && echo inc || echo full)" ;; esac
                 touch "$OWN/ship"
             else
                 fail "the node is not Synced"
             fi
             ;;
         tidy) tidy && say "event=backup state=done request=$REQUEST" ;;
-        *) fail "unknown request $verb" ;;
+        *) fail 'the request is unknown' ;;
     esac
     REQUEST=''
     state idle
@@ -232,10 +284,11 @@ answer_request() {
 ship_for_ever() {
     local next=0
     while has_place; do
-        if ((EPOCHSECONDS >= next)) || [ -e "$OWN/ship" ]; then
+        look_at_clock
+        if ((NOW >= next)) || [ -e "$OWN/ship" ]; then
             rm -f "$OWN/ship"
             node_is_synced && ship_logs
-            next=$((EPOCHSECONDS + LOG_SECONDS))
+            next=$((NOW + LOG_SECONDS))
         fi
         sleep 1
     done
@@ -246,9 +299,13 @@ work() {
     REQUEST=''
     say 'event=agent state=waits reason="its node is not Synced yet"'
     until node_is_synced; do pause 1; done
-    GROUP=$(status_of wsrep_cluster_state_uuid)
-    until mkdir -p "$ROOT" 2>/dev/null && [ -w "$ROOT" ]; do
-        say 'event=agent state=waits reason="the backup volume cannot be written to by user 999"'
+    GROUP=''
+    until [ -n "$GROUP" ]; do
+        GROUP=$(only "$UUID" "$(status_of wsrep_cluster_state_uuid)")
+        pause 1
+    done
+    until has_root; do
+        say 'event=agent state=waits reason="the backup volume cannot be written to by user 999, or has a link where the folder of this cluster belongs"'
         pause 10
     done
     until take_place; do pause 1; done
@@ -257,18 +314,21 @@ work() {
     while has_place; do beat; sleep 10; done &
     ship_for_ever &
     state idle
+    look_at_clock
+    STARTED_AT=$NOW
     while :; do
         # Also what the copying of binary logs has met, and how much room there is.
-        ((EPOCHSECONDS % 30)) || tell_state
+        ((NOW % 30)) || tell_state
         has_place || { say 'event=agent state=lost reason="another agent has taken this place"'; exit 1; }
         answer_request
-        if ((EPOCHSECONDS >= next)) && node_is_synced; then
+        look_at_clock
+        if ((NOW >= next)) && node_is_synced; then
             kind=$(due)
-            next=$((EPOCHSECONDS + 5))
+            next=$((NOW + 5))
             if [ -n "$kind" ] && ! take "$kind"; then
                 # 10 s, 20 s, 40 s, … up to a quarter of an hour.
                 wait=$((10 << (FAILURES < 8 ? FAILURES - 1 : 7)))
-                next=$((EPOCHSECONDS + (wait < 900 ? wait : 900)))
+                next=$((NOW + (wait < 900 ? wait : 900)))
             fi
             state idle
         fi
@@ -281,6 +341,8 @@ end() {
     exit 0
 }
 
+# Only its functions are wanted.
+[ "${BASH_SOURCE[0]}" = "$0" ] || return 0
 mkdir -p "$OWN"
 [ -p "$OWN/bell" ] || mkfifo "$OWN/bell"
 # A signal that meets bash in the middle of a substitution can be lost; this process does nothing but wait for one. When

@@ -1,16 +1,27 @@
-# Prints everything that is known about the backups of one cluster: lines of JSON with a word in front.
+# Prints everything that is known about the backups of one cluster: a line for each file, with a word and a name in front
+# that are made here. After them comes one line of that file at most, so no file can pass for another.
 # shellcheck shell=bash
+export LC_ALL=C
 ROOT=/backups/$1
-cat "$ROOT"/*Z-full/backup.json "$ROOT"/*Z-inc/backup.json 2>/dev/null | sed 's/^/backup /'
-stat -c 'stored {"name":"%n","bytes":%s}' "$ROOT"/*Z-full/data.mb.zst "$ROOT"/*Z-inc/data.mb.zst 2>/dev/null
-for file in "$ROOT"/*/verified.json; do
-    [ ! -s "$file" ] || printf 'verified %s\n' "$(cat "$file")"
-done
-find "$ROOT/binlog" -name '*.json' ! -name '.*' -exec cat {} + 2>/dev/null | sed 's/^/log /'
-[ ! -s "$ROOT/agent.json" ] || printf 'agent %s\n' "$(cat "$ROOT/agent.json")"
-[ ! -e "$ROOT/owner/beat" ] || stat -c 'beat {"at":%Y}' "$ROOT/owner/beat"
-printf 'clock {"now":%s,"server":"%s"}\n' "$EPOCHSECONDS" "$(mariadbd --version 2>/dev/null | grep -oE '[0-9]+[.][0-9]+[.][0-9]+' | head -n 1)"
+[ -L "$ROOT" ] || [ -L "${ROOT%/*}" ] || {
+    for dir in "$ROOT"/*Z-full "$ROOT"/*Z-inc; do
+        id=${dir##*/}
+        is "$BACKUP" "$id" || continue
+        if read_line "$dir/backup.json"; then printf 'backup %s %s\n' "$id" "$LINE"; else printf 'backup %s\n' "$id"; fi
+        ! is_file "$dir/data.mb.zst" || printf 'stored %s %s\n' "$id" "$(stat -c %s "$dir/data.mb.zst")"
+        ! read_line "$dir/verified.json" || printf 'verified %s %s\n' "$id" "$LINE"
+    done
+    for log in "$ROOT"/binlog/*.zst; do
+        name=${log##*/}
+        ! is "$LOG" "$name" || ! is_file "$log" || ! read_line "$log.json" || printf 'log %s %s\n' "$name" "$LINE"
+    done
+    ! read_line "$ROOT/agent.json" || printf 'agent %s\n' "$LINE"
+    ! is_file "$ROOT/owner/beat" || stat -c 'beat %Y' "$ROOT/owner/beat"
+}
+printf 'clock %s %s\n' "$EPOCHSECONDS" "$(mariadbd --version 2>/dev/null | grep -oE '[0-9]+[.][0-9]+[.][0-9]+' | head -n 1)"
 for dir in /backups/*/*/; do
-    set -- "$dir"*Z-full
-    [ ! -e "$1" ] || printf 'cluster {"path":"%s"}\n' "$(cut -d / -f 3-4 <<<"$dir")"
+    dir=${dir#/backups/} dir=${dir%/}
+    is "$CLUSTER" "$dir" && is_folder "/backups/${dir%/*}" && is_folder "/backups/$dir" || continue
+    set -- "/backups/$dir"/*Z-full
+    [ ! -e "$1" ] || printf 'cluster %s\n' "$dir"
 done

@@ -181,7 +181,8 @@ SQL
 # The accounts that galeractl and the cluster need, with the passwords of the Secret. The fixed time keeps what is
 # stored with a password the same on every node.
 accounts() {
-    local name="${GALERA_DATABASE//\`/\`\`}" user="${GALERA_USER//\'/\'\'}" host
+    local name="${GALERA_DATABASE//\`/\`\`}" user=${GALERA_USER//\\/\\\\} host
+    user=${user//\'/\'\'}
     cat <<SQL
 SET SESSION sql_mode='';
 SET timestamp=$RESTORED_AT;
@@ -277,6 +278,8 @@ if [ "$MODE" != verify ]; then
 fi
 [ ! -e "$TARGET/restore.old" ] || fail "an earlier restore has kept data aside on this volume, and was not finished"
 # An earlier run of this Job may have been broken off.
+# What is half removed must not pass for complete.
+rm -f "$NEW/COMPLETE"
 rm -rf "$NEW" "$TARGET/restore.failed"
 if [ "$MODE" != verify ]; then
     exec 9>>"$TARGET/lock" && flock -n 9 || fail "a server has just taken the volume; nothing was changed"

@@ -15,12 +15,28 @@ old_is_in_place() { [ ! -e restore.old/data ] && [ ! -e restore.old/EMPTY ]; }
 
 aside() {
     local part
+    # Without old data it is the rest of an undo that has come to its end; with it, of one that has not.
+    [ -e restore.old ] || rm -rf restore.failed
+    [ ! -e restore.failed ] || fail "bringing back the old data has begun, and has to come to its end"
     mkdir -p restore.old
     old_is_in_place || return 0
     for part in $PARTS; do
-        [ ! -e "$part" ] || [ -e "restore.old/$part" ] || mv "$part" "restore.old/$part"
+        [ ! -e "$part" ] || [ -e "restore.old/$part" ] || mv -T "$part" "restore.old/$part"
     done
     [ -e restore.old/data ] || touch restore.old/EMPTY
+}
+
+# Puts one part of the old data back. Two of it mean that a server has started in between.
+back() {
+    [ -e "restore.old/$1" ] || return 0
+    [ ! -e "$1" ] || fail "there is a second $1 beside the one that was kept; neither was removed"
+    mv -T "restore.old/$1" "$1"
+}
+
+# What is half removed must not pass for complete.
+discard() {
+    rm -f restore.new/COMPLETE
+    rm -rf restore.new
 }
 
 # The data has moved on since the copy was prepared beside it: writes would be lost that nobody was asked about.
@@ -42,15 +58,17 @@ case $TURN in
             [ -s restore.new/COMPLETE ] || fail "the volume has not been filled completely"
             ! old_is_in_place || moved_on
             aside
-            [ ! -e restore.new/identity ] || mv restore.new/identity identity
-            mv restore.new/data data
+            ! any_file data || fail "a server has started on the volume since the old data was moved aside; nothing was switched"
+            [ ! -e restore.new/identity ] || mv -T restore.new/identity identity
+            mv -T restore.new/data data
         fi
         [ -d restore.old ] && ! old_is_in_place || fail "there is nothing to switch to"
-        rm -rf restore.new
+        [ ! -e restore.failed ] || fail "bringing back the old data has begun, and has to come to its end"
+        discard
         ;;
     clear)
         aside
-        rm -rf restore.new
+        discard
         ;;
     undo)
         if [ -d restore.old ]; then
@@ -58,19 +76,18 @@ case $TURN in
                 mkdir -p restore.failed
                 if [ ! -e restore.failed/DONE ]; then
                     for part in $PARTS; do
-                        [ ! -e "$part" ] || { rm -rf "restore.failed/$part" && mv "$part" "restore.failed/$part"; }
+                        [ ! -e "$part" ] || { rm -rf "restore.failed/$part" && mv -T "$part" "restore.failed/$part"; }
                     done
                     touch restore.failed/DONE
                 fi
             fi
-            for part in $PARTS; do
-                [ ! -e "restore.old/$part" ] || mv "restore.old/$part" "$part"
-            done
+            for part in $PARTS; do back "$part"; done
         fi
-        rm -rf restore.old restore.failed restore.new
+        rm -rf restore.old restore.failed
+        discard
         ;;
     drop)
-        rm -rf restore.new
+        discard
         ;;
     *) fail "no such turn" ;;
 esac

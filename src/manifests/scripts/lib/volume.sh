@@ -14,14 +14,21 @@ number_of() { only '[0-9]{1,19}' "${1:-}"; }
 value() {
     local line
     [ -f "$1" ] && [ ! -L "$1" ] || return 0
-    line=$(head -c 4096 -- "$1" 2>/dev/null | tr -d '\0' | grep -m 1 -E "^$2[=:]") || return 0
+    line=$(head -c 4096 -- "$1" 2>/dev/null | tr -d '\0' | grep -a -m 1 -E "^$2[=:]") || return 0
     line=${line#"$2"?}
     line=${line#"${line%%[![:space:]]*}"}
     printf '%s' "${line%%[[:space:]]*}"
 }
 
 modified() { stat -c %Y -- "$1" 2>/dev/null || printf 0; }
-any_file() { [ -n "$(find "$@" ! -type d -print -quit 2>/dev/null)" ]; }
+
+# Whether there is a file: `any_file FOLDER [TESTS]`. What cannot be looked at is not empty.
+any_file() {
+    local one
+    [ -e "$1" ] || return 1
+    one=$(find -H "$@" ! -type d -print -quit 2>/dev/null) || return 0
+    [ -n "$one" ]
+}
 
 # A state transfer into this folder has begun and has not come to its end: what lies there is no copy of anything. Galera
 # also takes the uuid away from data that has turned out to differ from that of the others.
@@ -109,7 +116,9 @@ in_use() {
     [ -e "$VOLUME/data/ibdata1" ] || return 1
     # shellcheck disable=SC2016 # perl's own variables
     ! perl -MFcntl -e 'open my $f, "<", $ARGV[0] or exit 1;
-        exit(fcntl($f, F_SETLK, pack("s s x4 q q i x4", F_RDLCK, 0, 0, 0, 0)) ? 0 : 1)' "$VOLUME/data/ibdata1"
+        # The call writes into it, so it must be a variable.
+        my $lock = pack("s s x4 q q i x4", F_RDLCK, 0, 0, 0, 0);
+        exit(fcntl($f, F_SETLK, $lock) ? 0 : 1)' "$VOLUME/data/ibdata1"
 }
 
 # The last guard of everything that removes or replaces data: it goes on only if the volume holds exactly what somebody

@@ -1,0 +1,290 @@
+//! `galeractl recover`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use crate::cli::Globals;
+use crate::desired::{Desired, Passwords};
+use crate::engine::event::Level;
+use crate::engine::{Cx, Events, Step, run as run_steps};
+use crate::error::{Failure, Kind, Result};
+use crate::names::Member;
+use crate::observe::{Observer, Wants};
+use crate::plans::recovery::{Case, Life, Plan, Row, Way, Wishes, plan};
+use crate::steps::proxy::Proxy;
+use crate::steps::record::own_password;
+use crate::steps::recover::{Gather, Rebuild, Together, Wait, rows};
+use crate::steps::rights;
+use crate::steps::world::{Choices, World};
+use crate::ui::Ui;
+use crate::ui::table::{Cell, Table};
+use crate::wsrep::volume::{Contents, Evidence};
+
+use super::bounds::Bounds;
+use super::frame::Frame;
+use super::gather;
+use super::target::{connect, find, stored};
+
+/// Find the way out of an outage, and go it after asking
+///
+/// Looks at every member and every volume, shows what each of them holds and how that is known, and says what would be
+/// done and what could be missing afterwards. Where nothing can be lost it goes on; anything else needs the cluster's
+/// name. It starts nothing beside a component that runs, and takes no member for dead because it does not answer.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only show what there is and what would be done
+    #[arg(long)]
+    plan: bool,
+    /// Let this node put its data aside, on its own volume, and take a copy of the running cluster; can be repeated
+    #[arg(long, value_name = "NODE")]
+    rebuild: Vec<Member>,
+    /// This node is lost for good and runs nowhere: go on without what only it has; can be repeated
+    #[arg(long, value_name = "NODE", conflicts_with = "rebuild")]
+    lost: Vec<Member>,
+    /// Go on with the data of this node, where the nodes follow different histories; that of the others is put aside
+    #[arg(long, value_name = "NODE", conflicts_with = "rebuild")]
+    from: Option<Member>,
+    /// table for people, json for machines
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
+    output: String,
+    /// The cluster's name, to confirm in scripts that what is named as a loss may be lost
+    #[arg(long, value_name = "CLUSTER")]
+    confirm: Option<String>,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = connect(globals).await?;
+    let target = find(globals, &connection).await?;
+    let desired = match stored(&connection, &target).await? {
+        Some(stored) => stored.desired,
+        None => {
+            let name = &target.cluster;
+            return Err(Failure::message(
+                Kind::Preflight,
+                format!("it is not recorded what cluster {name} in namespace {} should be", target.namespace),
+            )
+            .hint("say it with its settings, and it is brought back if it can be: galeractl up -f galera.conf"));
+        }
+    };
+    rights::check(&connection, &desired, rights::UP).await?;
+    let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
+        Ok(password) => Some(password),
+        Err(failure) if failure.kind == Kind::Preflight => None,
+        Err(failure) => return Err(failure),
+    };
+    let classes = gather::storage_classes(&connection).await?;
+    let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
+    if let Some(password) = password {
+        observer.set_password(password);
+    }
+    let frame = Frame::begin(ui, "recover")?;
+    let choices = Choices {
+        lock_wait: args.bounds.lock_wait,
+        take_ownership: false,
+        holder: frame.holder(),
+        cancel: frame.cancel(),
+    };
+    let world = World::new(connection, desired, Passwords::default(), choices, observer);
+    let result = recover(args, ui, &frame, &world).await;
+    let released = world.release_lock(false).await;
+    frame.end(result.and_then(|message| released.map(|()| message))).await
+}
+
+async fn recover(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
+    let wishes = Wishes {
+        lost: args.lost.iter().copied().collect::<BTreeSet<Member>>(),
+        from: args.from,
+        rebuild: args.rebuild.iter().copied().collect(),
+    };
+    ui.notice(Level::Info, "looking at every member and every volume");
+    silently(frame, world, &[Box::new(Gather)]).await?;
+    let (rows, found) = judge(world, &wishes);
+    let only_look = args.plan || args.bounds.dry_run.is_some();
+    if only_look || found.is_err() {
+        show(args, ui, world, &rows, &found)?;
+    }
+    let found = found.map_err(|reasons| refused(&reasons))?;
+    if only_look {
+        return Ok("nothing was changed".to_owned());
+    }
+    match &found.way {
+        Way::Nothing => {
+            show(args, ui, world, &rows, &Ok(found))?;
+            Ok("there is nothing to recover".to_owned())
+        }
+        Way::Rebuild { members } => {
+            agree(args, ui, frame, world, (&rows, &found)).await?;
+            let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Rebuild { members: members.clone() })];
+            go(args, frame, world, &steps).await
+        }
+        Way::Together { gone, .. } => {
+            let wait: Vec<Box<dyn Step<World>>> = vec![Box::new(Wait { gone: gone.clone() })];
+            together(args, ui, frame, world, (&wishes, wait)).await
+        }
+    }
+}
+
+/// All members wait with their positions before anybody is asked: only then is it known what would be lost.
+async fn together(
+    args: &Args,
+    ui: &Ui,
+    frame: &Frame,
+    world: &World,
+    (wishes, wait): (&Wishes, Vec<Box<dyn Step<World>>>),
+) -> Result<String> {
+    ui.notice(
+        Level::Info,
+        "no member is part of a majority; each is made to wait with its position, and nothing is started",
+    );
+    silently(frame, world, &wait).await?;
+    let (rows, found) = judge(world, wishes);
+    let found = match found {
+        Ok(found) => found,
+        Err(reasons) => {
+            show(args, ui, world, &rows, &Err(reasons.clone()))?;
+            return Err(refused(&reasons));
+        }
+    };
+    let Way::Together { from: Some(from), aside, gone, .. } = found.way.clone() else {
+        show(args, ui, world, &rows, &Ok(found))?;
+        return Ok("the members have found each other".to_owned());
+    };
+    agree(args, ui, frame, world, (&rows, &found)).await?;
+    go(args, frame, world, &[Box::new(Together { from, aside, gone }), Box::new(Proxy)]).await
+}
+
+async fn go(args: &Args, frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<String> {
+    frame.announce(&world.connection, &world.desired, steps);
+    let Desired { cluster, namespace, .. } = &world.desired;
+    frame.run(steps, args.bounds.timeout, world).await.map_err(|failure| {
+        failure.hint("no data was removed; look again, and go on from there: galeractl recover --plan")
+    })?;
+    Ok(format!(
+        "cluster {cluster} is back; what is still missing around it: galeractl up --name {cluster} -n {namespace}"
+    ))
+}
+
+async fn silently(frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<()> {
+    let silent = Cx { events: Events::start(Vec::new()), cancel: frame.cancel(), deadline: None };
+    run_steps(steps, &silent, world).await
+}
+
+fn judge(world: &World, wishes: &Wishes) -> (BTreeMap<Member, Row>, Result<Plan, Vec<String>>) {
+    let (rows, record) = (rows(world), world.memory().record.clone());
+    let group = world.desired.cluster.group(&world.desired.namespace);
+    let found = plan(&Case { rows: &rows, record: &record, group: &group }, wishes);
+    (rows, found)
+}
+
+fn refused(reasons: &[String]) -> Failure {
+    Failure::message(Kind::Preflight, reasons.join("\n"))
+}
+
+/// Shows everything, and asks where anything could be missing afterwards.
+async fn agree(
+    args: &Args,
+    ui: &Ui,
+    frame: &Frame,
+    world: &World,
+    (rows, found): (&BTreeMap<Member, Row>, &Plan),
+) -> Result<()> {
+    if found.losses.is_empty() {
+        return show(args, ui, world, rows, &Ok(found.clone()));
+    }
+    let question = format!("{}\n{}", table(ui, world, rows), sentences(found));
+    ui.confirm_name(world.desired.cluster.as_str(), &question, args.confirm.as_deref(), &frame.cancel()).await
+}
+
+fn show(
+    args: &Args,
+    ui: &Ui,
+    world: &World,
+    rows: &BTreeMap<Member, Row>,
+    found: &Result<Plan, Vec<String>>,
+) -> Result<()> {
+    let Desired { cluster, namespace, .. } = &world.desired;
+    if args.output == "json" {
+        return ui.json(&json!({
+            "cluster": cluster,
+            "namespace": namespace,
+            "recorded": world.memory().record.uuid,
+            "members": rows,
+            "plan": found.as_ref().ok(),
+            "refused": found.as_ref().err(),
+        }));
+    }
+    let after = found.as_ref().map(sentences).unwrap_or_default();
+    ui.out(&format!("{}\n{after}", table(ui, world, rows)))
+}
+
+fn sentences(found: &Plan) -> String {
+    let lines = |head: &str, lines: &[String]| {
+        let list: String = lines.iter().map(|line| format!("  - {line}\n")).collect();
+        if lines.is_empty() { String::new() } else { format!("{head}\n{list}") }
+    };
+    let losses = if found.losses.is_empty() && found.way != Way::Nothing {
+        "Nothing is lost: every volume has answered, and all of them hold one history.\n".to_owned()
+    } else {
+        lines("What could be missing afterwards:", &found.losses)
+    };
+    lines(if found.way == Way::Nothing { "What there is:" } else { "What would be done:" }, &found.steps) + &losses
+}
+
+/// The evidence, a line for each member.
+fn table(ui: &Ui, world: &World, rows: &BTreeMap<Member, Row>) -> String {
+    let mut table =
+        Table::new(["MEMBER", "STATE", "HOST", "DATA", "KNOWN BY", "COMMITTED AT LEAST", "LAST VIEW", "LAST WRITTEN"]);
+    for (member, row) in rows {
+        let volume = row.volume.as_ref();
+        let (data, known) = data(row);
+        let seen = volume.and_then(|volume| volume.seen).map(|(position, _)| position.seqno.to_string());
+        let written = volume.and_then(|volume| jiff::Timestamp::from_second(volume.written?).ok());
+        let prefix = format!("{}-galera-", world.desired.cluster);
+        let view: Vec<&str> = volume
+            .iter()
+            .flat_map(|volume| &volume.view)
+            .map(|name| name.strip_prefix(&prefix).unwrap_or(name))
+            .collect();
+        table.row([
+            Cell::from(member.to_string()),
+            Cell::from(state(&row.life)),
+            Cell::from(row.host.clone().unwrap_or_default()),
+            Cell::from(data),
+            Cell::from(known),
+            Cell::from(seen.unwrap_or_default()),
+            Cell::from(view.join(",")),
+            Cell::from(written.map(|time| time.strftime("%F %T UTC").to_string()).unwrap_or_default()),
+        ]);
+    }
+    table.render(ui.paint())
+}
+
+fn state(life: &Life) -> String {
+    match life {
+        Life::Primary => "in the majority".to_owned(),
+        Life::Outside => "outside".to_owned(),
+        Life::Waiting(None) => "waits".to_owned(),
+        Life::Waiting(Some(_)) => "refuses".to_owned(),
+        Life::Stopped => "stopped".to_owned(),
+        Life::Hidden(_) => "not seen".to_owned(),
+        Life::Unknown(_) => "MAY BE RUNNING".to_owned(),
+    }
+}
+
+/// What a member has, and how that is known.
+fn data(row: &Row) -> (String, &'static str) {
+    if let Some(position) = row.reports {
+        return (position.to_string(), "its server");
+    }
+    let Some(volume) = &row.volume else { return (String::new(), "") };
+    let known = match (&volume.contents, &row.life) {
+        (Contents::Database { seqno: Some(_), .. }, Life::Waiting(_)) => "recovered",
+        (Contents::Database { seqno: Some(_), .. }, _) => "stopped cleanly",
+        (Contents::Missing, _) => "no claim",
+        _ => "its volume",
+    };
+    (Evidence::describe(volume), known)
+}

@@ -1,0 +1,21 @@
+//! The scripts that run in pods, really run: a temporary folder is the volume, and small programs on PATH stand for the
+//! server and its tools. What they do with data is the point: no state of a volume may lead to a loss.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
+#![expect(clippy::print_stderr, reason = "whoever lacks a tool is told how to get it")]
+
+mod contract;
+mod health;
+mod lint;
+mod notify;
+mod orders;
+mod overwrite;
+mod purge;
+mod restore;
+mod seed;
+mod stage;
+mod starts;
+mod states;
+mod turn;
+mod turn_killed;
+mod volumes;
