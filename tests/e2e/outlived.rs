@@ -32,7 +32,7 @@ async fn what_is_left_of_a_stopped_cluster_comes_back() {
         let file = place.home.path().join("galera.conf");
         std::fs::write(&file, "[all:vars]\ngalera_cluster_nodes=1\n[mysqld]\nmax_connections=77\n").unwrap();
         place.up(&[]).await.ended(0);
-        // std::fs::remove_file(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
         place.make_table().await;
         place.insert(1).await;
         let left = Left { place, uuid: place.uuid().await, rows: Cell::new(1) };

@@ -104,7 +104,8 @@ prepare_seed() {
     mariadb-install-db --defaults-file="$CNF" --auth-root-authentication-method=normal --skip-test-db \
         --skip-name-resolve >"$RUN/install.log" 2>&1 || {
         harmless <"$RUN/install.log" >&2
-        fail "mariadb-install-db failed; its log is above"
+        why=$(grep -a -m 1 -F '[ERROR]' "$RUN/install.log")
+        fail "mariadb-install-db failed${why:+: ${why##*\[ERROR\] }}; its log is above"
     }
     phase asking
     until nodes_are_empty; do
