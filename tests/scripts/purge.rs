@@ -114,6 +114,11 @@ fn what_was_kept_is_forgotten_only_by_its_name() {
     assert_eq!(stage.run(&[script, HELD], &[]).code, Some(0));
     let left = stage.tree();
     assert!(!left.keys().any(|name| name.starts_with("restore.")));
-    assert!(before.iter().filter(|(name, _)| !name.starts_with("restore.")).all(|(name, text)| left.get(name) == Some(text)));
+    assert!(
+        before
+            .iter()
+            .filter(|(name, _)| !name.starts_with("restore."))
+            .all(|(name, text)| left.get(name) == Some(text))
+    );
     assert_eq!(stage.run(&[script], &[]).code, Some(0), "there is nothing left to forget");
 }

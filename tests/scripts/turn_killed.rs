@@ -92,7 +92,8 @@ fn check(case: &Case, half: &str, backwards: &str) -> usize {
         } else {
             (in_place(&before), would_be(&before, "restore.new/"))
         };
-        let name = format!("{}: {} killed at {kill} (half {half} {backwards}), then {}", case.name, case.turn, case.then);
+        let name =
+            format!("{}: {} killed at {kill} (half {half} {backwards}), then {}", case.name, case.turn, case.then);
         let code = turn(&stage, case.turn, kill, half, backwards);
         if code.is_some() {
             assert_eq!(code, Some(0), "{name}");
@@ -164,10 +165,7 @@ fn a_killed_clearing_goes_on_or_back() {
 #[test]
 fn a_killed_undo_goes_on() {
     let case = |name, make, then| Case { name, make, turn: "undo", then };
-    run(&[
-        case("switched", switched as fn(&Path), "undo"),
-        case("cleared, and copied anew", cleared, "undo"),
-    ]);
+    run(&[case("switched", switched as fn(&Path), "undo"), case("cleared, and copied anew", cleared, "undo")]);
 }
 
 /// Half-removed data must never pass for complete, and what was begun must not be turned round half-way.
