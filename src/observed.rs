@@ -238,7 +238,8 @@ impl LogView {
             }
             "position" => {
                 self.position = report.parsed("position");
-                self.undefined = self.position.is_none() && self.volume.as_ref().is_none_or(|volume| !volume.is_blank());
+                self.undefined =
+                    self.position.is_none() && self.volume.as_ref().is_none_or(|volume| !volume.is_blank());
             }
             "transfer" => self.received = report.parsed("bytes"),
             "refused" => self.refused = report.get("reason").map(str::to_owned),

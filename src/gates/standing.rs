@@ -81,7 +81,11 @@ mod tests {
 
     fn in_phase(phase: &str) -> MemberView {
         let pod = PodView { exists: true, running: true, ..PodView::default() };
-        MemberView { pod, log: LogView { phase: Some(phase.to_owned()), ..LogView::default() }, ..MemberView::default() }
+        MemberView {
+            pod,
+            log: LogView { phase: Some(phase.to_owned()), ..LogView::default() },
+            ..MemberView::default()
+        }
     }
 
     fn outside() -> MemberView {

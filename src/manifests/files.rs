@@ -113,10 +113,11 @@ fn purge_jobs(desired: &Desired) -> File {
     let members = std::iter::once(Member::Seed).chain(desired.members());
     File {
         name: format!("galera-{}-purge-volumes-jobs.yml", desired.nodes),
-        about: "Deletes ALL DATA on a volume of a cluster that is down, if EXPECT in its Job says what the volume holds; \
+        about:
+            "Deletes ALL DATA on a volume of a cluster that is down, if EXPECT in its Job says what the volume holds; \
                 as they are, the Jobs change nothing, and their log says what they found. `galeractl purge` looks \
                 before, asks, and checks afterwards."
-            .to_owned(),
+                .to_owned(),
         objects: members.map(|member| Object::of(&purge::job(desired, member, ""))).collect(),
     }
 }

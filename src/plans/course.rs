@@ -83,8 +83,7 @@ pub fn course(found: &Found<'_>) -> Result<Course, Refusal> {
     if seed.is_some() {
         return Ok(Course::Form);
     }
-    let unknown: Vec<Member> =
-        found.desired.members().filter(|member| !found.volumes.contains_key(member)).collect();
+    let unknown: Vec<Member> = found.desired.members().filter(|member| !found.volumes.contains_key(member)).collect();
     if !unknown.is_empty() {
         let phrase = |member: &Member| {
             let view = found.observed.members.get(member);

@@ -22,8 +22,8 @@ use crate::observed::Observed;
 use crate::wsrep::Report;
 use crate::wsrep::volume::{Contents, Evidence};
 
-use super::{adopt, remove};
 use super::world::{BEAT, World};
+use super::{adopt, remove};
 
 /// What every member's volume holds, as far as it can be known now: members whose server runs are left out.
 ///

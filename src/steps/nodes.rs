@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture};
 
+use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
-use crate::desired::Desired;
 use crate::gates::group::{Disagreement, View, agreement, list};
 use crate::gates::hopeless::hopeless;
 use crate::gates::standing::{Standing, Stillness};
@@ -123,7 +123,9 @@ async fn compare(cx: &StepCx<'_, World>, expected: &[Member]) -> Result<()> {
                 let who = list(&members);
                 cx.notice(
                     Level::Warning,
-                    format!("no node is part of a majority; {who} waits with its position, so that all can be compared"),
+                    format!(
+                        "no node is part of a majority; {who} waits with its position, so that all can be compared"
+                    ),
                 );
                 stand_by(cx, &members).await?;
             }

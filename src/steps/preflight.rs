@@ -210,7 +210,9 @@ pub(super) async fn newest(cx: &StepCx<'_, World>) -> Result<(Member, Position, 
     let record = cx.world.memory().record.clone();
     match decide(cx, Some(&record)).await?.0 {
         Course::BringBack { from, position, without } => Ok((from, position, without)),
-        Course::Form | Course::Keep | Course::Compare => Err(Failure::message(Kind::Step, "the nodes have begun to move; run again")),
+        Course::Form | Course::Keep | Course::Compare => {
+            Err(Failure::message(Kind::Step, "the nodes have begun to move; run again"))
+        }
     }
 }
 
@@ -225,7 +227,8 @@ async fn settle(cx: &StepCx<'_, World>) -> Result<()> {
     let is_asked = world.memory().secrets.is_some();
     let settled = cx.wait(world.observer.changes(), BEAT, patience, || async {
         let observed = world.observer.now();
-        let of_nodes = observed.members.iter().filter(|(_, view)| !has_spoken(view, is_asked)).map(|(member, _)| *member);
+        let of_nodes =
+            observed.members.iter().filter(|(_, view)| !has_spoken(view, is_asked)).map(|(member, _)| *member);
         let awaited = world.desired.members().filter(|member| inspect::is_awaited(world, *member));
         let silent: Vec<String> = of_nodes.chain(awaited).map(|member| member.to_string()).collect();
         if silent.is_empty() {

@@ -58,7 +58,8 @@ async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
     }
     let mut volumes = inspect::volumes(cx).await?;
     volumes.retain(|member, evidence| {
-        !matches!(evidence.contents, Contents::Missing | Contents::Unseen) && (step.members.is_empty() || step.members.contains(member))
+        !matches!(evidence.contents, Contents::Missing | Contents::Unseen)
+            && (step.members.is_empty() || step.members.contains(member))
     });
     if let Some(absent) = step.members.iter().find(|member| !volumes.contains_key(member)) {
         let claim = world.desired.cluster.claim(*absent);
@@ -236,7 +237,9 @@ async fn empty(cx: &StepCx<'_, World>) -> Result<Finished> {
 
 /// Volumes with anything on them, be it only what says whose they were.
 fn filled(volumes: &BTreeMap<Member, Evidence>) -> Vec<Member> {
-    let anything = |evidence: &Evidence| evidence.contents != Contents::Empty || evidence.found != "nothing" || evidence.owner.is_some();
+    let anything = |evidence: &Evidence| {
+        evidence.contents != Contents::Empty || evidence.found != "nothing" || evidence.owner.is_some()
+    };
     let bound = volumes.iter().filter(|(_, evidence)| !evidence.found.is_empty());
     bound.filter(|(_, evidence)| anything(evidence)).map(|(member, _)| *member).collect()
 }

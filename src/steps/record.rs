@@ -15,7 +15,8 @@ use crate::error::{Failure, Kind, Result};
 use crate::kube::errors::explain;
 use crate::manifests::Object;
 use crate::manifests::config::{
-    OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_record_map, read_spec_map, record_map, spec_map,
+    OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_record_map, read_spec_map, record_map,
+    spec_map,
 };
 use crate::names::{ClusterName, Member, Namespace, UUID_ANNOTATION};
 use crate::wsrep::Uuid;
@@ -34,10 +35,8 @@ pub async fn stored(
     namespace: &Namespace,
     cluster: &ClusterName,
 ) -> Result<Option<(Desired, Record)>> {
-    let (spec, record) = tokio::try_join!(
-        map(client, namespace, cluster.spec()),
-        recorded(client, namespace, cluster),
-    )?;
+    let (spec, record) =
+        tokio::try_join!(map(client, namespace, cluster.spec()), recorded(client, namespace, cluster),)?;
     let desired = spec.map(|map| read_spec_map(&map)).transpose();
     let desired = desired.map_err(|message| Failure::message(Kind::Preflight, message))?;
     Ok(desired.map(|desired| (desired, record.unwrap_or_default())))

@@ -57,9 +57,8 @@ pub fn decide(volumes: &BTreeMap<Member, Evidence>, known: Known<'_>) -> Decisio
         let list: Vec<String> = histories.iter().map(ToString::to_string).collect();
         reasons.push(format!("the volumes belong to {} different clusters: {}", histories.len(), list.join(", ")));
     }
-    let unknown = nodes().any(|(_, evidence)| {
-        matches!(evidence.contents, Contents::Unseen | Contents::Database { seqno: None, .. })
-    });
+    let unknown = nodes()
+        .any(|(_, evidence)| matches!(evidence.contents, Contents::Unseen | Contents::Database { seqno: None, .. }));
     let newest = newest(volumes);
     if !unknown {
         reasons.extend(newest.and_then(|(_, position)| lost(volumes, position)));

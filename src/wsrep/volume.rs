@@ -135,7 +135,8 @@ impl Evidence {
             (Some(group), Some(member)) => Some(Owner { group: group.to_owned(), member }),
             _ => None,
         };
-        let word = |text: &&str| text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b":;=-".contains(&b));
+        let word =
+            |text: &&str| text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b":;=-".contains(&b));
         Ok(Self {
             contents,
             found: report.get("found").filter(word).unwrap_or_default().to_owned(),

@@ -15,8 +15,8 @@ use crate::gates::group::list;
 use crate::kube::errors::explain;
 use crate::kube::exec::{Place, exec};
 use crate::manifests::config::Record;
-use crate::manifests::{Object, member, scripts};
 use crate::manifests::restore::{CONTAINER, Turn, turn};
+use crate::manifests::{Object, member, scripts};
 use crate::names::{Member, UUID_ANNOTATION};
 use crate::plans::course::Course;
 use crate::steps::record::{remark_claims, replace_record};
@@ -158,7 +158,8 @@ fn beside(volumes: &BTreeMap<Member, Evidence>, aside: Aside) -> Vec<Member> {
 fn is_alone(volumes: &BTreeMap<Member, Evidence>) -> bool {
     let has_data = |member: &Member| matches!(volumes[member].contents, Contents::Database { .. });
     let kept = beside(volumes, Aside::Kept);
-    volumes.len() > 1 && beside(volumes, Aside::Filled).len() + kept.iter().filter(|member| has_data(member)).count() == 1
+    volumes.len() > 1
+        && beside(volumes, Aside::Filled).len() + kept.iter().filter(|member| has_data(member)).count() == 1
 }
 
 fn resumable(world: &World, volumes: &BTreeMap<Member, Evidence>) -> Result<()> {
@@ -304,7 +305,8 @@ async fn forget(cx: &StepCx<'_, World>) -> Result<Finished> {
     // As the start scripts have seen it: what was kept aside is gone for good after this.
     let observed = world.observer.now();
     let removals = world.desired.members().map(|node| {
-        let kept = observed.members.get(&node).and_then(|view| view.log.volume.as_ref()?.part("kept").map(str::to_owned));
+        let kept =
+            observed.members.get(&node).and_then(|view| view.log.volume.as_ref()?.part("kept").map(str::to_owned));
         async move {
             let Some(kept) = kept else { return Ok(()) };
             let pod = world.desired.cluster.pod(node);
