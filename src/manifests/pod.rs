@@ -127,7 +127,8 @@ pub fn domain(desired: &Desired) -> Option<EnvVar> {
 /// An environment variable taken from a field of the pod, such as `status.podIP`.
 #[must_use]
 pub fn env_field(name: &str, path: &str) -> EnvVar {
-    let field_ref = Some(ObjectFieldSelector { field_path: path.to_owned(), ..ObjectFieldSelector::default() });
+    // Written out although it is the default: what a server adds by itself is a conflict for whoever applies the same again.
+    let field_ref = Some(ObjectFieldSelector { api_version: Some("v1".to_owned()), field_path: path.to_owned() });
     EnvVar {
         name: name.to_owned(),
         value_from: Some(EnvVarSource { field_ref, ..EnvVarSource::default() }),

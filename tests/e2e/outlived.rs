@@ -109,7 +109,7 @@ impl Left<'_> {
         assert!(refused.last_word().0.contains("is on record"), "{refused:?}");
         assert_eq!(place.recorded().await[&place.cluster.claim(NODE)].as_ref(), Some(&self.uuid));
         assert_eq!(helper.run(&format!("find /data {ALL}")).await, "");
-        helper.run("cp -a /tmp/kept/. /data").await;
+        helper.run("find /tmp/kept -mindepth 1 -maxdepth 1 -exec cp -a -t /data {} +").await;
         helper.end().await;
         self.comes_back(&[]).await;
     }
