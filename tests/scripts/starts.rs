@@ -174,7 +174,7 @@ pub(crate) fn watch(stage: &Stage) -> (String, String, String) {
             "refused" if running.out().contains(" event=refused ") => Some("refuses"),
             // Two rounds through all peers, and still no answer that lets it go.
             "waiting" if asked >= 9 => Some("waits"),
-            "starting" if stage.has("stub/started") => Some("starts"),
+            "starting" if !stage.read("stub/started").is_empty() => Some("starts"),
             _ => None,
         }
     });
