@@ -1,6 +1,6 @@
 # galeractl: `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit e2e bench cluster cluster-down kubeconfig build check
+.PHONY: help demo demo-down test unit shellcheck e2e bench cluster cluster-down kubeconfig build check shellcheck
 
 CARGO ?= cargo
 BIN := target/release/galeractl
@@ -53,8 +53,12 @@ check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 
-unit:
-	$(CARGO) test --lib --bins --test architecture --test cli --test manifests --test docs --test settings --test settings_inventory --test scripts
+# The scripts that run in pods are judged by it, in the tests of the scripts.
+shellcheck:
+	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; }
+
+unit: shellcheck
+	$(CARGO) test --lib --bins --test architecture --test cli --test manifests --test docs --test scripts --test settings --test settings_inventory
 
 # One after the other: every test owns a namespace, but all share the machine's two or four cores.
 e2e: cluster

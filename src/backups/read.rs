@@ -170,7 +170,7 @@ fn is_name(text: &str) -> bool {
 
 /// A name as the agent makes them: `1795573020-3f2a91bc-bin.000012.zst`. It is a name only, and leads nowhere else.
 fn is_log(text: &str) -> bool {
-    let (Some((time, rest)), true) = (text.split_once('-'), text.ends_with(".zst")) else { return false };
+    let Some((time, rest)) = text.strip_suffix(".zst").and_then(|name| name.split_once('-')) else { return false };
     time.parse().is_ok_and(is_time)
         && text.len() <= 200
         && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))

@@ -1,6 +1,8 @@
 //! Questions to what stands around the group: proxy, volumes, leftovers.
 
 use super::{Case, Check, Question};
+use crate::gates::group::list;
+use crate::names::Member;
 use crate::names::{COMPONENT_LABEL, INSTANCE_LABEL, Role};
 
 const PROXY: &str = "proxy";
@@ -113,6 +115,13 @@ fn volumes(case: &Case<'_>) -> Check {
     let (mut losing, mut others, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     let mut hint = None;
     for node in case.desired.members() {
+        let emptied =
+            case.observed.members.get(&node).is_some_and(|view| view.left.iter().any(|left| left == "emptied"));
+        if emptied {
+            losing.push(format!(
+                "the data directory of {node} has been emptied under its server: its data ends with its pod"
+            ));
+        }
         let name = case.desired.cluster.claim(node);
         let runs = case.observed.members.get(&node).is_some_and(|view| view.pod.exists);
         let end = if runs { format!(": the data of {node} ends with its pod") } else { String::new() };
@@ -138,7 +147,8 @@ fn volumes(case: &Case<'_>) -> Check {
         }
     }
     let hint = if !losing.is_empty() {
-        "do not restart a pod whose claim is missing or being deleted; save the data first".to_owned()
+        "do not restart a pod whose claim is missing or being deleted, or whose files are gone; save the data first"
+            .to_owned()
     } else if !others.is_empty() {
         "do not restart its pod before you know whose data the volume holds".to_owned()
     } else {
@@ -149,6 +159,21 @@ fn volumes(case: &Case<'_>) -> Check {
 }
 
 fn leftovers(case: &Case<'_>) -> Check {
-    let hint = "finish what was begun, and remove the seed: galeractl up";
-    Question::new(LEFTOVERS, "no-leftovers", "nothing is left of the formation", hint).must(case.leftovers, "nothing")
+    let with = |what: &str| -> Vec<Member> {
+        let has = |node: &Member| {
+            case.observed.members.get(node).is_some_and(|view| view.left.iter().any(|left| left == what))
+        };
+        case.desired.members().filter(has).collect()
+    };
+    let (prepared, kept) = (with("prepared"), with("kept"));
+    let mut left = case.leftovers.to_vec();
+    let mut hint = "finish what was begun, and remove what is left: galeractl up";
+    if !prepared.is_empty() {
+        left.push(format!("what a restore has prepared beside the data of {}", list(&prepared)));
+    }
+    if !kept.is_empty() {
+        left.push(format!("what a restore has kept from before, beside the data of {}", list(&kept)));
+        hint = "stop the cluster, and then remove the old data: galeractl restore --continue, or bring it back: galeractl restore --undo";
+    }
+    Question::new(LEFTOVERS, "no-leftovers", "nothing is left of a formation or a restore", hint).must(&left, "nothing")
 }

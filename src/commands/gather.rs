@@ -63,6 +63,9 @@ pub(super) async fn with_crashes(connection: &Connection, desired: &Desired, obs
     for (member, state) in running.iter().zip(states) {
         let (Some(view), Some(state)) = (observed.members.get_mut(member), state) else { continue };
         view.log.phase = state.get("phase").cloned();
+        let left =
+            state.get("left").map(|left| left.split(',').filter(|word| *word != "none").map(str::to_owned).collect());
+        view.left = left.unwrap_or_default();
         view.log.crashes = state.get("crashes").and_then(|count| count.parse().ok()).unwrap_or(0);
     }
     observed

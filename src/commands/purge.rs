@@ -18,7 +18,7 @@ use crate::wsrep::volume::Contents;
 use super::bounds::Bounds;
 use super::frame::Frame;
 use super::gather;
-use super::target::{connect, find, stored};
+use super::target::{connect, find, must_exist, stored};
 use super::wish::Wish;
 
 /// Empty the volumes of a cluster that is down
@@ -75,6 +75,7 @@ async fn desired(args: &Args, globals: &Globals, connection: &Connection) -> Res
         return Ok(settings.desired);
     }
     let target = find(globals, connection).await?;
+    must_exist(connection, &target, Kind::Preflight).await?;
     match stored(connection, &target).await? {
         Some(stored) => Ok(stored.desired),
         None => target.with_defaults(),

@@ -92,3 +92,25 @@ async fn a_wait_of_its_own_is_shown_until_it_is_dropped() {
     {"event":"step-waiting","step":"lock","reason":"","elapsed_ms":0}
     "#);
 }
+
+#[tokio::test]
+async fn tidying_up_is_not_stopped_by_what_stopped_the_step() {
+    let (recorder, world) = (Recorder::default(), AtomicUsize::new(0));
+    let events = Events::start(vec![Box::new(recorder.clone())]);
+    let cx = Cx {
+        events: events.clone(),
+        cancel: CancellationToken::new(),
+        deadline: Some(Deadline::after(Duration::ZERO)),
+    };
+    let step = StepCx::new("look", &cx, &world);
+    cx.cancel.cancel();
+    assert_eq!(good(&step).unwrap_err().kind, Kind::Interrupted);
+    let never = CancellationToken::new();
+    let tidying = step.tidying(&never);
+    good(&tidying).unwrap();
+    drop(tidying.waiting("the reader to end"));
+    events.finish().await;
+    let told: Vec<Event> = recorder.events();
+    assert!(matches!(&told[0], Event::Object { step, .. } if step == "look"), "{told:?}");
+    assert!(matches!(&told[1], Event::StepWaiting { step, .. } if step == "look"), "{told:?}");
+}

@@ -37,7 +37,9 @@ impl Reader {
         for pod in snapshot.pods.values() {
             let Some(member) = member_of(pod) else { continue };
             let trouble = pod_trouble(pod, snapshot.events.values());
-            let trouble = self.judge(&format!("pod/{}", pod.name_any()), trouble, now);
+            // Another pod of the same name has its own time.
+            let key = format!("pod/{}/{}", pod.name_any(), pod.uid().unwrap_or_default());
+            let trouble = self.judge(&key, trouble, now);
             into.members.entry(member).or_default().pod = pod_view(pod, trouble);
         }
         into.claims.clear();

@@ -101,7 +101,8 @@ pub(super) async fn remove_failed(cx: &StepCx<'_, World>) -> Result<()> {
     // A pod of a set would come again from the old template.
     remove::objects(cx, &stateful, |name| sets.iter().any(|set| set == name)).await?;
     remove::objects(cx, &pods, |name| names.iter().any(|pod| pod == name)).await?;
-    remove::gone(cx, &pods, "the pods of the failed attempt to end", |name| names.iter().any(|pod| pod == name)).await?;
+    remove::gone(cx, &pods, "the pods of the failed attempt to end", |name| names.iter().any(|pod| pod == name))
+        .await?;
     // What is still seen of them would be taken for the trouble of the next attempt.
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         let seen = world.observer.now().members.values().any(|view| view.pod.exists);

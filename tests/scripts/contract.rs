@@ -10,7 +10,8 @@ use regex::Regex;
 const EVENTS_FOR_PEOPLE: &[&str] =
     &["asking", "bootstrap", "initialised", "purge", "rebuild", "removed", "restore", "stopped", "stopping"];
 /// Fields that only people read.
-const FIELDS_FOR_PEOPLE: &[&str] = &[];
+const FIELDS_FOR_PEOPLE: &[&str] =
+    &["aside", "backup", "index", "kind", "left", "lived", "log", "members", "primary", "silent"];
 
 fn texts(under: &str, endings: &[&str]) -> String {
     let mut all = String::new();
@@ -32,7 +33,9 @@ fn texts(under: &str, endings: &[&str]) -> String {
 /// The words of reports in the scripts: what is given to `say` and `tell`, and what they put together before.
 fn reported() -> String {
     let scripts = texts("src/manifests/scripts", &[".sh"]);
-    let begins = Regex::new(r#"\b(?:say|tell) ["']|^\s*(?:printf '(?:holds|phase| unused| beside|GALERACTL)|"?event=)"#).unwrap();
+    let begins =
+        Regex::new(r#"\b(?:say|tell) ["']|^\s*(?:printf '(?:holds|phase| unused| beside|GALERACTL)|"?event=)"#)
+            .unwrap();
     scripts
         .lines()
         .filter(|line| !line.trim_start().starts_with('#') && !line.contains("say()"))
@@ -53,11 +56,12 @@ fn what_is_reported_is_read() {
     assert!(events.len() > 10 && fields.len() > 20, "{events:?} {fields:?}");
     let rust = texts("src", &[".rs"]).replace(char::is_whitespace, "");
     let event_read = |word: &String| {
-        [format!("event==\"{word}\""), format!("\"{word}\"=>"), format!("\"{word}\"if")].iter().any(|text| rust.contains(text))
+        [format!("event==\"{word}\""), format!("\"{word}\"=>"), format!("\"{word}\"if")]
+            .iter()
+            .any(|text| rust.contains(text))
     };
-    let field_read = |word: &String| {
-        rust.contains(&format!("(\"{word}\")")) || rust.contains(&format!("(report,\"{word}\")"))
-    };
+    let field_read =
+        |word: &String| rust.contains(&format!("(\"{word}\")")) || rust.contains(&format!("(report,\"{word}\")"));
     let unread = |words: &BTreeSet<String>, read: &dyn Fn(&String) -> bool| -> Vec<String> {
         words.iter().filter(|word| !read(word)).cloned().collect()
     };

@@ -128,7 +128,11 @@ fn since(stage: &Stage, seconds: u64) {
 
 #[test]
 fn a_server_hangs_when_it_has_been_silent_for_long() {
-    let hung = [("124", ""), ("1", "ERROR 2013 (HY000): Lost connection to server at 'handshake'"), ("1", "ERROR 2002 (HY000): x")];
+    let hung = [
+        ("124", ""),
+        ("1", "ERROR 2013 (HY000): Lost connection to server at 'handshake'"),
+        ("1", "ERROR 2002 (HY000): x"),
+    ];
     for (code, text) in hung {
         let (stage, _socket) = server(text);
         stage.write("stub/code", code);
@@ -153,7 +157,9 @@ fn a_server_hangs_when_it_has_been_silent_for_long() {
 
 #[test]
 fn a_server_that_says_no_does_not_hang() {
-    for text in ["ERROR 1040 (08004): Too many connections", "ERROR 1045 (28000): Access denied", "ERROR 1203 (42000): x"] {
+    for text in
+        ["ERROR 1040 (08004): Too many connections", "ERROR 1045 (28000): Access denied", "ERROR 1203 (42000): x"]
+    {
         let (stage, _socket) = server(text);
         stage.write("stub/code", "1");
         since(&stage, 301);

@@ -108,7 +108,7 @@ fn what_the_agent_makes_is_for_itself_only() {
     world.agent("take full; ship_logs; tell_state; take_place; beat");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let new = world.catalog().backups.last().unwrap().id.clone();
-    assert!(new > INCREMENT.to_owned() && new.ends_with("-full"), "{new}");
+    assert!(new.as_str() > INCREMENT && new.ends_with("-full"), "{new}");
     for (path, wanted) in [
         (new.clone(), 0o700),
         (format!("{new}/lsn"), 0o700),

@@ -57,7 +57,6 @@ fn shellcheck_finds_nothing() {
         ("catalog", ("bash", include_str!("../../src/manifests/scripts/backup/catalog.sh").to_owned())),
         ("serve", ("bash", include_str!("../../src/manifests/scripts/backup/serve.sh").to_owned())),
     ];
-    let found: Vec<String> =
-        all.iter().filter_map(|(name, (shell, text))| judge(name, shell, text).err()).collect();
+    let found: Vec<String> = all.iter().filter_map(|(name, (shell, text))| judge(name, shell, text).err()).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

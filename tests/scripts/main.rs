@@ -4,8 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
 #![expect(clippy::print_stderr, reason = "whoever lacks a tool is told how to get it")]
 
+mod clocks;
 mod contract;
 mod health;
+mod hostile;
+mod links;
 mod lint;
 mod notify;
 mod orders;
@@ -16,6 +19,8 @@ mod seed;
 mod stage;
 mod starts;
 mod states;
+mod stream;
 mod turn;
 mod turn_killed;
 mod volumes;
+mod world;

@@ -32,7 +32,10 @@ fn a_synced_member_notes_everything() {
     let incarnation = stage.read("volume/data/incarnation");
     assert_eq!(incarnation.trim().len(), 36, "{incarnation}");
     let said = reports(&stage.read("reports"), "wsrep");
-    assert_eq!((said[0].get("status"), said[0].get("uuid"), said[0].get("members")), (Some("Synced"), Some(A), Some(names)));
+    assert_eq!(
+        (said[0].get("status"), said[0].get("uuid"), said[0].get("members")),
+        (Some("Synced"), Some(A), Some(names))
+    );
     // The same data keeps its incarnation.
     notify(&stage, "Synced", A, "yes", TWO);
     assert_eq!(stage.read("volume/data/incarnation"), incarnation);

@@ -92,7 +92,8 @@ fn there_are_two_orders_only() {
     let stage = Stage::new();
     let script = stage.path("scripts/order.sh");
     let script = script.to_str().unwrap();
-    for args in [[script, "purge", POD, "x"].as_slice(), &[script, "bootstrap", POD], &[script, "bootstrap"], &[script]] {
+    for args in [[script, "purge", POD, "x"].as_slice(), &[script, "bootstrap", POD], &[script, "bootstrap"], &[script]]
+    {
         assert_ne!(stage.run(args, &[]).code, Some(0), "{args:?}");
     }
     assert!(!stage.has("run/bootstrap") && !stage.has("run/purge"));

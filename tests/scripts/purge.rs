@@ -64,7 +64,7 @@ fn a_purge_takes_everything_that_was_named() {
     filled(&stage.volume());
     put(&stage.volume(), ".hidden/x", "x");
     put(&stage.volume(), "-rf/x", "x");
-    put(&stage.volume(), "lost+found/x", "x");
+    std::fs::create_dir(stage.path("volume/lost+found")).unwrap();
     put(&stage.volume(), "lock", "");
     let found = stage.sourced(&["volume"], "found", &[]).out;
     let done = stage.run(&["-c", PURGE], &[("EXPECT", &found)]);
@@ -72,7 +72,7 @@ fn a_purge_takes_everything_that_was_named() {
     assert_eq!(last.get("left"), Some("0"), "{done:?}");
     assert_eq!(done.code, Some(0), "{done:?}");
     let left = stage.tree();
-    assert_eq!(left.keys().collect::<Vec<_>>(), ["lost+found", "lost+found/x"], "the file system's own folder stays");
+    assert_eq!(left.keys().collect::<Vec<_>>(), ["lost+found"], "the file system's own folder stays");
 }
 
 #[test]
@@ -114,6 +114,11 @@ fn what_was_kept_is_forgotten_only_by_its_name() {
     assert_eq!(stage.run(&[script, HELD], &[]).code, Some(0));
     let left = stage.tree();
     assert!(!left.keys().any(|name| name.starts_with("restore.")));
-    assert!(before.iter().filter(|(name, _)| !name.starts_with("restore.")).all(|(name, text)| left.get(name) == Some(text)));
+    assert!(
+        before
+            .iter()
+            .filter(|(name, _)| !name.starts_with("restore."))
+            .all(|(name, text)| left.get(name) == Some(text))
+    );
     assert_eq!(stage.run(&[script], &[]).code, Some(0), "there is nothing left to forget");
 }

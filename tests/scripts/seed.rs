@@ -48,12 +48,19 @@ fn it_begins_where_all_are_empty() {
     assert!(started.contains("--wsrep-new-cluster") && started.contains("--init-file="), "{started}");
     assert!(stage.has("volume/initialising"), "until it has led a component the database is nobody's");
     assert!(!stage.has("run/seed.sql"), "it holds passwords");
-    assert!(stage.read("run/my.cnf").contains("wsrep_cluster_address=gcomm://demo-galera-seed.test,demo-galera-node1.test"));
+    assert!(
+        stage.read("run/my.cnf").contains("wsrep_cluster_address=gcomm://demo-galera-seed.test,demo-galera-node1.test")
+    );
 }
 
 #[test]
 fn it_waits_for_those_who_are_silent() {
-    for silent in ["", "phase=none serves=no primary=no held=none crashes=0 status=closed\n", "garbage \u{1b}[0m\n", "held=NOTHING"] {
+    for silent in [
+        "",
+        "phase=none serves=no primary=no held=none crashes=0 status=closed\n",
+        "garbage \u{1b}[0m\n",
+        "held=NOTHING",
+    ] {
         let stage = all_empty();
         stage.peer("node2", silent);
         let running = start(&stage, &[]);
@@ -76,7 +83,10 @@ fn it_refuses_where_anybody_holds_anything() {
 #[test]
 fn it_refuses_where_a_component_runs() {
     let stage = all_empty();
-    stage.peer("node1", &format!("phase=up serves=yes primary=yes held=nothing crashes=0 status=synced primary=yes uuid={A}\n"));
+    stage.peer(
+        "node1",
+        &format!("phase=up serves=yes primary=yes held=nothing crashes=0 status=synced primary=yes uuid={A}\n"),
+    );
     refuses(&stage, "a component runs");
     // Its server is there, and has not said yet what it is part of.
     let stage = all_empty();

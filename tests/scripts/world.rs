@@ -107,7 +107,7 @@ impl World {
     /// Runs bash with the agent's functions, on this volume. Nothing waits, and the clocks are the script's.
     pub(crate) fn agent(&self, script: &str) -> String {
         let prelude = format!(
-            r#"
+            r"
             export GALERA_MEMBER=node3 GALERA_CLUSTER=shop GALERA_NAMESPACE=data POD_UID=00000000-0000-4000-8000-000000000001
             export FULL_SECONDS=3600 INCREMENTAL_SECONDS=60 LOG_SECONDS=60 RETENTION_DAYS=100000 KEEP=1 WORLD={world}
             . {scripts}/agent.sh
@@ -119,7 +119,7 @@ impl World {
             pause() {{ :; }}
             report() {{ :; }}
             look_at_clock() {{ NOW=$TICK; }}
-            "#,
+            ",
             world = self.dir.path().display(),
             scripts = scripts().display(),
         );

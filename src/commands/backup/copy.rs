@@ -1,5 +1,8 @@
 //! `galeractl backup copy`.
 
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -24,7 +27,7 @@ use super::{Where, connect, desired, has_volume, none, with_reader, world};
 /// Copy a backup, with all that it builds on, to this machine
 ///
 /// Each backup becomes a folder with its data and its description, as on the backup volume. What arrives is compared
-/// with the checksum that was recorded when the backup was taken.
+/// with the checksum that was recorded when the backup was taken. The copies are for the user only who makes them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The backup, or `latest`
@@ -84,11 +87,12 @@ async fn copy(world: &World, reader: &Reader, backup: &Backup, folder: &Path, sl
     let (target, part) = (folder.join(&backup.id), folder.join(format!(".partial-{}", backup.id)));
     let cannot =
         |error: std::io::Error| Failure::message(Kind::Step, format!("cannot write to {}: {error}", folder.display()));
-    if target.exists() {
+    if target.symlink_metadata().is_ok() {
         return Err(Failure::message(Kind::Preflight, format!("{} exists already", target.display())));
     }
-    std::fs::create_dir_all(&part).map_err(cannot)?;
-    let file = tokio::fs::File::create(part.join("data.mb.zst")).await.map_err(cannot)?;
+    fresh_folder(&part).map_err(cannot)?;
+    let file = fresh_file(&part.join("data.mb.zst")).map_err(cannot)?;
+    let file = tokio::fs::File::from_std(file);
     let sum = receive(world, reader, backup, file, slot).await?;
     if sum != backup.sha256 {
         std::fs::remove_dir_all(&part).map_err(cannot)?;
@@ -99,9 +103,29 @@ async fn copy(world: &World, reader: &Reader, backup: &Backup, folder: &Path, sl
         .hint("try again; if it stays so, the backup is damaged: galeractl backup verify"));
     }
     let text = serde_json::to_string(backup).or_fail(Kind::Bug)?;
-    std::fs::write(part.join("backup.json"), text + "\n").map_err(cannot)?;
+    fresh_file(&part.join("backup.json")).and_then(|mut file| writeln!(file, "{text}")).map_err(cannot)?;
     std::fs::rename(&part, &target).map_err(cannot)?;
     Ok(target)
+}
+
+/// A folder that was not there before, for this user only, in place of what an earlier run has left or somebody else has
+/// put there. It holds no links.
+fn fresh_folder(path: &Path) -> std::io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => std::fs::remove_dir_all(path)?,
+        Ok(_) => std::fs::remove_file(path)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// A file that was not there before, for this user only from its first byte on.
+fn fresh_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 async fn receive(
@@ -134,4 +158,39 @@ async fn receive(
         text
     };
     Ok(sum.finalize().iter().fold(String::new(), digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn copies_are_for_their_user_only_and_follow_no_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = dir.path().join("outside");
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("kept"), "kept").unwrap();
+        let part = dir.path().join("made/target/.partial-x");
+        for planted in [true, false] {
+            std::fs::create_dir_all(part.parent().unwrap()).unwrap();
+            if planted {
+                symlink(&outside, &part).unwrap();
+            }
+            fresh_folder(&part).unwrap();
+            let file = part.join("data.mb.zst");
+            fresh_file(&file).unwrap().write_all(b"x").unwrap();
+            let mode = |path: &Path| path.symlink_metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&part), mode(&file)), (0o700, 0o600));
+            assert!(fresh_file(&file).is_err());
+            symlink(outside.join("new"), part.join("backup.json")).unwrap();
+            assert!(fresh_file(&part.join("backup.json")).is_err());
+        }
+        std::fs::remove_dir_all(dir.path().join("made")).unwrap();
+        fresh_folder(&part).unwrap();
+        assert_eq!(dir.path().join("made").symlink_metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let names: Vec<_> = std::fs::read_dir(outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["kept"]);
+    }
 }

@@ -30,7 +30,13 @@ if [ "$path" = /state ]; then
     # One that gives a transfer has everything as well: it counts together with the joiner that it serves.
     # One that is about to end gives nothing any more.
     [[ $primary = no || -e $RUN/draining || ! $wsrep =~ status=(synced|donor|joined) ]] || serves=yes
-    answer '200 OK' "phase=${phase:-none} serves=$serves primary=$primary held=${held:-none} crashes=${crashes:-0} ${wsrep:-status=closed}"
+    # What a restore has left, and whether the data is still where the server has it.
+    left=''
+    [ ! -e "$VOLUME/restore.new" ] || left+=,prepared
+    [ ! -e "$VOLUME/restore.old" ] || left+=,kept
+    [ "${phase:-}" != up ] || [ -d "$VOLUME/data/mysql" ] || left+=,emptied
+    left=${left#,}
+    answer '200 OK' "phase=${phase:-none} serves=$serves primary=$primary held=${held:-none} left=${left:-none} crashes=${crashes:-0} ${wsrep:-status=closed}"
 fi
 declare -A s=()
 silent=no
@@ -55,6 +61,8 @@ fi
 [ "${s[wsrep_reject_queries]:-NONE}" = NONE ] || ready=no
 [ -z "$expected" ] || [ "$uuid" = "$expected" ] || ready=no
 [ ! -e "$RUN/draining" ] || ready=no
+# Files that were removed under a running server are gone with its end.
+[ -d "$VOLUME/data/mysql" ] || ready=no
 summary="phase=${phase:-none} primary=$primary ready=$ready state=${s[wsrep_local_state_comment]:-closed} uuid=${uuid:-none}"
 
 # The highest position that this member has committed, kept beside its data: when a volume is lost or comes back older
