@@ -53,7 +53,8 @@ pub(crate) async fn apply(place: &Place, documents: &[Value]) {
 pub(crate) async fn delete(place: &Place, documents: &[Value]) {
     for document in documents {
         let (api, name) = api(place, document);
-        api.delete(&name, &DeleteParams::default()).await.unwrap();
+        // Jobs would leave their pods.
+        api.delete(&name, &DeleteParams::background()).await.unwrap();
     }
 }
 

@@ -121,7 +121,7 @@ impl Left<'_> {
         let refused = place.up(&[]).await.ended(3);
         let (message, hints) = refused.last_word();
         assert!(message.contains(&volume) && message.contains("Released"), "{message}");
-        let patch = format!("kubectl patch pv {volume}");
+        let patch = format!("patch pv {volume} ");
         assert!(hints.iter().any(|hint| hint.contains(&patch)), "{hints:?}");
         offer(place, &volume).await;
         self.comes_back(&[]).await;
