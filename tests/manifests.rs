@@ -4,8 +4,8 @@
 
 use galeractl::desired::{Desired, ExternalAccess};
 use galeractl::manifests::access::{self, Exposure};
-use galeractl::manifests::config::{Record, config_map, server_options, spec_map};
-use galeractl::manifests::files::files;
+use galeractl::manifests::config::{Record, config_map, record_map, server_options, spec_map};
+use galeractl::manifests::files::{Include, files};
 use galeractl::manifests::{self, Object, member, proxy, restore};
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, Source, load_from};
@@ -35,7 +35,8 @@ fn all(desired: &Desired) -> Vec<Object> {
     let mut objects = manifests::claims(desired, true);
     objects.extend([
         Object::of(&config),
-        Object::of(&spec_map(desired, &Record::default())),
+        Object::of(&spec_map(desired)),
+        Object::of(&record_map(desired, &Record::default())),
         Object::of(&proxy_config),
     ]);
     objects.extend(manifests::seed(desired));
@@ -62,7 +63,11 @@ fn manifests_of_the_targetd_example() {
 #[test]
 fn files_of_the_coreos_example() {
     let desired = desired("coreos", "3");
-    let files = files(&desired, "volumes", None);
+    let unasked = files(&desired, "volumes", None, &[]);
+    let harmless = |object: &Object| object.resource.kind != "Job" && !object.name.contains("-external-");
+    let record = desired.cluster.record();
+    assert!(unasked.iter().flat_map(|file| &file.objects).all(|object| harmless(object) && object.name != record));
+    let files = files(&desired, "volumes", None, &[Include::Access, Include::Purge]);
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(
         names,
@@ -82,8 +87,8 @@ fn files_of_the_coreos_example() {
             || object.name.contains("-external-")
     };
     let objects: Vec<Object> = files.into_iter().flat_map(|file| file.objects).filter(of_note).collect();
-    // The script stands in a file of its own.
-    let text = yaml(&objects).replace(include_str!("../src/manifests/scripts/purge.sh"), "");
+    // The scripts stand in files of their own.
+    let text = yaml(&objects.into_iter().map(without_script).collect::<Vec<_>>());
     insta::assert_snapshot!("coreos", text);
 }
 
@@ -121,13 +126,20 @@ fn what_restores_a_backup() {
         at: 1_700_000_000,
         needed: 3 << 30,
         discard: false,
+        expected: "nothing".to_owned(),
     };
     let claim = base.cluster.backup_claim();
     let objects = [
         Object::of(&restore::reader(&base, &claim, Some("host1"))),
         Object::of(&restore::fill(&base, &fill, Member::Node(3), Some(restore::Near::Reader))),
-        Object::of(&restore::turn(&base, Member::Node(3), restore::Turn::Clear, Some(restore::Near::Backups))),
-        Object::of(&restore::turn(&base, Member::Node(1), restore::Turn::Switch, None)),
+        Object::of(&restore::turn(
+            &base,
+            Member::Node(3),
+            restore::Turn::Clear,
+            "nothing",
+            Some(restore::Near::Backups),
+        )),
+        Object::of(&restore::turn(&base, Member::Node(1), restore::Turn::Switch, "database:unknown:1", None)),
         Object::of(&restore::verify(&base, &fill)),
     ];
     let text = yaml(&objects.map(without_script));

@@ -24,7 +24,7 @@ use crate::wsrep::volume::{Contents, Evidence};
 use super::bounds::Bounds;
 use super::frame::Frame;
 use super::gather;
-use super::target::{connect, find, stored};
+use super::target::{connect, find, must_exist, stored};
 
 /// Find the way out of an outage, and go it after asking
 ///
@@ -58,17 +58,16 @@ pub struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let desired = match stored(&connection, &target).await? {
-        Some(stored) => stored.desired,
-        None => {
-            let name = &target.cluster;
-            return Err(Failure::message(
-                Kind::Preflight,
-                format!("it is not recorded what cluster {name} in namespace {} should be", target.namespace),
-            )
-            .hint("say it with its settings, and it is brought back if it can be: galeractl up -f galera.conf"));
-        }
+    must_exist(&connection, &target, Kind::Preflight).await?;
+    let Some(stored) = stored(&connection, &target).await? else {
+        let name = &target.cluster;
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!("it is not recorded what cluster {name} in namespace {} should be", target.namespace),
+        )
+        .hint("say it with its settings, and it is brought back if it can be: galeractl up -f galera.conf"));
     };
+    let desired = stored.desired;
     rights::check(&connection, &desired, rights::UP).await?;
     let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
         Ok(password) => Some(password),
@@ -222,8 +221,8 @@ fn show(
 
 fn sentences(found: &Plan) -> String {
     let lines = |head: &str, lines: &[String]| {
-        let list: String = lines.iter().map(|line| format!("  - {line}\n")).collect();
-        if lines.is_empty() { String::new() } else { format!("{head}\n{list}") }
+        let list: Vec<String> = lines.iter().map(|line| format!("  - {line}\n")).collect();
+        if list.is_empty() { String::new() } else { format!("{head}\n{}", list.concat()) }
     };
     let losses = if found.losses.is_empty() && found.way != Way::Nothing {
         "Nothing is lost: every volume has answered, and all of them hold one history.\n".to_owned()

@@ -6,7 +6,7 @@ use crate::desired::Desired;
 use crate::gates::group::{divergence, list};
 use crate::manifests::config::Record;
 use crate::names::Member;
-use crate::observed::Observed;
+use crate::observed::{MemberView, Observed};
 use crate::wsrep::Position;
 use crate::wsrep::decision::{Decision, Known, decide};
 use crate::wsrep::volume::Evidence;
@@ -87,7 +87,7 @@ pub fn course(found: &Found<'_>) -> Result<Course, Refusal> {
     if !unknown.is_empty() {
         let phrase = |member: &Member| {
             let view = found.observed.members.get(member);
-            let why = view.map_or_else(|| "its pod is about to be made".to_owned(), |view| view.phrase());
+            let why = view.map_or_else(|| "its pod is about to be made".to_owned(), MemberView::phrase);
             format!("it is not known yet what the volume of {member} holds: {why}")
         };
         let hints = vec!["nothing was started; run again when its pod is there: galeractl status".to_owned()];
@@ -141,14 +141,14 @@ fn present(observed: &Observed) -> Vec<Member> {
 }
 
 fn anyone_primary(observed: &Observed) -> bool {
-    observed.members.values().any(crate::observed::MemberView::is_primary)
+    observed.members.values().any(MemberView::is_primary)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gates::group::tests::{desired, healthy};
-    use crate::observed::{LogView, MemberView, PodView};
+    use crate::observed::{LogView, PodView};
     use crate::wsrep::volume::Contents;
     use proptest::prelude::*;
 

@@ -40,14 +40,13 @@ pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence
             found.remove(&member);
             continue;
         }
-        match claim.phase.as_str() {
-            "Bound" => drop(to_inspect.insert(member)),
+        if claim.phase == "Bound" {
+            to_inspect.insert(member);
+        } else {
             // What it will be bound to is not seen yet: a volume that was kept may wait for it.
-            _ => {
-                let on_record = claim.recorded.is_some() || is_on_record(world);
-                let contents = if on_record { Contents::Unseen } else { Contents::Empty };
-                found.insert(member, Evidence { contents, recorded: claim.recorded, ..Evidence::MISSING });
-            }
+            let on_record = claim.recorded.is_some() || is_on_record(world);
+            let contents = if on_record { Contents::Unseen } else { Contents::Empty };
+            found.insert(member, Evidence { contents, recorded: claim.recorded, ..Evidence::MISSING });
         }
     }
     found.extend(waiting_pods(world, &observed));

@@ -132,7 +132,7 @@ proptest! {
         let mut volumes = cluster(nodes.clone());
         volumes.extend(seed.clone().map(|evidence| (Member::Seed, evidence)));
         let any_history = |evidence: &Evidence| evidence.history.is_some() || evidence.recorded.is_some();
-        match decide(&volumes, Known { recorded, formed, ..KNOWN }) {
+        match decide(&volumes, Known { formed, recorded, ..KNOWN }) {
             Decision::Fresh => {
                 prop_assert!(volumes.values().all(Evidence::is_blank));
                 prop_assert!(!formed && recorded.is_none() && !volumes.values().any(any_history));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use galeractl::gates::group::agreement;
 use galeractl::kube::apply::{Applier, Strategy};
 use galeractl::kube::client::Connection;
-use galeractl::manifests::config::{Record, config_map, credentials, spec_map};
+use galeractl::manifests::config::{config_map, credentials, spec_map};
 use galeractl::manifests::{self, Object, volumes};
 use galeractl::names::Member;
 use galeractl::observe::{Observer, Wants};
@@ -40,7 +40,7 @@ pub(crate) async fn measure(connection: &Connection, nodes: u32) -> Duration {
     let shared = [
         Object::of(&credentials(&desired, &passwords)),
         Object::of(&config_map(&desired)),
-        Object::of(&spec_map(&desired, &Record::default())),
+        Object::of(&spec_map(&desired)),
     ];
     applier.apply_all(&shared).await.unwrap();
     applier.apply_all(&manifests::seed(&desired)).await.unwrap();

@@ -9,7 +9,7 @@ use galeractl::kube::client::{Connection, Options};
 use galeractl::kube::delete::{Deletion, Found, delete, owned};
 use galeractl::kube::lease::{self, Claim, Pace};
 use galeractl::manifests::access::{self, Exposure};
-use galeractl::manifests::files::files;
+use galeractl::manifests::files::{Include, files};
 use galeractl::manifests::restore::{self, Fill, Near, Turn};
 use galeractl::manifests::{Object, member};
 use galeractl::names::Member;
@@ -105,7 +105,7 @@ async fn the_objects_of_every_profile_are_accepted() {
             let desired = load_from(&input, None).unwrap().desired;
             let passwords = choose_passwords(&desired, &Passwords::default());
             let mut objects = vec![Object::of(&member::inspector(&desired, Member::Node(1)))];
-            let files = files(&desired, "volumes", Some(&passwords));
+            let files = files(&desired, "volumes", Some(&passwords), &[Include::Access, Include::Purge]);
             objects.extend(files.into_iter().flat_map(|file| file.objects));
             let allow = vec!["10.0.0.0/8".to_owned()];
             for way in [ExternalAccess::LoadBalancer, ExternalAccess::NodePort] {
@@ -132,12 +132,13 @@ fn restoring(desired: &Desired) -> Vec<Object> {
         at: 0,
         needed: 1 << 30,
         discard: false,
+        expected: "nothing".to_owned(),
     };
     let (node, other) = (Member::Node(1), Member::Node(2));
     vec![
         Object::of(&restore::reader(desired, &desired.cluster.backup_claim(), None)),
         Object::of(&restore::fill(desired, &fill, node, Some(Near::Reader))),
-        Object::of(&restore::turn(desired, other, Turn::Switch, Some(Near::Backups))),
+        Object::of(&restore::turn(desired, other, Turn::Switch, "nothing", Some(Near::Backups))),
         Object::of(&restore::verify(desired, &fill)),
     ]
 }

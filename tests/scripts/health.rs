@@ -7,9 +7,12 @@ use std::time::{Duration, SystemTime};
 use super::stage::{A, B, Stage, ZERO};
 use super::states::own;
 
+/// Rows that differ, and the status of `/ready` and of `/live`.
+type Case = (&'static [(&'static str, &'static str)], u16, u16);
+
 /// Rows of a member in good order, with what `change` has otherwise.
 fn rows(change: &[(&str, &str)]) -> String {
-    let mut rows = vec![
+    let mut rows = [
         ("wsrep_cluster_status", "Primary"),
         ("wsrep_local_state", "4"),
         ("wsrep_ready", "ON"),
@@ -22,7 +25,7 @@ fn rows(change: &[(&str, &str)]) -> String {
     for (key, value) in change {
         rows.iter_mut().filter(|(name, _)| name == key).for_each(|row| row.1 = value);
     }
-    rows.iter().map(|(key, value)| format!("{key}\t{value}\n")).collect()
+    rows.iter().map(|(key, value)| format!("{key}\t{value}\n")).collect::<Vec<_>>().concat()
 }
 
 /// A stage with a server that has a socket.
@@ -46,7 +49,7 @@ fn get(stage: &Stage, path: &str) -> (u16, String) {
 
 #[test]
 fn only_a_member_that_can_serve_is_ready() {
-    let cases: [(&[(&str, &str)], u16, u16); 14] = [
+    let cases: [Case; 14] = [
         (&[], 200, 200),
         (&[("wsrep_local_state", "2"), ("wsrep_local_state_comment", "Donor/Desynced")], 200, 200),
         (&[("wsrep_local_state", "1")], 503, 200),

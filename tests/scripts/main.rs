@@ -2,7 +2,6 @@
 //! server and its tools. What they do with data is the point: no state of a volume may lead to a loss.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
-#![expect(clippy::print_stderr, reason = "whoever lacks a tool is told how to get it")]
 
 mod clocks;
 mod contract;

@@ -24,8 +24,12 @@ fn only_a_copy_of_the_same_history_takes_its_place() {
                 for follow in [vec![A], vec![B], vec![A, B], vec![ZERO]] {
                     let stage = Stage::new();
                     stage.write("run/held", held);
-                    known.iter().for_each(|uuid| own(&stage.volume(), uuid));
-                    record.iter().for_each(|uuid| stage.write("state/uuid", uuid));
+                    if let Some(uuid) = known {
+                        own(&stage.volume(), uuid);
+                    }
+                    if let Some(uuid) = record {
+                        stage.write("state/uuid", uuid);
+                    }
                     for (node, uuid) in ["node2", "node3"].iter().zip(follow.iter().cycle()) {
                         stage.peer(node, &format!("serves=yes primary=yes uuid={uuid} members=x\n"));
                     }

@@ -8,6 +8,9 @@ use super::states::{clean, database, own, tables, unfinished};
 const EMPTY: &str = "phase=waiting serves=no primary=no held=nothing crashes=0 status=closed\n";
 const SEED: [(&str, &str); 2] = [("GALERA_MEMBER", "seed"), ("GALERA_NODE_NAME", "demo-galera-seed")];
 
+/// A volume in words, and what makes it so.
+type Made = (&'static str, fn(&Path));
+
 fn all_empty() -> Stage {
     let stage = Stage::new();
     for name in ["node1", "node2", "node3"] {
@@ -105,7 +108,7 @@ fn it_refuses_where_the_cluster_is_on_record() {
 
 #[test]
 fn it_refuses_a_volume_that_is_not_empty() {
-    let volumes: [(&str, fn(&Path)); 8] = [
+    let volumes: [Made; 8] = [
         ("clean", clean),
         ("no state file", |v| tables(v, "data")),
         ("half a copy", unfinished),

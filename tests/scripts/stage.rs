@@ -172,7 +172,7 @@ impl Stage {
 
     /// `bash -c` with the parts of the scripts that `parts` names in front of `code`.
     pub(crate) fn sourced(&self, parts: &[&str], code: &str, env: &[(&str, &str)]) -> Done {
-        let parts: String = parts.iter().map(|part| format!(". \"$SCRIPTS/{part}.sh\"; ")).collect();
+        let parts = parts.iter().map(|part| format!(". \"$SCRIPTS/{part}.sh\"; ")).collect::<Vec<_>>().concat();
         self.run(&["-c", &format!("set -uo pipefail; {parts}{code}")], env)
     }
 

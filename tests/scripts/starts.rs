@@ -254,17 +254,23 @@ fn judged(volume: &Volume, record: Record) {
 
 #[test]
 fn nothing_on_record() {
-    volumes().iter().for_each(|volume| judged(volume, RECORDS[0]));
+    for volume in &volumes() {
+        judged(volume, RECORDS[0]);
+    }
 }
 
 #[test]
 fn its_own_history_on_record() {
-    volumes().iter().for_each(|volume| judged(volume, RECORDS[1]));
+    for volume in &volumes() {
+        judged(volume, RECORDS[1]);
+    }
 }
 
 #[test]
 fn another_history_on_record() {
-    volumes().iter().for_each(|volume| judged(volume, RECORDS[2]));
+    for volume in &volumes() {
+        judged(volume, RECORDS[2]);
+    }
 }
 
 #[test]

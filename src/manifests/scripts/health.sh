@@ -23,6 +23,10 @@ if [ "$path" = /state ]; then
     # What the server itself has told of last. It is removed when the server ends.
     read -r wsrep 2>/dev/null <"$RUN/wsrep"
     read -r held 2>/dev/null <"$RUN/held"
+    # A volume whose data was put aside is not one that never had any.
+    for dir in "$VOLUME"/restore.old "$VOLUME"/aside.*; do
+        [ ! -d "$dir" ] || [ "${held:-}" != nothing ] || held=kept
+    done
     serves=no primary=no
     # A component that has lost track of its origin is none that anybody could join.
     [[ ${wsrep:-} != *uuid=$ZERO* ]] || wsrep=${wsrep/primary=yes/primary=no}

@@ -30,7 +30,10 @@ rebuild() {
     mkdir -p "$aside"
     # The data goes last: as long as it is in its place, nothing takes this volume for an empty one.
     for part in identity seen view binlog data; do
-        [ ! -e "$VOLUME/$part" ] || mv "$VOLUME/$part" "$aside/"
+        [ ! -e "$VOLUME/$part" ] || mv -T "$VOLUME/$part" "$aside/$part" || {
+            say "event=rebuild done=no reason=$(quoted "$part cannot be put aside")"
+            return 1
+        }
     done
     sync "$VOLUME"
     say "event=rebuild done=yes aside=${aside##*/}"
@@ -87,7 +90,7 @@ stranger() {
 # running component follows. Who is still in its view, from before a crash, is another for Galera until it is dropped:
 # two of one name have kept a living majority from coming to a view.
 released() {
-    local host said serving=0 ahead=0 mine=below
+    local host said group serving=0 ahead=0 mine=below
     GROUP=''
     for host in $(hosts); do
         if [ "${host%%.*}" = "$GALERA_NODE_NAME" ]; then
@@ -97,8 +100,8 @@ released() {
         said=$(ask_peer "$host")
         if [[ $said == *primary=yes* ]]; then
             [[ ",$(word "$said" members)," != *",$GALERA_NODE_NAME,"* ]] || return 1
-            # shellcheck disable=SC2086 # each history that was named so far is a word of its own
-            GROUP=$(printf '%s\n' $GROUP "$(uuid_of "$(word "$said" uuid)")" | grep . | sort -u | paste -sd ' ')
+            group=$(uuid_of "$(word "$said" uuid)")
+            [[ -z $group || " $GROUP " == *" $group "* ]] || GROUP+=${GROUP:+ }$group
         fi
         if [[ $said == *serves=yes* ]]; then
             serving=$((serving + 1))

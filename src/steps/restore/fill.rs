@@ -94,7 +94,8 @@ async fn filled(cx: &StepCx<'_, World>, prepared: &Prepared) -> Result<Position>
         // What the volume holds from here on, as the Job that turns it will have to find it.
         let word = said.get(name).and_then(|reports| reports.iter().rev().find_map(|report| report.get("found")));
         let mut memory = cx.world.memory();
-        memory.volumes.entry(*member).or_insert(Evidence::MISSING).found = word.unwrap_or_default().to_owned();
+        let volume = memory.volumes.entry(*member).or_insert(Evidence::MISSING);
+        word.unwrap_or_default().clone_into(&mut volume.found);
     }
     let (_, first) = *found.first().ok_or_else(|| Failure::message(Kind::Bug, "no volume was to be filled"))?;
     if let Some((member, other)) = found.iter().find(|(_, position)| *position != first) {
