@@ -34,7 +34,8 @@ fn help_names_every_verb_and_exit_code() {
     let output = Place::new().galeractl(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let verbs = "up verify status teardown expose unexpose backup restore recover purge credentials config render diff runs";
+    let verbs =
+        "up verify status teardown expose unexpose backup restore recover purge credentials config render diff runs";
     let list = text.split_once("\nCommands:\n").unwrap().1.split("\n\n").next().unwrap();
     let listed: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed.join(" "), format!("{verbs} help"));

@@ -10,8 +10,7 @@ use regex::Regex;
 const EVENTS_FOR_PEOPLE: &[&str] =
     &["asking", "bootstrap", "initialised", "purge", "rebuild", "removed", "restore", "stopped", "stopping"];
 /// Fields that only people read.
-const FIELDS_FOR_PEOPLE: &[&str] =
-    &["aside", "backup", "index", "kind", "left", "lived", "log", "members", "primary", "silent"];
+const FIELDS_FOR_PEOPLE: &[&str] = &["aside", "backup", "index", "kind", "lived", "log", "members", "silent"];
 
 fn texts(under: &str, endings: &[&str]) -> String {
     let mut all = String::new();

@@ -34,6 +34,7 @@ fn server(rows: &str) -> (Stage, UnixListener) {
     let socket = UnixListener::bind(stage.path("run/mysqld.sock")).unwrap();
     stage.write("stub/rows", rows);
     stage.write("run/phase", "up\n");
+    super::states::tables(&stage.volume(), "data");
     (stage, socket)
 }
 
@@ -190,11 +191,14 @@ fn peers_hear_what_the_server_has_told_last() {
             stage.write("run/wsrep", wsrep.replace('U', A).replace('Z', ZERO) + "\n");
         }
         let (code, body) = get(&stage, "/state");
-        let head = format!("phase=up {says} held=database:{A}:42 crashes=3 {last}");
+        let head = format!("phase=up {says} held=database:{A}:42 left=emptied crashes=3 {last}");
         assert!(code == 200 && body.starts_with(&head), "{wsrep}: {body}");
         stage.write("run/draining", "");
         assert!(get(&stage, "/state").1.contains("serves=no"), "{wsrep}");
     }
     let stage = Stage::new();
-    assert_eq!(get(&stage, "/state").1, "phase=none serves=no primary=no held=none crashes=0 status=closed\n");
+    assert_eq!(
+        get(&stage, "/state").1,
+        "phase=none serves=no primary=no held=none left=none crashes=0 status=closed\n"
+    );
 }

@@ -141,7 +141,6 @@ fn a_wrong_order_to_rebuild_moves_nothing() {
         (Some(B), Some(B), "pod-2", word.as_str()),
         (Some(B), Some(B), POD, "database:x:42"),
         (Some(B), Some(B), POD, ""),
-        (None, Some(B), POD, &word),
         (Some(A), Some(B), POD, &word),
     ];
     for (component, record, pod, word) in cases {

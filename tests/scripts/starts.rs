@@ -245,7 +245,7 @@ fn allowed(volume: &Volume, outcome: Outcome, peers: Peers, mut tree: Tree) -> T
 fn judged(volume: &Volume, record: Record) {
     for peers in PEERS {
         // Those who refuse by themselves do so whatever is said.
-        if volume.kind == Kind::Stranger && peers.follow.len() > 1 {
+        if volume.kind == Kind::Stranger && (peers.follow.len() > 1 || peers.listed || peers.follow == [B]) {
             continue;
         }
         check(volume, record, peers);
