@@ -25,7 +25,7 @@ case ${!#} in
     *gtid_binlog_pos*) echo '1-1-20,103-1-5' ;;
     *log_bin*) echo 1 ;;
     *state_uuid*) echo 79651a2b-0000-11f0-8000-0123456789ab ;;
-    *VERSION*) echo 11.8.6-MariaDB-log ;;
+    *VERSION*) echo "11.8.9-MariaDB-0+deb13u1 from Debian-log" ;;
 esac
 "#;
 
@@ -190,7 +190,7 @@ pub(crate) fn backup_json(id: &str, base: &str, chain: &str, lsn: u64) -> String
     format!(
         "{{\"id\":\"{id}\",\"kind\":\"{kind}\",\"chain\":\"{chain}\",\"base\":\"{base}\",\"namespace\":\"data\",\
          \"cluster\":\"shop\",\"member\":\"node3\",\"incarnation\":\"{INCARNATION}\",\"uuid\":\"{UUID}\",\"seqno\":10,\
-         \"gtid\":\"1-1-10,103-1-5\",\"from_lsn\":{lsn},\"to_lsn\":{},\"version\":\"11.8.6-MariaDB-log\",\
+         \"gtid\":\"1-1-10,103-1-5\",\"from_lsn\":{lsn},\"to_lsn\":{},\"version\":\"11.8.9-MariaDB-0+deb13u1 from Debian-log\",\
          \"began\":1795140000,\"ended\":1795140001,\"bytes\":7,\"data\":100,\"sha256\":\"{}\"}}\n",
         lsn + 10,
         "a".repeat(64)
