@@ -182,7 +182,10 @@ async fn give_way(cx: &StepCx<'_, World>, new_secret: bool) -> Result<Finished> 
         let told = |member: &Member| observed.members.get(member).is_some_and(|view| view.stopped_volume().is_some());
         let silent: Vec<String> =
             world.desired.members().filter(|member| !told(member)).map(|member| member.to_string()).collect();
-        if silent.is_empty() {
+        if observed.claims.contains_key(&claim) {
+            // Whoever looked into it now would keep it from going.
+            Verdict::wait(format!("the seed to leave: persistentvolumeclaim/{claim}"))
+        } else if silent.is_empty() {
             Verdict::pass("")
         } else {
             Verdict::wait(format!("all nodes to say what their volumes hold: {}", silent.join(", ")))

@@ -7,7 +7,7 @@ use crate::checker::check;
 use crate::place::in_namespace;
 use crate::writers::Writers;
 
-const STEPS: [&str; 7] = ["preflight", "namespace", "volumes", "seed", "nodes", "haproxy", "handover"];
+const STEPS: [&str; 8] = ["preflight", "namespace", "volumes", "seed", "nodes", "haproxy", "handover", "leftovers"];
 const UP: [&str; 5] = ["up", "--progress", "json", "--nodes", "3"];
 
 #[derive(Debug, Clone, Copy)]

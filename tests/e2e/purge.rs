@@ -43,7 +43,9 @@ async fn volumes_are_emptied_also_when_a_run_dies_half_way() {
         a_run_dies_while_its_job_works(place).await;
 
         let claims = [NODE, FAR, Member::Seed].map(|member| place.cluster.claim(member));
-        let mut left: Vec<String> = claims.iter().map(|claim| format!("persistentvolumeclaim/{claim}")).collect();
+        let mut left =
+            vec![format!("configmap/{}", place.cluster.record()), format!("configmap/{}", place.cluster.spec())];
+        left.extend(claims.iter().map(|claim| format!("persistentvolumeclaim/{claim}")));
         left.push(format!("secret/{}", place.cluster.credentials()));
         assert_eq!(place.leftovers().await, left);
         let found = join_all([NODE, Member::Seed, FAR].map(|member| visit(place, member, LOOK))).await;

@@ -11,7 +11,7 @@ use kube::api::{DeleteParams, ListParams};
 use crate::checker::check;
 use crate::helper::Helper;
 use crate::place::{Place, in_namespace};
-use crate::volume::delete_claim;
+use crate::volume::{delete_claim, visit};
 use crate::wait::{holds, until};
 use crate::writers::Writers;
 
@@ -47,6 +47,13 @@ async fn a_stopped_cluster_comes_back_or_is_refused() {
         check(place, 3, &uuid, &[&journal]).await;
 
         stops_and_keeps_the_volumes(place).await;
+        // As after a crash: the position is known to the servers only, and they are asked.
+        visit(place, Member::Node(2), &format!("sed -i 's/^seqno:.*/seqno:   -1/' {GRASTATE}")).await;
+        place.up(&["--nodes", "3"]).await.ended(0);
+        assert_eq!(place.uuid().await, uuid);
+        check(place, 3, &uuid, &[&journal]).await;
+
+        stops_and_keeps_the_volumes(place).await;
         doubtful_volumes_are_refused(place).await;
         data_goes_only_on_explicit_wish(place).await;
     })
@@ -76,7 +83,9 @@ async fn stops_and_keeps_the_volumes(place: &Place) {
     let secret = format!("secret/{}", place.cluster.credentials());
     assert!(message.contains("3 volumes") && message.contains(&secret) && message.contains("stay"), "{message}");
     let claim = |index| format!("persistentvolumeclaim/{}", place.cluster.claim(Member::Node(index)));
-    assert_eq!(place.leftovers().await, [claim(1), claim(2), claim(3), secret]);
+    // What the cluster should be, and what it was, stays for as long as its volumes do.
+    let maps = [place.cluster.record(), place.cluster.spec()].map(|name| format!("configmap/{name}"));
+    assert_eq!(place.leftovers().await, [&maps[..], &[claim(1), claim(2), claim(3), secret]].concat());
 }
 
 /// What Kubernetes tells of a seed's pod.
@@ -89,11 +98,10 @@ async fn seed_events(place: &Place) -> Vec<String> {
 async fn doubtful_volumes_are_refused(place: &Place) {
     let editor = Helper::start(place, "editor", Some(&place.cluster.claim(Member::Node(2)))).await;
     let before = place.objects().await;
-    editor.run(&format!("cp {GRASTATE} /data/saved && sed -i 's/^seqno:.*/seqno:   -1/' {GRASTATE}")).await;
-    refused(place, &before, "node2 was not stopped cleanly").await;
-
     let other = "11111111-2222-3333-4444-555555555555";
-    editor.run(&format!("sed 's/^uuid:.*/uuid:    {other}/' /data/saved >{GRASTATE}")).await;
+    editor
+        .run(&format!("cp {GRASTATE} /data/saved && sed 's/^uuid:.*/uuid:    {other}/' /data/saved >{GRASTATE}"))
+        .await;
     refused(place, &before, other).await;
 
     editor.run(&format!("mv /data/saved {GRASTATE}")).await;
@@ -111,7 +119,7 @@ async fn refused(place: &Place, before: &BTreeMap<String, String>, why: &str) {
     for index in 1..=3 {
         assert!(message.contains(&place.cluster.claim(Member::Node(index))), "{message}");
     }
-    assert!(hints.iter().any(|hint| hint.contains("--delete-volumes")), "{hints:?}");
+    assert!(hints.iter().any(|hint| hint.contains("galeractl recover --plan")), "{hints:?}");
     assert_eq!(place.objects().await, *before);
 }
 
