@@ -82,7 +82,14 @@ async fn without_claim(world: &World) -> Result<BTreeMap<Member, Evidence>> {
     let mut found: BTreeMap<Member, Evidence> = world.desired.members().map(|node| (node, Evidence::MISSING)).collect();
     let observed = world.observer.now();
     let claimless = |member: &Member| !observed.claims.contains_key(&world.desired.cluster.claim(*member));
-    if !is_on_record(world) || !world.desired.iscsi.is_empty() || !found.keys().any(claimless) {
+    if !is_on_record(world) || !found.keys().any(claimless) {
+        return Ok(found);
+    }
+    if !world.desired.iscsi.is_empty() {
+        // What lies on a target outlives its volume, and is seen when that has been made again.
+        for (_, evidence) in found.iter_mut().filter(|(member, _)| claimless(member)) {
+            evidence.contents = Contents::Unseen;
+        }
         return Ok(found);
     }
     let volumes: Api<PersistentVolume> = Api::all(world.connection.client.clone());

@@ -20,7 +20,7 @@ const UP: [&str; 6] = [
 ];
 const TABLES: &str = "e2e.big, e2e.acks, app.t";
 /// Rows of 1000 random bytes in each of so many transactions.
-const CHUNKS: usize = 26;
+const CHUNKS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_comes_back_to_the_transaction() {
