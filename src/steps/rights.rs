@@ -130,7 +130,9 @@ fn names(desired: &Desired, resource: &str, verb: &str) -> Vec<String> {
     match (resource, verb) {
         ("secrets", "get" | "list" | "patch" | "delete") => vec![cluster.credentials()],
         ("leases", "get" | "update" | "delete") => vec![cluster.lock()],
-        ("configmaps", "get" | "patch" | "delete") => vec![cluster.config(), cluster.spec(), cluster.proxy()],
+        ("configmaps", "get" | "patch" | "delete") => {
+            vec![cluster.config(), cluster.spec(), cluster.record(), cluster.proxy()]
+        }
         _ => Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! May what lies here be replaced by a copy of what the running component has?
 
-use super::stage::{A, B, GROUP, Stage, ZERO, reports};
+use super::stage::{A, B, GROUP, Stage, ZERO, everything, reports};
 use super::states::{identity, own};
 
 const ARGS: [&str; 4] = ["--role", "joiner", "--address", "10.0.0.1"];
@@ -17,11 +17,17 @@ fn ask(stage: &Stage, args: &[&str]) -> Option<i32> {
 fn only_a_copy_of_the_same_history_takes_its_place() {
     let database = |uuid: &str| format!("database:{uuid}:42");
     let words = [database(A), database(B), database("unknown"), "nothing".into(), "unfinished".into(), "files".into()];
+    let histories = [None, Some(A), Some(B)];
+    let components = [vec![A], vec![B], vec![A, B], vec![ZERO]];
     let mut cases = 0;
-    for held in &words {
-        for known in [None, Some(A), Some(B)] {
-            for record in [None, Some(A), Some(B)] {
-                for follow in [vec![A], vec![B], vec![A, B], vec![ZERO]] {
+    for (i, held) in words.iter().enumerate() {
+        for (j, known) in histories.into_iter().enumerate() {
+            for (k, record) in histories.into_iter().enumerate() {
+                for (l, follow) in components.iter().enumerate() {
+                    // All pairs of any two of them.
+                    if !everything() && (i + j + k + l) % histories.len() != 0 {
+                        continue;
+                    }
                     let stage = Stage::new();
                     stage.write("run/held", held);
                     if let Some(uuid) = known {
@@ -59,7 +65,7 @@ fn only_a_copy_of_the_same_history_takes_its_place() {
             }
         }
     }
-    assert_eq!(cases, 216);
+    assert_eq!(cases, if everything() { 216 } else { 72 });
 }
 
 #[test]

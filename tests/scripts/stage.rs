@@ -232,6 +232,11 @@ fn lossy(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
 }
 
+/// Whether tables are gone through with each value of one column beside each of all others, and not only in pairs.
+pub(crate) fn everything() -> bool {
+    std::env::var_os("EVERY_CASE").is_some()
+}
+
 /// Asks until there is an answer.
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();

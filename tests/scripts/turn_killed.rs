@@ -14,7 +14,6 @@ const TRAP: &str = r#"
 step=0
 deadly() {
     [ "$BASHPID" = "$$" ] || return 0
-    [[ $BASH_COMMAND =~ ^(mv|rm|mkdir|touch|sync)\  ]] || return 0
     step=$((step + 1))
     if [[ $BASH_COMMAND == rm\ -rf\ * ]]; then echo half; else echo whole; fi >>"$STUB/steps"
     [ "$step" = "$KILL" ] || return 0
@@ -28,8 +27,9 @@ deadly() {
     fi
     kill -KILL $$
 }
+shopt -s extglob
 set -T
-trap deadly DEBUG
+trap '[[ $BASH_COMMAND != @(mv|rm|mkdir|touch|sync)\ * ]] || deadly' DEBUG
 "#;
 
 fn turn(stage: &Stage, turn: &str, kill: usize, half: &str, backwards: &str) -> Option<i32> {
