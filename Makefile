@@ -1,6 +1,6 @@
 # galeractl: `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit shellcheck e2e bench cluster cluster-down kubeconfig build check shellcheck
+.PHONY: help demo demo-down test unit e2e proof bench cluster cluster-down kubeconfig build check shellcheck
 
 CARGO ?= cargo
 BIN := target/release/galeractl
@@ -18,6 +18,7 @@ help:
 	@echo 'make demo CONTEXT=name    the same on your own cluster'
 	@echo 'make demo-down            remove what the demo made'
 	@echo 'make test                 all tests: unit, API server, end to end'
+	@echo 'make proof                tests that take long by nature, with all their cases'
 	@echo 'make bench                measure how fast clusters form, and backups and restores are'
 	@echo 'make cluster              start the local Kubernetes (or use the one that runs)'
 	@echo 'make cluster-down         remove every trace of it'
@@ -58,14 +59,19 @@ shellcheck:
 	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; }
 
 unit: shellcheck
-	$(CARGO) test --lib --bins --test architecture --test cli --test manifests --test docs --test scripts --test settings --test settings_inventory
+	tests/timed $(CARGO) test --lib --bins --test architecture --test cli --test manifests --test docs --test scripts --test settings --test settings_inventory --
 
 # One after the other: every test owns a namespace, but all share the machine's two or four cores.
 e2e: cluster
-	$(E2E) $(CARGO) test --test kube -- --test-threads=1
-	$(E2E) $(CARGO) test --test e2e -- --test-threads=1
+	$(E2E) tests/timed $(CARGO) test --test kube -- --test-threads=1
+	$(E2E) tests/timed $(CARGO) test --test e2e -- --test-threads=1
 
 test: check unit e2e
+
+# What takes long by nature: every case of the scripts' tables, and half a gigabyte restored.
+proof: shellcheck cluster
+	EVERY_CASE=1 tests/timed $(CARGO) test --test scripts --
+	$(E2E) EVERY_CASE=1 tests/timed $(CARGO) test --test e2e restore:: -- --test-threads=1
 
 bench: cluster
 	$(E2E) $(CARGO) bench --bench formation

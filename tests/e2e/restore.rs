@@ -19,8 +19,10 @@ const UP: [&str; 6] = [
     "--set=galera_mysql_database=app",
 ];
 const TABLES: &str = "e2e.big, e2e.acks, app.t";
-/// Rows of 1000 random bytes in each of so many transactions.
-const CHUNKS: usize = 4;
+/// Rows of 1000 random bytes in each of so many transactions: 80 MB, or half a gigabyte.
+fn chunks() -> usize {
+    if std::env::var_os("EVERY_CASE").is_some() { 26 } else { 4 }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_comes_back_to_the_transaction() {
@@ -70,7 +72,7 @@ async fn back_up_under_load(place: &Place) -> ((String, crate::writers::Journal)
     place.sql(&node, "CREATE DATABASE IF NOT EXISTS e2e").await;
     place.sql(&node, "CREATE TABLE e2e.big (id INT AUTO_INCREMENT PRIMARY KEY, v VARBINARY(1000))").await;
     place.sql(&node, "CREATE TABLE app.t (id INT PRIMARY KEY, v VARCHAR(40))").await;
-    for _ in 0..CHUNKS {
+    for _ in 0..chunks() {
         place.sql(&node, "INSERT INTO e2e.big (v) SELECT RANDOM_BYTES(1000) FROM app.seq_1_to_20000").await;
     }
     let writers = Writers::start(place, (1..=3).map(|index| vec![place.node(index)]).collect()).await;
