@@ -11,7 +11,7 @@ use crate::ui::color::Tone;
 use crate::ui::plural::plural;
 
 use super::Format;
-use super::plan::{Planned, plan};
+use super::rehearsal::{self, Planned};
 use super::target::connect;
 use super::up::stored_wish;
 use super::wish::Wish;
@@ -38,7 +38,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     for notice in &settings.notices {
         ui.notice(Level::Warning, notice);
     }
-    let planned = plan(&connection, &settings.desired, true).await?;
+    let planned = rehearsal::of_recorded(&connection, &settings.desired).await?;
     let different: Vec<&Planned> = planned.iter().filter(|planned| planned.change != Change::Kept).collect();
     match Format::of(&args.output) {
         Format::Json => ui.json(&different.iter().map(|planned| as_json(planned)).collect::<Result<Vec<_>>>()?)?,

@@ -21,7 +21,7 @@ use crate::ui::Ui;
 use super::bounds::Bounds;
 use super::frame::Frame;
 use super::target::{connect, find, running};
-use super::{gather, plan};
+use super::{gather, rehearsal};
 
 /// Let clients outside of Kubernetes reach a cluster, and wait until they can
 ///
@@ -75,7 +75,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
             access::policy(&desired, &exposure).as_ref().map(Object::of),
             Some(Object::of(&access::service(&desired, &exposure))),
         ];
-        return plan::print_objects(&connection, &desired, objects.into_iter().flatten().collect(), ui).await;
+        return rehearsal::print_objects(&connection, &desired, objects.into_iter().flatten().collect(), ui).await;
     }
     let (way, limited) = (exposure.way, !exposure.allow.is_empty());
     let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Open { exposure }), Box::new(Reach { way, limited })];

@@ -1,32 +1,24 @@
 //! `galeractl teardown`.
 
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::core::ApiResource;
-
 use crate::cli::Globals;
 use crate::desired::{Desired, Passwords};
-use crate::engine::Step;
+use crate::engine::event::Change;
+use crate::engine::{Step, StepCx};
 use crate::error::{Kind, Result};
 use crate::kube::client::Connection;
-use crate::kube::delete::owned;
-use crate::observe::Observer;
 use crate::observe::objects::claim_owner;
 use crate::observed::Observed;
 use crate::steps::record::own_password;
 use crate::steps::rights;
-use crate::steps::teardown::{Look, RemoveRest, StopNodes, StopProxy};
+use crate::steps::teardown::{self, Look, RemoveRest, StopNodes, StopProxy};
 use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
-use crate::ui::color::Tone;
 use crate::ui::plural::plural;
-use crate::ui::table::{Cell, Table};
 
 use super::bounds::Bounds;
 use super::frame::Frame;
 use super::gather;
+use super::rehearsal::{self, Planned};
 use super::target::{Target, connect, find, must_exist, stored};
 
 /// Stop a cluster; its volumes and passwords stay unless told otherwise
@@ -54,9 +46,6 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     must_exist(&connection, &target, Kind::Preflight).await?;
     let desired = desired(&connection, &target).await?;
     rights::check(&connection, &desired, rights::TEARDOWN).await?;
-    if args.bounds.dry_run.is_some() {
-        return dry_run(args, &connection, &desired, ui).await;
-    }
     let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
         Ok(password) => Some(password),
         // Without the Secret the nodes cannot be asked, which `--force` is for.
@@ -65,11 +54,21 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     };
     let observer = gather::look(&connection, &desired, password).await?;
     Frame::whole(ui, "teardown", async |frame| {
-        if args.delete_volumes {
-            let what = losses(&desired, &observer.now());
-            ui.confirm_name(desired.cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
+        let choices = Choices {
+            lock_wait: args.bounds.lock_wait,
+            take_ownership: false,
+            holder: frame.holder(),
+            cancel: frame.cancel(),
+        };
+        let world = World::new(connection, desired, Passwords::default(), choices, observer);
+        if args.bounds.dry_run.is_some() {
+            return rehearse(args, &world, frame, ui).await;
         }
-        take_down(args, &connection, desired, observer, frame).await
+        if args.delete_volumes {
+            let what = losses(&world.desired, &world.observer.now());
+            ui.confirm_name(world.desired.cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
+        }
+        take_down(args, &world, frame).await
     })
     .await
 }
@@ -82,32 +81,23 @@ async fn desired(connection: &Connection, target: &Target) -> Result<Desired> {
     target.with_defaults()
 }
 
-/// All objects of the cluster, and what would become of each.
-async fn dry_run(args: &Args, connection: &Connection, desired: &Desired, ui: &Ui) -> Result<()> {
-    let kinds = [
-        ApiResource::erase::<Service>(&()),
-        ApiResource::erase::<NetworkPolicy>(&()),
-        ApiResource::erase::<Deployment>(&()),
-        ApiResource::erase::<StatefulSet>(&()),
-        ApiResource::erase::<PodDisruptionBudget>(&()),
-        ApiResource::erase::<ConfigMap>(&()),
-        ApiResource::erase::<PersistentVolumeClaim>(&()),
-        ApiResource::erase::<Secret>(&()),
-    ];
-    let mut table = Table::new(["OBJECT", "CHANGE"]);
-    for found in owned(&connection.client, &desired.namespace, &desired.cluster, &kinds).await? {
-        let lasting = match found.resource.kind.as_str() {
-            "Secret" => !args.delete_volumes,
-            "ConfigMap" => {
-                !args.delete_volumes && [desired.cluster.spec(), desired.cluster.record()].contains(&found.name)
-            }
-            "PersistentVolumeClaim" => !args.delete_volumes || claim_owner(desired, &found.name).is_none(),
-            _ => false,
-        };
-        let change = if lasting { Cell::new(Tone::Dim, "keep") } else { Cell::new(Tone::Fail, "delete") };
-        table.row([Cell::from(found.display()), change]);
-    }
-    ui.table(&table)
+/// Asks what the run asks, and shows what would become of each object.
+async fn rehearse(args: &Args, world: &World, frame: &Frame, ui: &Ui) -> Result<String> {
+    let look = async |cx: &StepCx<'_, World>| -> Result<Vec<Planned>> {
+        teardown::look(cx, args.force).await?;
+        let planned = teardown::inventory(world, args.delete_volumes).await?.into_iter();
+        Ok(planned
+            .map(|(step, found, stays)| {
+                Planned::new(step, found.display(), if stays { Change::Kept } else { Change::Deleted })
+            })
+            .collect())
+    };
+    let step = Look { force: args.force };
+    let planned = frame.act((step.id(), &step.title()), args.bounds.timeout, world, look, async |_| Ok(())).await?;
+    rehearsal::print(&planned, ui)?;
+    let cluster = &world.desired.cluster;
+    let way = if args.delete_volumes { "removed with all its data" } else { "stopped" };
+    Ok(format!("cluster {cluster} would be {way}: {}; nothing was changed", rehearsal::totals(&planned)))
 }
 
 fn losses(desired: &Desired, observed: &Observed) -> String {
@@ -127,28 +117,15 @@ fn losses(desired: &Desired, observed: &Observed) -> String {
     text
 }
 
-async fn take_down(
-    args: &Args,
-    connection: &Connection,
-    desired: Desired,
-    observer: Observer,
-    frame: &Frame,
-) -> Result<String> {
+async fn take_down(args: &Args, world: &World, frame: &Frame) -> Result<String> {
     let plan: Vec<Box<dyn Step<World>>> = vec![
         Box::new(Look { force: args.force }),
         Box::new(StopProxy),
         Box::new(StopNodes { force: args.force }),
         Box::new(RemoveRest { volumes: args.delete_volumes }),
     ];
-    frame.announce(connection, &desired, &plan);
-    let choices = Choices {
-        lock_wait: args.bounds.lock_wait,
-        take_ownership: false,
-        holder: frame.holder(),
-        cancel: frame.cancel(),
-    };
-    let world = World::new(connection.clone(), desired, Passwords::default(), choices, observer);
-    let result = frame.run(&plan, args.bounds.timeout, &world).await;
+    frame.announce(&world.connection, &world.desired, &plan);
+    let result = frame.run(&plan, args.bounds.timeout, world).await;
     let released = world.release_lock(result.is_ok()).await;
     result.map_err(|failure| match failure.kind {
         Kind::Step | Kind::Interrupted => failure.hint("what is left still runs; the same command goes on from there"),

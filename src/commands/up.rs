@@ -2,34 +2,34 @@
 
 use crate::cli::Globals;
 use crate::desired::Desired;
-use crate::engine::Step;
 use crate::engine::event::Level;
+use crate::engine::{Step, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
+use crate::manifests::{self, Object};
 use crate::observe::{Observer, Wants};
+use crate::plans::course::Course;
 use crate::settings::Settings;
-use crate::steps::handover::Handover;
-use crate::steps::leftovers::Leftovers;
-use crate::steps::nodes::Nodes;
-use crate::steps::preflight::Preflight;
-use crate::steps::proxy::Proxy;
-use crate::steps::record;
-use crate::steps::rights;
-use crate::steps::seed::Seed;
-use crate::steps::volumes::{MakeNamespace, Volumes};
-use crate::steps::world::{Choices, World};
+use crate::steps::preflight::{self, Preflight};
+use crate::steps::stages::{stages, steps};
+use crate::steps::world::{Choices, Memory, World};
+use crate::steps::{record, rights, seed};
 use crate::ui::Ui;
 
 use super::bounds::Bounds;
 use super::frame::Frame;
+use super::rehearsal::{self, Owner, Planned, Rehearsal};
+use super::surroundings;
 use super::wish::Wish;
-use super::{plan, surroundings};
 
 /// Form a cluster, bring a stopped one back, or complete one
 ///
 /// Runs Steps 0 to 5: namespace, volumes, a temporary seed that bootstraps the cluster, the nodes, the proxy, and the
 /// removal of the seed. Each step ends on evidence from every node. Killed at any moment and run again, it goes on
 /// where it was; on a healthy cluster it changes nothing.
+///
+/// --dry-run asks everything that the run would ask, refuses what it would refuse, and shows each step with its
+/// objects. To see what stopped volumes hold, it starts pods that mount them read-only, and removes them again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -55,17 +55,14 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Ok(Some(stored)) => settings.desired = stored,
         Ok(None) => {}
         // The preflight meets it again, and names every right that is missing rather than the first.
-        Err(failure) if failure.kind == Kind::Preflight && args.bounds.dry_run.is_none() => {}
+        Err(failure) if failure.kind == Kind::Preflight => {}
         Err(failure) => return Err(failure),
     }
     surroundings::volume_size(&connection, &settings).await?;
-    if args.bounds.dry_run.is_some() {
-        for notice in &settings.notices {
-            ui.notice(Level::Warning, notice);
-        }
-        return plan::print(&connection, &settings.desired, ui).await;
-    }
     Frame::whole(ui, "up", async |frame| {
+        if args.bounds.dry_run.is_some() {
+            return rehearse(args, &connection, settings, frame, ui).await;
+        }
         let (fix, yes) = (args.fix_default_class, args.yes);
         surroundings::default_class(ui, &connection, &mut settings, fix, yes, &frame.cancel()).await?;
         form(args, &connection, settings, frame).await
@@ -82,23 +79,22 @@ pub(super) async fn stored_wish(settings: &Settings, connection: &Connection) ->
     Ok(record::stored(&connection.client, namespace, cluster).await?.map(|(desired, _)| desired))
 }
 
-fn steps() -> Vec<Box<dyn Step<World>>> {
-    vec![
-        Box::new(Preflight),
-        Box::new(MakeNamespace),
-        Box::new(Volumes),
-        Box::new(Seed),
-        Box::new(Nodes),
-        Box::new(Proxy),
-        Box::new(Handover),
-        Box::new(Leftovers),
-    ]
+async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &Frame) -> Result<String> {
+    let plan = steps();
+    frame.announce(connection, &settings.desired, &plan);
+    let world = world(args, connection, settings, frame).await?;
+    let result = frame.run(&plan, args.bounds.timeout, &world).await;
+    let changes = world.memory().changes;
+    // A run that was refused leaves nothing, its lock included.
+    let released = world.release_lock(result.is_err() && changes == 0).await;
+    result.map_err(|failure| continue_with(failure, &world))?;
+    released?;
+    Ok(summary(&world.desired, changes))
 }
 
-async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &Frame) -> Result<String> {
+/// One who may do it, looks at what there is.
+async fn world(args: &Args, connection: &Connection, settings: Settings, frame: &Frame) -> Result<World> {
     let Settings { desired, passwords, notices, .. } = settings;
-    let plan = steps();
-    frame.announce(connection, &desired, &plan);
     for notice in notices {
         frame.notice(Level::Warning, notice);
     }
@@ -111,14 +107,44 @@ async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &
         holder: frame.holder(),
         cancel: frame.cancel(),
     };
-    let world = World::new(connection.clone(), desired, passwords, choices, observer);
-    let result = frame.run(&plan, args.bounds.timeout, &world).await;
-    let changes = world.memory().changes;
-    // A run that was refused leaves nothing, its lock included.
-    let released = world.release_lock(result.is_err() && changes == 0).await;
-    result.map_err(|failure| continue_with(failure, &world))?;
-    released?;
-    Ok(summary(&world.desired, changes))
+    Ok(World::new(connection.clone(), desired, passwords, choices, observer))
+}
+
+/// Asks all that a run asks before it changes anything, and shows what it would do then.
+async fn rehearse(args: &Args, connection: &Connection, settings: Settings, frame: &Frame, ui: &Ui) -> Result<String> {
+    let world = world(args, connection, settings, frame).await?;
+    let look = async |cx: &StepCx<'_, World>| -> Result<Vec<Planned>> {
+        preflight::look(cx).await?;
+        let Memory { record, namespace_exists, .. } = world.memory().clone();
+        let mut stages = stages(&world.desired, &world.course(), &record);
+        if seed::has_done_its_work(&world) {
+            let comes: Vec<String> = manifests::seed(&world.desired).iter().map(Object::display).collect();
+            for stage in &mut stages {
+                stage.makes.retain(|object| !comes.contains(&object.display()));
+            }
+        }
+        let (pods, sets) = seed::failed(&world);
+        let named = |kind: &'static str| move |name: &String| format!("{kind}/{name}");
+        let goes_first = pods.iter().map(named("pod")).chain(sets.iter().map(named("statefulset"))).collect();
+        let owner = if args.take_ownership { Owner::Anybody } else { Owner::Us };
+        let rehearsal = Rehearsal::new(connection, &world.desired, namespace_exists, owner).without(goes_first);
+        rehearsal.of(&world.course(), &stages).await
+    };
+    // A lock that was taken for a look into volumes would be all that is left of it.
+    let tidy = async |_: &StepCx<'_, World>| world.release_lock(true).await;
+    let step = (Preflight.id(), Preflight.title());
+    let planned = frame.act((step.0, &step.1), args.bounds.timeout, &world, look, tidy).await?;
+    rehearsal::print(&planned, ui)?;
+    let cluster = &world.desired.cluster;
+    let way = match world.course() {
+        Course::Form => format!("cluster {cluster} would be formed"),
+        Course::BringBack { from, position, .. } => {
+            format!("cluster {cluster} would be brought back from its volumes; {from} starts first, at {position}")
+        }
+        Course::Compare => format!("cluster {cluster} would be brought back; its servers say first where they stand"),
+        Course::Keep => format!("cluster {cluster} runs, and would be completed"),
+    };
+    Ok(format!("{way}: {}; nothing was changed", rehearsal::totals(&planned)))
 }
 
 fn continue_with(failure: Failure, world: &World) -> Failure {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::access::{self, Exposure};
-use super::config::{config_map, credentials, spec_map};
-use super::{Object, backup_volumes, claims, nodes, proxy, purge, seed, volumes};
+use super::config::credentials;
+use super::{Object, backup_volumes, claims, nodes, proxy, purge, seed, shared, volumes};
 use crate::desired::{Desired, ExternalAccess};
 use crate::names::{MANAGER, Member};
 
@@ -59,7 +59,7 @@ fn forming(desired: &Desired, volumes_name: &str, passwords: Option<&BTreeMap<&s
         Some(_) => format!("The passwords are in it, as secret/{secret}."),
         None => format!("Before Step 2, secret/{secret} must exist: {}", secret_command(desired)),
     };
-    let mut shared = vec![Object::of(&config_map(desired)), Object::of(&spec_map(desired))];
+    let mut shared = shared(desired);
     shared.extend(passwords.map(|passwords| Object::of(&credentials(desired, passwords))));
     vec![
         file(

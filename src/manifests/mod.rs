@@ -49,6 +49,12 @@ pub fn backup_volumes(desired: &Desired) -> Vec<Object> {
     volume.into_iter().chain([Object::of(&volumes::backup_claim(desired, backup))]).collect()
 }
 
+/// Scripts, server options and settings, which all members share.
+#[must_use]
+pub fn shared(desired: &Desired) -> Vec<Object> {
+    vec![Object::of(&config::config_map(desired)), Object::of(&config::spec_map(desired))]
+}
+
 /// Step 2: the seed and its address.
 #[must_use]
 pub fn seed(desired: &Desired) -> Vec<Object> {

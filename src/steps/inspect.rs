@@ -132,6 +132,8 @@ fn waiting_pods(world: &World, observed: &Observed) -> BTreeMap<Member, Evidence
 
 async fn inspect(cx: &StepCx<'_, World>, members: &BTreeSet<Member>) -> Result<BTreeMap<Member, Evidence>> {
     let world = cx.world;
+    // Two who look at once would remove each other's pods.
+    world.take_lock(cx).await?;
     // One that an earlier run left would report what was there then.
     remove_inspectors(cx).await?;
     let pods: Vec<Object> =

@@ -20,6 +20,7 @@ pub mod remove;
 pub mod restore;
 pub mod rights;
 pub mod seed;
+pub mod stages;
 pub mod teardown;
 pub mod trial;
 pub mod volumes;

@@ -14,14 +14,14 @@ use crate::gates::standing::{Standing, Stillness};
 use crate::kube::exec::{Place, exec};
 use crate::manifests::config::Record;
 use crate::manifests::member::CONTAINER;
-use crate::manifests::{self, Object, config, scripts};
+use crate::manifests::{self, scripts};
 use crate::names::Member;
 use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
 use crate::wsrep::{Position, WsrepStatus};
 
 use super::preflight;
-use super::record::{keep_secret, mark_claims, write_record, write_spec};
+use super::record::{keep_secret, mark_claims, write_record};
 use super::world::{BEAT, World};
 
 /// The step.
@@ -88,10 +88,9 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
 pub(super) async fn make(cx: &StepCx<'_, World>, with_proxy: bool) -> Result<()> {
     let world = cx.world;
     keep_secret(cx).await?;
-    write_spec(cx).await?;
     let proxy = if with_proxy { manifests::proxy(&world.desired) } else { Vec::new() };
-    let config = vec![Object::of(&config::config_map(&world.desired))];
-    world.apply(cx, &[config, manifests::nodes(&world.desired), proxy].concat()).await
+    let objects = [manifests::shared(&world.desired), manifests::nodes(&world.desired), proxy];
+    world.apply(cx, &objects.concat()).await
 }
 
 /// Waits until the members agree. Where none of them is part of a component and they do not come together by

@@ -40,13 +40,23 @@ impl Step<World> for Preflight {
 }
 
 async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
+    let exists = namespace(cx.world).await?;
+    cx.world.memory().namespace_exists = exists;
+    if exists {
+        cx.world.take_lock(cx).await?;
+    }
+    look(cx).await
+}
+
+/// Everything that the run asks before it changes anything, without the lock unless volumes have to be looked into.
+///
+/// # Errors
+/// What stands in the way.
+pub async fn look(cx: &StepCx<'_, World>) -> Result<Finished> {
     let world = cx.world;
     let server = world.connection.version().await?;
     let exists = namespace(world).await?;
     world.memory().namespace_exists = exists;
-    if exists {
-        world.take_lock(cx).await?;
-    }
     storage_class(world).await?;
     if exists {
         existing(cx).await?;
@@ -131,11 +141,17 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
         record::stored(client, &desired.namespace, &desired.cluster),
         record::recorded(client, &desired.namespace, &desired.cluster),
     )?;
-    let objects: Vec<manifests::Object> =
-        [manifests::nodes(desired), manifests::proxy(desired), manifests::claims(desired, false)].concat();
+    let objects: Vec<manifests::Object> = [
+        manifests::shared(desired),
+        manifests::nodes(desired),
+        manifests::proxy(desired),
+        manifests::claims(desired, false),
+    ]
+    .concat();
     world.applier.read_all(&objects).await?;
     let secrets = record::stored_passwords(client, &desired.namespace, &desired.cluster).await?;
     if let Some(secrets) = &secrets {
+        record::whose_secret(&world.applier, desired).await?;
         same_passwords(world, secrets)?;
         if let Some(own) = secrets.get(manifests::config::OWN_PASSWORD) {
             world.observer.set_password(crate::desired::Hidden::new(own));

@@ -120,12 +120,12 @@ pub async fn keep_secret(cx: &StepCx<'_, World>) -> Result<()> {
     let known = world.memory().secrets.clone();
     let name = world.desired.cluster.credentials();
     let own = if let Some(known) = known {
-        let passwords = known.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
-        let secret = Object::of(&credentials(&world.desired, &passwords));
-        if is_to_be_taken(&world.applier, &secret, &world.desired).await? {
-            world.apply(cx, &[secret]).await?;
-        } else {
-            world.tell(cx, &format!("secret/{name}"), Change::Kept);
+        match whose_secret(&world.applier, &world.desired).await? {
+            Owner::Us => world.tell(cx, &format!("secret/{name}"), Change::Kept),
+            Owner::SomebodyElse => {
+                let passwords = known.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+                world.apply(cx, &[Object::of(&credentials(&world.desired, &passwords))]).await?;
+            }
         }
         known.get(OWN_PASSWORD).cloned()
     } else {
@@ -140,17 +140,31 @@ pub async fn keep_secret(cx: &StepCx<'_, World>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the Secret that exists is somebody else's and is taken over, by the rule that holds for all objects.
-async fn is_to_be_taken(applier: &Applier, secret: &Object, desired: &Desired) -> Result<bool> {
+/// Whose an object is that may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// It carries this cluster's labels, or does not exist.
+    Us,
+    /// The user has said that it is taken over.
+    SomebodyElse,
+}
+
+/// Whose the Secret is, by the rule that holds for all objects.
+///
+/// # Errors
+/// It is somebody else's, and nobody has said that it is taken over.
+pub(super) async fn whose_secret(applier: &Applier, desired: &Desired) -> Result<Owner> {
     let (cluster, namespace) = (&desired.cluster, &desired.namespace);
-    let live = applier.read_all(std::slice::from_ref(secret)).await.map_err(|failure| {
+    let secret = [Object::of(&credentials(desired, &BTreeMap::new()))];
+    let live = applier.read_all(&secret).await.map_err(|failure| {
         failure.hint(format!(
             "if you have made it for this cluster: kubectl label secret -n {namespace} {} {MANAGED_BY_LABEL}={MANAGER} \
              {INSTANCE_LABEL}={cluster}",
             cluster.credentials()
         ))
     })?;
-    Ok(live.into_iter().flatten().any(|live| !is_ours(&live, cluster)))
+    let ours = live.into_iter().flatten().all(|live| is_ours(&live, cluster));
+    Ok(if ours { Owner::Us } else { Owner::SomebodyElse })
 }
 
 /// Writes what the cluster should be.
@@ -235,28 +249,29 @@ mod tests {
     use crate::kube::apply::Strategy;
     use crate::kube::fake;
 
-    async fn taken(labels: serde_json::Value, take: bool) -> Result<bool> {
+    async fn owner(labels: serde_json::Value, take: bool) -> Result<Owner> {
         let live = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {
             "name": "galera-galera-credentials", "namespace": "n", "uid": "u", "labels": labels}});
         let client = fake::client(move |_| (200, live.clone())).await;
         let desired = crate::gates::group::tests::desired(1);
         let applier = Applier::new(client, desired.cluster.clone(), Strategy::Apply).take_ownership(take);
-        let secret = Object::of(&credentials(&desired, &BTreeMap::new()));
-        is_to_be_taken(&applier, &secret, &desired).await
+        whose_secret(&applier, &desired).await
     }
 
     #[tokio::test]
     async fn a_secret_that_somebody_has_made_first_is_not_adopted_in_silence() {
         let ours =
             json!({MANAGED_BY_LABEL: MANAGER, INSTANCE_LABEL: crate::gates::group::tests::desired(1).cluster.as_str()});
-        assert!(!taken(ours.clone(), false).await.unwrap() && !taken(ours, true).await.unwrap());
+        for take in [false, true] {
+            assert_eq!(owner(ours.clone(), take).await.unwrap(), Owner::Us);
+        }
         for labels in
             [json!(null), json!({MANAGED_BY_LABEL: "helm"}), json!({MANAGED_BY_LABEL: MANAGER, INSTANCE_LABEL: "x"})]
         {
-            let failure = taken(labels.clone(), false).await.unwrap_err();
+            let failure = owner(labels.clone(), false).await.unwrap_err();
             assert_eq!(failure.kind, Kind::Preflight);
             assert!(failure.hints.iter().any(|hint| hint.contains("kubectl label secret")), "{:?}", failure.hints);
-            assert!(taken(labels, true).await.unwrap());
+            assert_eq!(owner(labels, true).await.unwrap(), Owner::SomebodyElse);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Step 2: the seed bootstraps, while everything else is created and waits.
 
+use std::collections::BTreeSet;
+
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
@@ -11,14 +13,14 @@ use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Kind, Result};
 use crate::gates::hopeless::hopeless;
 use crate::kube::errors::explain;
+use crate::manifests;
 use crate::manifests::config::Record;
-use crate::manifests::{self, Object, config};
 use crate::names::Member;
 use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
 use crate::wsrep::{Uuid, WsrepStatus};
 
-use super::record::{keep_secret, mark_claims, write_record, write_spec};
+use super::record::{keep_secret, mark_claims, write_record};
 use super::world::{BEAT, World};
 use super::{preflight, remove};
 
@@ -51,7 +53,6 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     }
     let new_secret = world.memory().secrets.is_none();
     keep_secret(cx).await?;
-    write_spec(cx).await?;
     world.confirm_lock().await?;
     create(cx).await?;
     let Some(uuid) = primary(cx).await? else { return give_way(cx, new_secret).await };
@@ -67,15 +68,20 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
 async fn create(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
     let desired = &world.desired;
-    let has_led = world.memory().record.uuid.is_some();
-    let seed_exists = world.observer.now().members.get(&Member::Seed).is_some_and(|view| view.pod.exists);
-    let formed_nodes = world.observer.now().members.keys().any(|member| *member != Member::Seed);
-    world.apply(cx, &[Object::of(&config::config_map(desired))]).await?;
-    // A seed that is gone while nodes are there has done its work; it must not come again.
-    if seed_exists || !(formed_nodes && has_led) {
+    world.apply(cx, &manifests::shared(desired)).await?;
+    if !has_done_its_work(world) {
         world.apply(cx, &manifests::seed(desired)).await?;
     }
     world.apply(cx, &manifests::nodes(desired)).await
+}
+
+/// A seed that is gone while nodes are there has done its work; it must not come again.
+#[must_use]
+pub fn has_done_its_work(world: &World) -> bool {
+    let observed = world.observer.now();
+    let seed_exists = observed.members.get(&Member::Seed).is_some_and(|view| view.pod.exists);
+    let formed_nodes = observed.members.keys().any(|member| *member != Member::Seed);
+    !seed_exists && formed_nodes && world.memory().record.uuid.is_some()
 }
 
 /// Removes the pods of a formation that came to nothing, for what is wrong with them may have been mended in the settings
@@ -83,26 +89,16 @@ async fn create(cx: &StepCx<'_, World>) -> Result<()> {
 /// nobody's, or is found when they start again.
 pub(super) async fn remove_failed(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
-    if world.course() != Course::Form || world.memory().record.uuid.is_some() {
-        return Ok(());
-    }
-    let observed = world.observer.now();
-    let seed = observed.members.get(&Member::Seed).filter(|view| view.pod.exists);
-    let failed = |view: &MemberView| view.pod.ended || view.pod.trouble.is_some() || view.log.refused.is_some();
-    let nobody_leads = !observed.members.values().any(MemberView::is_primary);
-    if !nobody_leads || !seed.is_some_and(failed) && !observed.members.values().any(|view| view.pod.trouble.is_some()) {
+    let (pods, sets) = failed(world);
+    if pods.is_empty() {
         return Ok(());
     }
     world.confirm_lock().await?;
-    let cluster = &world.desired.cluster;
-    let names: Vec<String> = observed.members.keys().map(|member| cluster.pod(*member)).collect();
-    let sets: Vec<String> = world.desired.members().map(|member| cluster.member(member)).collect();
-    let (pods, stateful) = ([ApiResource::erase::<Pod>(&())], [ApiResource::erase::<StatefulSet>(&())]);
+    let kinds = ([ApiResource::erase::<Pod>(&())], [ApiResource::erase::<StatefulSet>(&())]);
     // A pod of a set would come again from the old template.
-    remove::objects(cx, &stateful, |name| sets.iter().any(|set| set == name)).await?;
-    remove::objects(cx, &pods, |name| names.iter().any(|pod| pod == name)).await?;
-    remove::gone(cx, &pods, "the pods of the failed attempt to end", |name| names.iter().any(|pod| pod == name))
-        .await?;
+    remove::objects(cx, &kinds.1, |name| sets.contains(name)).await?;
+    remove::objects(cx, &kinds.0, |name| pods.contains(name)).await?;
+    remove::gone(cx, &kinds.0, "the pods of the failed attempt to end", |name| pods.contains(name)).await?;
     // What is still seen of them would be taken for the trouble of the next attempt.
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         let seen = world.observer.now().members.values().any(|view| view.pod.exists);
@@ -110,6 +106,25 @@ pub(super) async fn remove_failed(cx: &StepCx<'_, World>) -> Result<()> {
     })
     .await
     .map(drop)
+}
+
+/// Names of the pods and of the StatefulSets of a formation that came to nothing.
+#[must_use]
+pub fn failed(world: &World) -> (BTreeSet<String>, BTreeSet<String>) {
+    let nothing = (BTreeSet::new(), BTreeSet::new());
+    if world.course() != Course::Form || world.memory().record.uuid.is_some() {
+        return nothing;
+    }
+    let observed = world.observer.now();
+    let seed = observed.members.get(&Member::Seed).filter(|view| view.pod.exists);
+    let failed = |view: &MemberView| view.pod.ended || view.pod.trouble.is_some() || view.log.refused.is_some();
+    let nobody_leads = !observed.members.values().any(MemberView::is_primary);
+    if !nobody_leads || !seed.is_some_and(failed) && !observed.members.values().any(|view| view.pod.trouble.is_some()) {
+        return nothing;
+    }
+    let cluster = &world.desired.cluster;
+    let pods = observed.members.keys().map(|member| cluster.pod(*member)).collect();
+    (pods, world.desired.members().map(|member| cluster.member(member)).collect())
 }
 
 /// Waits until the seed is a Primary component of its own history; `None` if a node's volume holds something, so that

@@ -11,6 +11,7 @@ use crate::desired::Desired;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, agreement, list};
+use crate::kube::delete::{Found, owned};
 use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observe::objects::claim_owner;
@@ -41,13 +42,20 @@ impl Step<World> for Look {
     }
 
     fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        look(cx, self.force).boxed_local()
+        async {
+            cx.world.take_lock(cx).await?;
+            look(cx, self.force).await
+        }
+        .boxed_local()
     }
 }
 
-async fn look(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
+/// What the run asks before it stops anything.
+///
+/// # Errors
+/// The nodes are not in order, and `force` does not say that this does not matter.
+pub async fn look(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
     let world = cx.world;
-    world.take_lock(cx).await?;
     let Desired { cluster, namespace, .. } = &world.desired;
     let recorded = record::recorded(&world.connection.client, namespace, cluster).await?.unwrap_or_default();
     let ask = || {
@@ -99,6 +107,68 @@ fn present(observed: &Observed) -> Vec<Member> {
         .filter(|(_, view)| view.pod.exists && !view.pod.leaving)
         .map(|(member, _)| *member)
         .collect()
+}
+
+/// All objects that the steps go through, with the step that meets each and whether it outlives the teardown. `volumes`
+/// go only on explicit wish.
+///
+/// # Errors
+/// The API server refuses to list them.
+pub async fn inventory(world: &World, volumes: bool) -> Result<Vec<(&'static str, Found, bool)>> {
+    let desired = &world.desired;
+    let kinds = [
+        kind::<Service>(),
+        kind::<Deployment>(),
+        kind::<StatefulSet>(),
+        kind::<Pod>(),
+        kind::<PodDisruptionBudget>(),
+        kind::<NetworkPolicy>(),
+        kind::<ConfigMap>(),
+        kind::<PersistentVolumeClaim>(),
+        kind::<Secret>(),
+    ];
+    let all = owned(&world.connection.client, &desired.namespace, &desired.cluster, &kinds.concat()).await?;
+    let seed = desired.cluster.pod(Member::Seed);
+    // Other pods go with what has made them.
+    let listed = all.into_iter().filter(|found| found.resource.kind != "Pod" || found.name == seed);
+    let mut inventory: Vec<(&'static str, Found, bool)> = listed
+        .map(|found| {
+            let stays = stays(world, &found, volumes);
+            (step_of(desired, &found), found, stays)
+        })
+        .collect();
+    let order = [StopProxy.id(), StopNodes { force: false }.id(), RemoveRest { volumes: false }.id()];
+    inventory.sort_by_key(|(step, _, _)| order.iter().position(|known| known == step));
+    Ok(inventory)
+}
+
+fn step_of(desired: &Desired, found: &Found) -> &'static str {
+    let cluster = &desired.cluster;
+    let of_proxy = [cluster.proxy(), cluster.external_load_balancer(), cluster.external_node_port()];
+    let kind = found.resource.kind.as_str();
+    match kind {
+        "NetworkPolicy" => RemoveRest { volumes: false }.id(),
+        _ if of_proxy.contains(&found.name) => StopProxy.id(),
+        "StatefulSet" | "Pod" => StopNodes { force: false }.id(),
+        "PodDisruptionBudget" if found.name == cluster.nodes_budget() => StopNodes { force: false }.id(),
+        _ => RemoveRest { volumes: false }.id(),
+    }
+}
+
+/// Whether an object outlives the teardown. What the cluster should be, and what it was, stays for as long as its volumes
+/// do: whoever comes back needs no file, and is told if something is not what it was.
+fn stays(world: &World, found: &Found, volumes: bool) -> bool {
+    let desired = &world.desired;
+    let is_data = |name: &str| claim_owner(desired, name).is_some();
+    match found.resource.kind.as_str() {
+        "Secret" => !volumes,
+        // Backups have a claim as well, and outlive the cluster.
+        "PersistentVolumeClaim" => !volumes || !is_data(&found.name),
+        "ConfigMap" if [desired.cluster.spec(), desired.cluster.record()].contains(&found.name) => {
+            !volumes && world.observer.now().claims.keys().any(|name| is_data(name))
+        }
+        _ => false,
+    }
 }
 
 /// The proxy goes first, so that no client is connected when the nodes go.
@@ -208,17 +278,10 @@ impl Step<World> for RemoveRest {
 async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> {
     let world = cx.world;
     world.confirm_lock().await?;
-    let spec = world.desired.cluster.spec();
-    let mut count = remove::objects(
-        cx,
-        &[kind::<Service>(), kind::<PodDisruptionBudget>(), kind::<NetworkPolicy>()].concat(),
-        |_| true,
-    )
-    .await?
-    .len();
+    let rest = [kind::<Service>(), kind::<PodDisruptionBudget>(), kind::<NetworkPolicy>()].concat();
+    let mut count = remove::objects(cx, &rest, |_| true).await?.len();
     if volumes {
         let claims = kind::<PersistentVolumeClaim>();
-        // Backups have a claim as well, and outlive the cluster.
         let data = |name: &str| claim_owner(&world.desired, name).is_some();
         count += remove::objects(cx, &claims, data).await?.len();
         remove::gone(cx, &claims, "the volumes to be released", data).await?;
@@ -227,15 +290,12 @@ async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> 
         }
         count += remove::objects(cx, &kind::<Secret>(), |_| true).await?.len();
     }
-    let kept = [spec, world.desired.cluster.record()];
-    let is_kept = |name: &str| kept.iter().any(|kept| kept == name);
-    count += remove::objects(cx, &kind::<ConfigMap>(), |name| !is_kept(name)).await?.len();
-    // What the cluster should be, and what it was, stays for as long as its volumes do: whoever comes back needs no file,
-    // and is told if something is not what it was. A run that is cut off before this knows it as well.
-    let observed = world.observer.now();
-    if volumes || !observed.claims.keys().any(|name| claim_owner(&world.desired, name).is_some()) {
-        count += remove::objects(cx, &kind::<ConfigMap>(), is_kept).await?.len();
-    }
+    // A run that is cut off before this still knows what the cluster was.
+    let left = inventory(world, volumes).await?;
+    let goes = |name: &str| {
+        left.iter().any(|(_, found, stays)| found.resource.kind == "ConfigMap" && found.name == name && !stays)
+    };
+    count += remove::objects(cx, &kind::<ConfigMap>(), goes).await?.len();
     Ok(if count == 0 {
         Finished::unchanged("nothing was left")
     } else {

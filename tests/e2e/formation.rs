@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 
 use crate::place::{Place, in_namespace};
 
@@ -19,6 +20,7 @@ async fn one_of_two_runs_forms_the_cluster() {
         let (first, second) = tokio::join!(first.end(), second.end());
         let (winner, loser) = if first.code == Some(0) { (first, second) } else { (second, first) };
         let (winner, loser) = (winner.ended(0), loser.ended(5));
+        assert_eq!(winner.acts(), plan.rehearsed());
         let (message, hints) = loser.last_word();
         assert!(message.contains(&winner.id()), "the holder is not named: {message}");
         assert!(message.contains("tester@") && !hints.is_empty(), "{message} {hints:?}");
@@ -61,8 +63,17 @@ async fn nothing_is_changed_again(place: &Place) {
     assert!(hints.iter().any(|hint| hint.contains("--nodes 3")), "{hints:?}");
 
     let plan = place.run(&["up", "--dry-run"]).await.ended(0);
-    assert!(!plan.stdout.is_empty(), "{plan:?}");
+    assert!(plan.stdout.contains("keep") && plan.rehearsed().is_empty(), "{plan:?}");
+    assert!(plan.stderr.contains("nothing was changed"), "{plan:?}");
+    place.run(&["up", "--nodes", "5", "--dry-run"]).await.ended(3);
     assert_eq!(place.objects().await, before);
+
+    // What is missing beside a running cluster is seen, and made.
+    let proxies = place.api::<Deployment>();
+    proxies.delete(&place.cluster.proxy(), &DeleteParams::default()).await.unwrap();
+    let plan = place.run(&["up", "--dry-run"]).await.ended(0).rehearsed();
+    assert_eq!(plan.len(), 1, "{plan:?}");
+    assert_eq!(place.up(&[]).await.ended(0).acts(), plan);
 }
 
 async fn no_password_is_told(place: &Place) {

@@ -1,6 +1,7 @@
 //! Running the binary.
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use crate::place::{Place, options};
 
 /// A process that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(240);
+
+/// Step, object, and what is done to it.
+pub(crate) type Act = [String; 3];
 
 /// What a process left.
 #[derive(Debug, Clone)]
@@ -189,6 +193,34 @@ impl Ran {
             Some(Event::RunFinished { message, hints, .. }) => (message, hints),
             _ => panic!("the run did not end by itself: {self:?}"),
         }
+    }
+
+    /// What the table of a dry run says that would be done: to each object, in which step.
+    pub(crate) fn rehearsed(&self) -> BTreeSet<Act> {
+        let rows = self.stdout.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let acts = rows.map(|row| {
+            let [step, object, change] = row[..] else { panic!("{row:?} in {self:?}") };
+            [step, object, change].map(str::to_owned)
+        });
+        acts.filter(|[_, _, change]| change != "keep").collect()
+    }
+
+    /// What was done, in the words of a dry run: the first that happened to each object, and whether it went.
+    pub(crate) fn acts(&self) -> BTreeSet<Act> {
+        let mut acts: BTreeSet<Act> = BTreeSet::new();
+        for event in self.events() {
+            let Event::Object { step, object, change } = event else { continue };
+            let word = match change {
+                Change::Kept => continue,
+                Change::Created => "create",
+                Change::Changed => "change",
+                Change::Deleted => "delete",
+            };
+            if change == Change::Deleted || !acts.iter().any(|[_, known, _]| *known == object) {
+                acts.insert([step, object, word.to_owned()]);
+            }
+        }
+        acts
     }
 
     /// Objects that it made, changed or removed.

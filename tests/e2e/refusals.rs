@@ -65,6 +65,8 @@ async fn before_anything_is_made(place: &Place) {
     let hints =
         up_refuses(place, &["--set", "galera_cluster_storage_class=golden"], 3, "`golden` does not exist").await;
     assert!(hints.iter().any(|hint| hint.contains("galera_cluster_storage_class")), "{hints:?}");
+    let rehearsed = place.run(&["up", "--dry-run", "--set", "galera_cluster_storage_class=golden"]).await.ended(3);
+    assert!(rehearsed.stderr.contains("`golden` does not exist") && rehearsed.stdout.is_empty(), "{rehearsed:?}");
     assert_eq!(place.leftovers().await, Vec::<String>::new());
 
     let begun = Instant::now();

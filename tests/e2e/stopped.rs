@@ -38,7 +38,11 @@ async fn a_stopped_cluster_comes_back_or_is_refused() {
 
         stops_and_keeps_the_volumes(place).await;
         let of_seed = seed_events(place).await;
+        let before = place.objects().await;
+        let plan = place.run(&["up", "--nodes", "3", "--dry-run"]).await.ended(0);
+        assert_eq!(place.objects().await, before, "a dry run has changed something");
         let back = place.up(&["--nodes", "3"]).await.ended(0);
+        assert_eq!(back.acts(), plan.rehearsed());
         let seed = place.cluster.member(Member::Seed);
         assert!(!back.changes().iter().any(|change| change.contains(&seed)), "{:?}", back.changes());
         assert_eq!(seed_events(place).await, of_seed, "a seed has been there");
@@ -78,7 +82,11 @@ async fn all_pods_go_at_once(place: &Place) {
 }
 
 async fn stops_and_keeps_the_volumes(place: &Place) {
+    let plan = place.run(&["teardown", "--dry-run"]).await.ended(0);
     let down = place.run(&["teardown", "--progress", "json"]).await.ended(0);
+    // Pods go with their StatefulSets.
+    let acts = down.acts().into_iter().filter(|[_, object, _]| !object.starts_with("pod/")).collect();
+    assert_eq!(plan.rehearsed(), acts);
     let (message, _) = down.last_word();
     let secret = format!("secret/{}", place.cluster.credentials());
     assert!(message.contains("3 volumes") && message.contains(&secret) && message.contains("stay"), "{message}");

@@ -1,0 +1,180 @@
+//! What would become of objects, asked of the API server without changing anything.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DynamicObject};
+
+use crate::desired::Desired;
+use crate::engine::event::Change;
+use crate::error::{Kind, Result};
+use crate::kube::apply::{Applied, Applier, Strategy};
+use crate::kube::client::Connection;
+use crate::kube::errors::explain;
+use crate::manifests::Object;
+use crate::plans::course::Course;
+use crate::steps::record;
+use crate::steps::stages::{Stage, stages};
+use crate::ui::Ui;
+use crate::ui::color::Tone;
+use crate::ui::table::{Cell, Table};
+
+/// One object and what would become of it.
+pub(super) struct Planned {
+    pub(super) step: &'static str,
+    pub(super) object: String,
+    pub(super) change: Change,
+    pub(super) before: Option<DynamicObject>,
+    pub(super) after: Option<DynamicObject>,
+}
+
+impl Planned {
+    pub(super) fn new(step: &'static str, object: String, change: Change) -> Self {
+        Self { step, object, change, before: None, after: None }
+    }
+}
+
+/// Whose objects may be looked at as if they were ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Our own only; others' are a refusal.
+    Us,
+    /// Anybody, as with `--take-ownership`.
+    Anybody,
+}
+
+/// Asks the API server as if objects were applied.
+pub(super) struct Rehearsal {
+    applier: Applier,
+    /// Without its namespace nothing exists, and nothing can be asked.
+    namespace_exists: bool,
+    /// What goes before anything is made, and then comes again.
+    goes_first: BTreeSet<String>,
+}
+
+impl Rehearsal {
+    pub(super) fn new(connection: &Connection, desired: &Desired, namespace_exists: bool, owner: Owner) -> Self {
+        let applier = Applier::new(connection.client.clone(), desired.cluster.clone(), Strategy::ServerDryRun);
+        let applier = applier.take_ownership(owner == Owner::Anybody);
+        Self { applier, namespace_exists, goes_first: BTreeSet::new() }
+    }
+
+    /// These are removed before anything is made.
+    pub(super) fn without(self, goes_first: BTreeSet<String>) -> Self {
+        Self { goes_first, ..self }
+    }
+
+    /// Everything that the stages make and remove, and what would become of it.
+    ///
+    /// # Errors
+    /// The API server cannot be asked, or refuses an object.
+    pub(super) async fn of(&self, course: &Course, stages: &[Stage]) -> Result<Vec<Planned>> {
+        let mut planned = Vec::new();
+        for Stage { step, makes, removes } in stages {
+            for object in makes {
+                planned.push(self.applied(step, object).await?);
+            }
+            for object in removes {
+                // What a formation makes is there when it comes to its end.
+                if *course == Course::Form || self.exists(object).await? {
+                    planned.push(Planned::new(step, object.display(), Change::Deleted));
+                }
+            }
+        }
+        Ok(planned)
+    }
+
+    /// Volumes, claims and the Secret are never changed once they exist.
+    async fn applied(&self, step: &'static str, object: &Object) -> Result<Planned> {
+        if object.resource.kind == "Namespace" {
+            let change = if self.namespace_exists { Change::Kept } else { Change::Created };
+            return Ok(Planned::new(step, object.display(), change));
+        }
+        if !self.namespace_exists || self.goes_first.contains(&object.display()) {
+            return Ok(Planned::new(step, object.display(), Change::Created));
+        }
+        let lasting = ["Secret", "PersistentVolumeClaim", "PersistentVolume"].contains(&object.resource.kind.as_str());
+        if lasting && self.applier.exists(object).await? {
+            return Ok(Planned::new(step, object.display(), Change::Kept));
+        }
+        let Applied { change, before, after } = self.applier.apply(object).await?;
+        Ok(Planned { before, after: Some(after), ..Planned::new(step, object.display(), change) })
+    }
+
+    async fn exists(&self, object: &Object) -> Result<bool> {
+        Ok(self.namespace_exists && self.applier.exists(object).await?)
+    }
+}
+
+/// What `up` would change on a cluster as it is recorded, whoever owns its objects. Stopped volumes are not looked into.
+///
+/// # Errors
+/// As [`Rehearsal::of`].
+pub(super) async fn of_recorded(connection: &Connection, desired: &Desired) -> Result<Vec<Planned>> {
+    let all: Api<Namespace> = Api::all(connection.client.clone());
+    let name = desired.namespace.as_str();
+    let exists = match all.get_opt(name).await {
+        // Someone who may work in a namespace need not be allowed to look at it.
+        Err(kube::Error::Api(status)) if status.code == 403 => true,
+        found => found.map_err(|error| explain(Kind::Preflight, format!("read namespace/{name}"), error))?.is_some(),
+    };
+    let record = record::recorded(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let record = record.unwrap_or_default();
+    let course = if record.formed { Course::Keep } else { Course::Form };
+    let mut stages = stages(desired, &course, &record);
+    if course == Course::Form {
+        // What is there only for a while is no difference.
+        stages.retain(|stage| stage.removes.is_empty());
+    }
+    // What a cluster has been found to be is no part of what it should be.
+    for stage in &mut stages {
+        stage.makes.retain(|object| object.name != desired.cluster.record());
+    }
+    Rehearsal::new(connection, desired, exists, Owner::Anybody).of(&course, &stages).await
+}
+
+/// Prints what would become of a few objects.
+pub(super) async fn print_objects(
+    connection: &Connection,
+    desired: &Desired,
+    objects: Vec<Object>,
+    ui: &Ui,
+) -> Result<()> {
+    let rehearsal = Rehearsal::new(connection, desired, true, Owner::Us);
+    let stage = Stage { step: "", makes: objects, removes: Vec::new() };
+    let mut table = Table::new(["OBJECT", "CHANGE"]);
+    for planned in rehearsal.of(&Course::Keep, &[stage]).await? {
+        table.row([Cell::from(planned.object), word(planned.change)]);
+    }
+    ui.table(&table)
+}
+
+/// Prints the list with the steps in which it happens.
+pub(super) fn print(planned: &[Planned], ui: &Ui) -> Result<()> {
+    let mut table = Table::new(["STEP", "OBJECT", "CHANGE"]);
+    for Planned { step, object, change, .. } in planned {
+        table.row([Cell::from(*step), Cell::from(object.as_str()), word(*change)]);
+    }
+    ui.table(&table)
+}
+
+/// How many objects would be made, changed, removed and kept.
+pub(super) fn totals(planned: &[Planned]) -> String {
+    let count = |change: Change| planned.iter().filter(|planned| planned.change == change).count();
+    format!(
+        "{} to create, {} to change, {} to delete, {} to keep",
+        count(Change::Created),
+        count(Change::Changed),
+        count(Change::Deleted),
+        count(Change::Kept)
+    )
+}
+
+fn word(change: Change) -> Cell {
+    match change {
+        Change::Created => Cell::new(Tone::Ok, "create"),
+        Change::Changed => Cell::new(Tone::Warn, "change"),
+        Change::Kept => Cell::new(Tone::Dim, "keep"),
+        Change::Deleted => Cell::new(Tone::Fail, "delete"),
+    }
+}

@@ -1,0 +1,136 @@
+//! The one list of what `up` makes and removes on each course: a dry run shows it, `diff` compares it, and the rights are
+//! held against it. The steps take their objects from the same functions.
+
+use std::collections::BTreeMap;
+
+use crate::desired::Desired;
+use crate::engine::Step;
+use crate::manifests::config::{Record, credentials, record_map};
+use crate::manifests::{self, Object};
+use crate::names::Member;
+use crate::plans::course::Course;
+
+use super::handover::Handover;
+use super::leftovers::Leftovers;
+use super::nodes::Nodes;
+use super::preflight::Preflight;
+use super::proxy::Proxy;
+use super::seed::Seed;
+use super::volumes::{MakeNamespace, Volumes};
+use super::world::World;
+
+/// What `up` does, in this order.
+#[must_use]
+pub fn steps() -> Vec<Box<dyn Step<World>>> {
+    vec![
+        Box::new(Preflight),
+        Box::new(MakeNamespace),
+        Box::new(Volumes),
+        Box::new(Seed),
+        Box::new(Nodes),
+        Box::new(Proxy),
+        Box::new(Handover),
+        Box::new(Leftovers),
+    ]
+}
+
+/// What one step makes, or puts right, and what it removes by kind and name where that exists.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Identifier of the step.
+    pub step: &'static str,
+    /// Objects in the order in which they are applied.
+    pub makes: Vec<Object>,
+    /// What goes.
+    pub removes: Vec<Object>,
+}
+
+/// What `up` makes and removes on one course; `record` is what is recorded before it.
+#[must_use]
+pub fn stages(desired: &Desired, course: &Course, record: &Record) -> Vec<Stage> {
+    let forms = *course == Course::Form;
+    let makes = |step: &'static str, makes: Vec<Object>| Stage { step, makes, removes: Vec::new() };
+    let claims =
+        [manifests::volumes(desired, forms), manifests::claims(desired, forms), manifests::backup_volumes(desired)];
+    let settings = [vec![Object::of(&credentials(desired, &BTreeMap::new()))], manifests::shared(desired)].concat();
+    let formed = vec![Object::of(&record_map(desired, &Record { formed: true, uuid: record.uuid }))];
+    let (seed, nodes, proxy) = (manifests::seed(desired), manifests::nodes(desired), manifests::proxy(desired));
+    let mut stages = vec![
+        makes(MakeNamespace.id(), vec![Object::of(&manifests::volumes::namespace(desired))]),
+        makes(Volumes.id(), claims.concat()),
+    ];
+    stages.extend(match course {
+        // Nodes begin beside the seed, since it asks them what their volumes hold.
+        Course::Form => vec![makes(Seed.id(), [settings, seed, nodes, proxy, formed].concat())],
+        Course::BringBack { .. } | Course::Compare => {
+            vec![makes(Nodes.id(), [settings, nodes, proxy, formed].concat())]
+        }
+        Course::Keep => vec![makes(Nodes.id(), [settings, nodes, formed].concat()), makes(Proxy.id(), proxy)],
+    });
+    stages.push(Stage { step: Handover.id(), makes: Vec::new(), removes: handed_over(desired) });
+    stages
+}
+
+/// What is of no use once the nodes have everything.
+fn handed_over(desired: &Desired) -> Vec<Object> {
+    let claims = manifests::claims(desired, true).into_iter();
+    let volumes = manifests::volumes(desired, true).into_iter();
+    let (claim, volume) = (desired.cluster.claim(Member::Seed), desired.cluster.volume(Member::Seed));
+    let mut gone = manifests::seed(desired);
+    gone.extend(claims.filter(|object| object.name == claim).chain(volumes.filter(|object| object.name == volume)));
+    gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::rights;
+
+    fn names(course: &Course) -> Vec<String> {
+        let desired = crate::desired::tests::desired("c", 3);
+        let stages = stages(&desired, course, &Record::default());
+        stages.iter().flat_map(|stage| stage.makes.iter().map(Object::display)).collect()
+    }
+
+    #[test]
+    fn a_seed_comes_only_where_a_cluster_is_formed() {
+        assert!(names(&Course::Form).contains(&"pod/c-galera-seed".to_owned()));
+        for course in [Course::Keep, Course::Compare] {
+            assert!(!names(&course).iter().any(|name| name.contains("seed")), "{course:?}");
+        }
+    }
+
+    #[test]
+    fn every_course_comes_to_the_same_cluster() {
+        let lasting = |course: &Course| -> Vec<String> {
+            let mut names = names(course);
+            names.retain(|name| !name.contains("-seed"));
+            names.sort();
+            names
+        };
+        assert!(lasting(&Course::Form).contains(&"statefulset/c-galera-node3".to_owned()));
+        assert_eq!(lasting(&Course::Form), lasting(&Course::Compare));
+        assert_eq!(lasting(&Course::Form), lasting(&Course::Keep));
+    }
+
+    #[test]
+    fn whatever_is_made_or_removed_is_among_the_rights_that_are_asked_for() {
+        let desired = crate::desired::tests::desired("c", 3);
+        let may = |object: &Object, verb: &str| {
+            let plural = &object.resource.plural;
+            rights::UP.iter().any(|(group, resource, verbs)| {
+                *group == object.resource.group && resource == plural && verbs.contains(&verb)
+            })
+        };
+        for stage in stages(&desired, &Course::Form, &Record::default()) {
+            for object in stage.makes.iter().filter(|object| object.namespace.is_some()) {
+                for verb in ["get", "create", "patch"] {
+                    assert!(may(object, verb), "{verb} {object}");
+                }
+            }
+            for object in &stage.removes {
+                assert!(may(object, "delete"), "delete {object}");
+            }
+        }
+    }
+}
