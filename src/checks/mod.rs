@@ -31,6 +31,8 @@ pub struct Case<'a> {
     pub observed: &'a Observed,
     /// A row that was written and looked for on every node.
     pub proof: &'a Proof,
+    /// Logins of the accounts in the Secret, by their names; empty where nobody could be asked.
+    pub accounts: &'a BTreeMap<String, Result<(), NoLogin>>,
     /// Each proxy pod's own list of backends, or why it could not be had.
     pub proxies: &'a BTreeMap<String, Result<Vec<Backend>, String>>,
     /// Objects of the cluster that should be gone.
@@ -71,6 +73,17 @@ impl fmt::Display for Unread {
         let (Self::Silent(why) | Self::Missing(why)) = self;
         f.write_str(why)
     }
+}
+
+/// Why an account did not log in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoLogin {
+    /// The server knows the account otherwise, or not at all.
+    #[error("{0}")]
+    Denied(String),
+    /// No server answered: nothing is known about the account.
+    #[error("{0}")]
+    Silent(String),
 }
 
 /// The verdict on one question.

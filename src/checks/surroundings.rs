@@ -1,6 +1,6 @@
 //! Questions to what stands around the group: proxy, volumes, leftovers.
 
-use super::{Case, Check, Question};
+use super::{Case, Check, NoLogin, Question};
 use crate::gates::group::list;
 use crate::names::Member;
 use crate::names::{COMPONENT_LABEL, INSTANCE_LABEL, Role};
@@ -14,6 +14,7 @@ pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
         available(case),
         backends(case),
         through_proxy(case),
+        accounts(case),
         exposure(case),
         volumes(case),
         formation(case),
@@ -103,6 +104,27 @@ fn through_proxy(case: &Case<'_>) -> Check {
         "see proxy and nodes: galeractl status",
     )
     .must(&wrong, format!("in {} ms", took.as_millis()))
+}
+
+/// People may change a password in the database alone, and their cluster works.
+fn accounts(case: &Case<'_>) -> Check {
+    let secret = case.desired.cluster.credentials();
+    let hint = format!(
+        "put the passwords that the database has into it: kubectl edit secret -n {} {secret}; or give the database these",
+        case.desired.namespace
+    );
+    let question = Question::new(PROXY, "accounts", "the accounts in the Secret can log in", hint);
+    let denied = case.accounts.iter().filter_map(|(user, login)| match login {
+        Err(NoLogin::Denied(why)) => Some(format!("{user}: {why}")),
+        _ => None,
+    });
+    let denied: Vec<String> = denied.collect();
+    let could = case.accounts.iter().filter(|(_, login)| login.is_ok()).map(|(user, _)| user.as_str());
+    let could = could.collect::<Vec<_>>().join(", ");
+    if denied.is_empty() && could.is_empty() {
+        return question.skipped("no server could be asked");
+    }
+    question.should(&denied, could)
 }
 
 fn exposure(case: &Case<'_>) -> Check {

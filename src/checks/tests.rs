@@ -10,6 +10,7 @@ struct World {
     record: Record,
     observed: Observed,
     proof: Proof,
+    accounts: BTreeMap<String, Result<(), NoLogin>>,
     proxies: BTreeMap<String, Result<Vec<Backend>, String>>,
     leftovers: Vec<String>,
     exposures: Vec<Exposed>,
@@ -40,6 +41,7 @@ impl World {
                 read: nodes.iter().map(|node| (*node, Ok(fast))).collect(),
             },
             proxies: [("p1".to_owned(), Ok(nodes.iter().map(backend).collect()))].into(),
+            accounts: [("root".to_owned(), Ok(()))].into(),
             leftovers: Vec::new(),
             exposures: Vec::new(),
             desired,
@@ -57,6 +59,7 @@ impl World {
             record: &self.record,
             observed: &self.observed,
             proof: &self.proof,
+            accounts: &self.accounts,
             proxies: &self.proxies,
             leftovers: &self.leftovers,
             exposures: &self.exposures,
@@ -199,6 +202,16 @@ fn a_claim_that_waits_is_not_data_that_is_lost() {
     let check = world.check("volumes");
     assert!(check.evidence.starts_with("c-galera-node1-volume-claim does not exist"), "{}", check.evidence);
     assert!(check.hint.unwrap().contains("save the data first"));
+}
+
+#[test]
+fn an_account_that_cannot_log_in_is_named_and_silence_is_no_judgement() {
+    let mut world = World::new();
+    world.accounts.insert("app".to_owned(), Err(NoLogin::Denied("Access denied (1045)".to_owned())));
+    assert_eq!(world.failed(), (vec![], vec!["accounts"]));
+    assert_eq!(world.check("accounts").evidence, "app: Access denied (1045)");
+    world.accounts = [("app".to_owned(), Err(NoLogin::Silent("closed".to_owned())))].into();
+    assert_eq!(world.check("accounts").mark, Mark::Skipped);
 }
 
 #[test]

@@ -23,7 +23,7 @@ const CONFIG_ANNOTATION: &str = "galeractl.dev/config";
 const HEAD: &str = r"global
   log stdout format raw local0
   stats socket /run/haproxy/admin.sock mode 600 level admin
-  maxconn 4096
+  maxconn {all}
   hard-stop-after 5s
 resolvers kubernetes
   parse-resolv-conf
@@ -51,14 +51,28 @@ defaults
   timeout queue 10s
   timeout client 8h
   timeout server 8h
-  default-server inter 1s fastinter 300ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions resolvers kubernetes init-addr last,libc,none maxconn 1000
+  default-server inter 1s fastinter 300ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions resolvers kubernetes init-addr last,libc,none maxconn {server}
 ";
+
+/// How many clients a server takes: what its settings say, or what it does without them. The proxy lets no more through
+/// to a server, for it would refuse them, and no fewer.
+fn server_connections(desired: &Desired) -> u64 {
+    const DEFAULT: u64 = 151;
+    desired
+        .mysqld
+        .get("max_connections")
+        .and_then(|text| text.trim_matches(['"', '\'']).parse().ok())
+        .unwrap_or(DEFAULT)
+}
 
 /// The proxy's configuration. Ports, check and timeouts follow the rule that a node which is not part of the
 /// Primary component must be out within seconds, and that an idle application connection is nobody's business.
 #[must_use]
 pub fn configuration(desired: &Desired) -> String {
-    let mut text = HEAD.to_owned();
+    let server = server_connections(desired);
+    // Both doors may be full at once, and who comes then still gets a place in the queue.
+    let all = 4096.max(4 * server);
+    let mut text = HEAD.replace("{all}", &all.to_string()).replace("{server}", &server.to_string());
     let _ =
         write!(text, "listen write\n  bind :{SQL_PORT}\n  option httpchk GET /ready\n  http-check expect status 200\n");
     if desired.proxy_mode == ProxyMode::MultiWriter {

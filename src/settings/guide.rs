@@ -130,7 +130,12 @@ const OWNED_OPTIONS: &str = "
 
 `[mysqld]` may not set these, in any spelling: with `-` or `_`, in capitals, or behind `loose_`, `skip_`, \
 `disable_`, `enable_`, `maximum_` or `autoset_`. The server takes the beginning of a name for the whole; here all \
-options are named in full, and the beginning of one of these is refused.
+options are named in full, and the beginning of one of these is refused. A value that is what galeractl sets, or the \
+server does by itself, is accepted, so `binlog_format=ROW` may stay where it came with a file.
+
+`default_time_zone` takes an offset such as `+01:00`, or `SYSTEM`: the servers have no tables of named zones. Sections of \
+option files other than `[mysqld]`, such as `[mariadb]`, `[client]` or `[sst]`, are groups of hosts here, and options in \
+them are refused.
 
 ";
 

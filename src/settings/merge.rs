@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::inventory::{self, Assigned, Doubt, Inventory, Literal};
+use super::inventory::{self, Assigned, Doubt, Inventory, Literal, Stray};
 use super::keys;
 use super::kind::{Kind, visible};
 use super::origin::{Origin, Problems, Value};
@@ -40,8 +40,16 @@ impl Merge {
     /// What a file gives.
     pub(super) fn file(&mut self, name: &str, inventory: &Inventory) -> Vec<Given> {
         let at = |line| Origin::File { name: name.to_owned(), line };
-        for (key, line) in inventory.strays.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
-            let problem = "stands among hosts, where Ansible takes it for a host's name; move it to `[all:vars]`";
+        for Stray { key, line, section } in &inventory.strays {
+            let problem = match section {
+                _ if key.starts_with(PREFIX) => {
+                    "stands among hosts, where Ansible takes it for a host's name; move it to `[all:vars]`".to_owned()
+                }
+                Some(section) => {
+                    format!("stands in `[{section}]`, a group of hosts; server options stand under `[mysqld]`")
+                }
+                None => continue,
+            };
             self.problems.add(&at(*line), format!("{key} {problem}"));
         }
         for (key, line) in inventory.unseen.iter().filter(|(key, _)| key.starts_with(PREFIX)) {

@@ -65,6 +65,33 @@ pub(super) const OWNED: &[(&str, &str)] = &[
     ("version", "the server would not serve"),
     ("flashback", "the server would not serve"),
     ("getopt_prefix_matching", "options are named in full"),
+    ("require_secure_transport", "galeractl, the proxy's checks and the agent have no certificates in this version"),
+    ("autocommit", "the accounts and the rows that galeractl writes would not be committed"),
+    ("transaction_read_only", "a node has to take writes"),
+    ("tx_read_only", "a node has to take writes"),
+    ("default_password_lifetime", "the accounts of galeractl would lock themselves out"),
+    ("max_password_errors", "a stranger could lock the accounts of galeractl out"),
+    ("expire_logs_days", "binary logs would go before they are in a backup"),
+    ("binlog_expire_logs_seconds", "binary logs would go before they are in a backup"),
+    ("max_binlog_total_size", "binary logs would go before they are in a backup"),
+    ("ignore_db_dirs", "a backup would not have what the server has"),
+];
+
+/// Values of such options that are what galeractl sets, or the server does by itself: files that were written for other
+/// tools have them.
+const SAME: &[(&str, &[&str])] = &[
+    ("binlog_format", &["row"]),
+    ("innodb_autoinc_lock_mode", &["2"]),
+    ("innodb_flush_log_at_trx_commit", &["1"]),
+    ("innodb_doublewrite", &["1", "on", "true"]),
+    ("default_storage_engine", &["innodb"]),
+    ("bind_address", &["*", "0.0.0.0"]),
+    ("port", &["3306"]),
+    ("autocommit", &["1", "on", "true"]),
+    ("require_secure_transport", &["0", "off", "false"]),
+    ("transaction_read_only", &["0", "off", "false"]),
+    ("read_only", &["0", "off", "false"]),
+    ("wsrep_on", &["1", "on", "true"]),
 ];
 
 /// All options of the servers of 10.11 and 11.8, in the spelling of this table: what `--help --verbose` prints. Others may
@@ -80,7 +107,10 @@ pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, Mysql
     let mut problems = Vec::new();
     for line in lines {
         let name = line.name.to_lowercase().replace('-', "_");
-        match refusal(&name) {
+        let value = line.value.trim_matches(['"', '\'']);
+        let same = |value: &str| SAME.iter().any(|(known, values)| *known == name && values.contains(&value));
+        let why = refusal(&name).filter(|_| !same(&value.to_lowercase())).or_else(|| unfit(&name, value));
+        match why {
             Some(why) => problems.push((line.line, format!("[mysqld] {} {why}", line.name))),
             None => {
                 options.insert(name, line);
@@ -88,6 +118,20 @@ pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, Mysql
         }
     }
     if problems.is_empty() { Ok(options) } else { Err(problems) }
+}
+
+/// Why a value of an option that is the user's cannot work here.
+fn unfit(name: &str, value: &str) -> Option<String> {
+    let is_offset = |text: &str| {
+        let (sign, rest) = text.split_at_checked(1)?;
+        let (hours, minutes) = rest.split_once(':')?;
+        let number = |text: &str| text.parse::<u8>().ok().filter(|_| text.len() == 2);
+        (["+", "-"].contains(&sign) && number(hours)? <= 14 && number(minutes)? < 60).then_some(())
+    };
+    let is_zone = name == "default_time_zone" && !value.eq_ignore_ascii_case("system") && is_offset(value).is_none();
+    is_zone.then(|| {
+        format!("takes no names such as `{value}`, since the servers have no tables of zones; write an offset such as +01:00, or SYSTEM")
+    })
 }
 
 /// Why an option is not the user's, if it is not.
@@ -190,6 +234,45 @@ mod tests {
         assert_eq!(doubtful.collect::<Vec<_>>(), Vec::<&&str>::new());
     }
 
+    fn judged(line: &str) -> Result<(), String> {
+        let (name, value) = line.split_once('=').unwrap_or((line, ""));
+        let option = MysqldOption { name: name.to_owned(), value: value.to_owned(), line: 1 };
+        options(vec![option]).map(drop).map_err(|problems| problems[0].1.clone())
+    }
+
+    #[test]
+    fn a_value_that_changes_nothing_is_no_reason_to_refuse() {
+        for line in [
+            "binlog-format=ROW",
+            "innodb_autoinc_lock_mode=2",
+            "autocommit=\"ON\"",
+            "bind-address=0.0.0.0",
+            "wsrep_on=1",
+        ] {
+            assert_eq!(judged(line), Ok(()), "{line}");
+        }
+        for line in [
+            "binlog_format=MIXED",
+            "autocommit=0",
+            "autocommit",
+            "loose_binlog_format=ROW",
+            "bind_address=127.0.0.1",
+            "wsrep_on=OFF",
+        ] {
+            assert!(judged(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn zones_are_offsets() {
+        for zone in ["SYSTEM", "+00:00", "-03:30", "'+14:00'"] {
+            assert_eq!(judged(&format!("default-time-zone={zone}")), Ok(()), "{zone}");
+        }
+        for zone in ["Europe/Berlin", "UTC", "+1:00", "+15:00", "+01:60", "", "+0100", "é"] {
+            assert!(judged(&format!("default_time_zone={zone}")).unwrap_err().contains("write an offset"), "{zone}");
+        }
+    }
+
     proptest! {
         /// Whatever a server could take for an owned option is refused.
         #[test]
@@ -210,7 +293,7 @@ mod tests {
                 c if odd >> (index % 64) & 1 == 1 => c.to_ascii_uppercase(),
                 c => c,
             });
-            let line = MysqldOption { name: mixed.collect(), value: "1".to_owned(), line: 1 };
+            let line = MysqldOption { name: mixed.collect(), value: "other".to_owned(), line: 1 };
             prop_assert!(known || options(vec![line.clone()]).is_err(), "{line:?}");
         }
     }

@@ -231,6 +231,11 @@ impl Resolver<'_> {
                 keys::USER,
                 &format!("`root` exists already, with {} as its password; choose another name", keys::ROOT_PASSWORD),
             ),
+            // A restore works with an account of its own.
+            Some(name @ ("galeractl" | "galeractl_restore")) => {
+                let problem = format!("`{name}` is an account of galeractl's own; choose another name");
+                self.problem(keys::USER, &problem);
+            }
             Some(name @ ("mysql" | "mariadb.sys" | "PUBLIC")) => {
                 let problem = format!("`{name}` is an account of the server itself; choose another name");
                 self.problem(keys::USER, &problem);
@@ -248,6 +253,9 @@ impl Resolver<'_> {
         let database = self.text(keys::DATABASE).map(|name| name.to_ascii_lowercase());
         if let Some("mysql" | "sys" | "information_schema" | "performance_schema") = database.as_deref() {
             self.problem(keys::DATABASE, "is a database of the server itself; choose another name");
+        }
+        if database.as_deref() == Some("galeractl") {
+            self.problem(keys::DATABASE, "is galeractl's own database; choose another name");
         }
     }
 

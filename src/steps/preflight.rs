@@ -167,6 +167,9 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
     }
     settle(cx).await?;
     let (way, volumes) = decide(cx, recorded.as_ref()).await?;
+    if way == Course::Form {
+        usable_passwords(world)?;
+    }
     let observed = world.observer.now();
     if way != Course::Form || !observed.members.is_empty() {
         secret_is_there(world)?;
@@ -328,6 +331,29 @@ pub(super) fn same_passwords(world: &World, stored: &std::collections::BTreeMap<
                 "the database has the one in the Secret; change it in the database and the Secret, or leave it out",
             ));
         }
+    }
+    Ok(())
+}
+
+/// The accounts are made with what is in a Secret that somebody has made before. A line break at the end of a password, as
+/// files have one, is part of it for the database and for nobody else.
+fn usable_passwords(world: &World) -> Result<()> {
+    let memory = world.memory();
+    let Some(secrets) = &memory.secrets else { return Ok(()) };
+    let name = world.desired.cluster.credentials();
+    let user = world.desired.user.as_ref().map(|_| USER_PASSWORD);
+    for key in [ROOT_PASSWORD, manifests::config::OWN_PASSWORD].into_iter().chain(user) {
+        let wrong = match secrets.get(key).map(String::as_str) {
+            None => "is missing, or is no text",
+            Some("") => "is empty",
+            Some(text) if text.contains(char::is_control) => "holds a line break or another control character",
+            Some(_) => continue,
+        };
+        return Err(Failure::message(Kind::Preflight, format!("secret/{name}: `{key}` {wrong}")).hint(format!(
+            "correct it, or delete the Secret and let galeractl make one; without line break: kubectl create secret generic -n {} {name} \
+             --from-literal={key}=…",
+            world.desired.namespace
+        )));
     }
     Ok(())
 }

@@ -18,6 +18,9 @@ use crate::sql::{Conn, Login, connect, prepare_marker, read_marker, remove_marke
 /// A statement that takes longer than this is stuck.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 
+/// Number of the row that the seed writes when everything else is made.
+const SEEDED: u32 = 0;
+
 /// A row that only this run writes and reads.
 struct Marker {
     id: u32,
@@ -73,6 +76,16 @@ pub async fn prove(
         proof.left = remove_marker(&mut door.conn, marker.id).await.err().map(|error| error.to_string());
     }
     proof
+}
+
+/// Whether the seed has come to the end of what it was to make, as the row says that it writes last.
+///
+/// # Errors
+/// It gives no answer.
+pub async fn seed_is_complete(connection: &Connection, desired: &Desired, password: &Hidden) -> Result<bool, String> {
+    let mut door = open(connection, desired, password, &desired.cluster.pod(Member::Seed)).await?;
+    let row = read_marker(&mut door.conn, SEEDED).await.map_err(|error| error.to_string())?;
+    Ok(row.is_some())
 }
 
 async fn open(connection: &Connection, desired: &Desired, password: &Hidden, pod: &str) -> Result<Door, String> {

@@ -2,13 +2,16 @@
 
 use futures::future::{FutureExt, LocalBoxFuture};
 
+use crate::checks::NoLogin;
 use crate::desired::Hidden;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::manifests;
 use crate::manifests::config::OWN_PASSWORD;
 use crate::names::Member;
+use crate::plans::course::Course;
 
+use super::accounts;
 use super::proof::prove;
 use super::world::{BEAT, World};
 
@@ -78,7 +81,32 @@ async fn proven(cx: &StepCx<'_, World>) -> Result<String> {
                 return Verdict::wait(format!("the row on every node: {node} {error}"));
             }
         }
+        if world.course() == Course::Form
+            && let Err(verdict) = accounts_are_made(world, pod).await
+        {
+            return verdict;
+        }
         Verdict::pass(format!("a row written through it is on all {} nodes", nodes.len()))
     })
     .await
+}
+
+/// Whether each account that the formation was to make can log in, with exactly the rights that the settings promise.
+async fn accounts_are_made(world: &World, pod: &str) -> Result<(), Verdict> {
+    let secrets = world.memory().secrets.clone().unwrap_or_default();
+    for (user, grants) in accounts::grants(&world.connection, &world.desired, &secrets, pod).await {
+        let wrong = match grants {
+            Err(NoLogin::Silent(why)) => return Err(Verdict::wait(format!("a login of {user}: {why}"))),
+            Err(NoLogin::Denied(why)) => Some(format!("cannot log in: {why}")),
+            Ok(grants) => accounts::lacks(&world.desired, &user, &grants).map(|what| format!("has {what}")),
+        };
+        if let Some(wrong) = wrong {
+            let message = format!("the account {user} is not as the settings say: it {wrong}");
+            return Err(Verdict::Fail(
+                Failure::message(Kind::Step, message)
+                    .hint("the cluster runs; look at the account, or begin anew: galeractl teardown --delete-volumes"),
+            ));
+        }
+    }
+    Ok(())
 }

@@ -8,18 +8,21 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::api::{Api, DeleteParams};
 use kube::core::ApiResource;
 
+use crate::desired::Hidden;
 use crate::engine::event::Change;
 use crate::engine::{Finished, Step, StepCx, Verdict};
-use crate::error::{Kind, Result};
-use crate::gates::hopeless::hopeless;
+use crate::error::{Failure, Kind, Result};
+use crate::gates::hopeless::{hopeless, telling_error};
 use crate::kube::errors::explain;
 use crate::manifests;
+use crate::manifests::config::OWN_PASSWORD;
 use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
 use crate::wsrep::{Uuid, WsrepStatus};
 
+use super::proof::seed_is_complete;
 use super::record::{keep_secret, mark_claims, write_record};
 use super::world::{BEAT, World};
 use super::{preflight, remove};
@@ -56,6 +59,9 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     world.confirm_lock().await?;
     create(cx).await?;
     let Some(uuid) = primary(cx).await? else { return give_way(cx, new_secret).await };
+    if world.memory().record.uuid.is_none() {
+        complete(cx).await?;
+    }
     // The proxy's pods start while the nodes join; earlier they would only take time from the seed.
     world.apply(cx, &manifests::proxy(&world.desired)).await?;
     write_record(cx, Record { formed: false, uuid: Some(uuid) }).await?;
@@ -146,6 +152,29 @@ async fn primary(cx: &StepCx<'_, World>) -> Result<Option<Uuid>> {
     })
     .await?;
     Ok(found)
+}
+
+/// A statement of the seed that fails ends all that come after it, and the server starts all the same.
+async fn complete(cx: &StepCx<'_, World>) -> Result<()> {
+    let world = cx.world;
+    let own = world.memory().secrets.as_ref().and_then(|secrets| secrets.get(OWN_PASSWORD).cloned());
+    let own = Hidden::new(own.ok_or_else(|| Failure::message(Kind::Bug, "the passwords are not known in step seed"))?);
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        match seed_is_complete(&world.connection, &world.desired, &own).await {
+            Ok(true) => Verdict::pass(""),
+            Ok(false) => {
+                let observed = world.observer.now();
+                let error = observed.members.get(&Member::Seed).and_then(telling_error).unwrap_or("its log says why");
+                Verdict::Fail(
+                    Failure::message(Kind::Step, format!("the seed could not make all databases and accounts: {error}"))
+                        .hint("change the settings, remove what was begun, and run again: galeractl teardown --delete-volumes"),
+                )
+            }
+            Err(why) => Verdict::wait(format!("seed to say that everything is made: {why}")),
+        }
+    })
+    .await
+    .map(drop)
 }
 
 fn waits_for(observed: &Observed, world: &World, seed: Option<&MemberView>) -> Verdict {

@@ -48,6 +48,32 @@ fn get(stage: &Stage, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
+/// Clients that take all connections must not make the proxy cut those that work.
+#[test]
+fn a_member_without_a_free_connection_is_what_it_has_told_of_last() {
+    let told =
+        |status: &str, primary: &str, uuid: &str| format!("status={status} primary={primary} uuid={uuid} members=x\n");
+    let full = "ERROR 1040 (08004): Too many connections";
+    for (rows, told, ready) in [
+        (full, told("synced", "yes", A), 200),
+        (full, told("donor", "yes", A), 200),
+        ("ERROR 1203 (42000): User mysql already has more than 'max_user_connections'", told("synced", "yes", A), 200),
+        (full, told("synced", "no", A), 503),
+        (full, told("joiner", "yes", A), 503),
+        (full, told("synced", "yes", B), 503),
+        (full, told("synced", "yes", ZERO), 503),
+        (full, String::new(), 503),
+        ("ERROR 1045 (28000): Access denied", told("synced", "yes", A), 503),
+    ] {
+        let (stage, _socket) = server(rows);
+        stage.write("stub/code", "1");
+        stage.write("state/uuid", A);
+        stage.write("run/wsrep", &told);
+        assert_eq!(get(&stage, "/ready").0, ready, "{rows} {told}");
+        assert_eq!(get(&stage, "/live").0, 200, "{rows} {told}");
+    }
+}
+
 #[test]
 fn only_a_member_that_can_serve_is_ready() {
     let cases: [Case; 14] = [

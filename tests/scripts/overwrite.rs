@@ -76,6 +76,7 @@ fn without_an_answer_or_on_a_foreign_volume_it_says_no() {
     let code = r#"sleep() { SECONDS=200; }; s=$1; shift; . "$s""#;
     let args = ["-c", code, "_", script.to_str().unwrap(), "--role", "joiner", "--address", "x"];
     assert_eq!(stage.run(&args, &[]).code, Some(1), "nobody has answered");
+    assert!(stage.has("run/overwrite") && reports(&stage.read("reports"), "refused").is_empty(), "nobody has judged");
     for (group, member) in [("other.demo", "node1"), (GROUP, "node2")] {
         let stage = Stage::new();
         stage.write("run/held", format!("database:{A}:42"));

@@ -53,6 +53,14 @@ if [ -S "$RUN/mysqld.sock" ]; then
         [[ $rows == *'ERROR 1'* ]] || silent=yes
     while IFS=$'\t' read -r name value; do s[${name:-none}]=$value; done <<<"$rows"
 fi
+# All its connections are taken, which says nothing about its place in the group: what it has told of last counts.
+if [[ ${rows:-} =~ ERROR\ (1040|1203|1226)\  ]]; then
+    read -r wsrep 2>/dev/null <"$RUN/wsrep"
+    if [[ ${wsrep:-} =~ ^status=(synced|donor)\ primary=yes\ uuid=($UUID)\  ]]; then
+        s=([wsrep_cluster_status]=Primary [wsrep_ready]=ON [wsrep_cluster_state_uuid]=${BASH_REMATCH[2]}
+            [wsrep_local_state_comment]=${BASH_REMATCH[1]} [wsrep_local_state]=4)
+    fi
+fi
 uuid=${s[wsrep_cluster_state_uuid]:-}
 expected=$(cat "$STATE/uuid" 2>/dev/null)
 expected=${expected:-$(identity uuid)}

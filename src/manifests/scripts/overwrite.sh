@@ -23,5 +23,6 @@ why=$(objection)
 [ -n "$why" ] || [ "$HELD$group" = nothing ] || why=$(stranger "$group")
 [ -n "$why" ] || exit 0
 printf '%s\n' "$why" >"$RUN/overwrite"
-say "event=refused reason=$(quoted "$why")" >>"$REPORTS"
+# Silence is no judgement: this start comes to nothing, and all is looked at anew.
+[ -z "$(objection)$group" ] || say "event=refused reason=$(quoted "$why")" >>"$REPORTS"
 exit 1

@@ -25,7 +25,19 @@ const MAX_HOSTS: usize = 10_000;
 /// The section that is ours; Ansible would take it for a group of hosts.
 const MYSQLD: &str = "mysqld";
 /// Sections of a server's own option file that are hosts here.
-const NOT_MYSQLD: [&str; 5] = ["mariadb", "mariadbd", "server", "mysql", "galera"];
+const NOT_MYSQLD: [&str; 11] = [
+    "mariadb",
+    "mariadbd",
+    "server",
+    "mysql",
+    "galera",
+    "client",
+    "client-server",
+    "mysqld_safe",
+    "mysqldump",
+    "sst",
+    "mariadb-backup",
+];
 const NO_HEADER: &str =
     "is no section header; expected `[group]`, `[group:vars]` or `[group:children]`, alone on its line";
 
@@ -64,6 +76,17 @@ pub struct Fault {
     pub problem: String,
 }
 
+/// An assignment among hosts, where Ansible takes it for a host of an odd name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    /// What stands before `=`.
+    pub key: String,
+    /// Line number, from 1.
+    pub line: usize,
+    /// The section it stands in, where that is one of an option file of servers or clients.
+    pub section: Option<String>,
+}
+
 /// A file that was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
@@ -74,7 +97,7 @@ pub struct Inventory {
     /// Variables that other hosts and groups have and `localhost` has not, with their lines.
     pub unseen: Vec<(String, usize)>,
     /// Hosts whose name looks like `key=value`, with their lines: settings in a section of hosts.
-    pub strays: Vec<(String, usize)>,
+    pub strays: Vec<Stray>,
 }
 
 /// A file of which some lines were refused.
@@ -269,7 +292,8 @@ impl Reader {
             return Err(format!("has too many hosts: at most {MAX_HOSTS} are read"));
         }
         if let Some((key, _)) = pattern.split_once('=') {
-            self.inventory.strays.push((key.to_owned(), self.line));
+            let section = NOT_MYSQLD.contains(&self.group.as_str()).then(|| self.group.clone());
+            self.inventory.strays.push(Stray { key: key.to_owned(), line: self.line, section });
         }
         let mut vars = Vec::new();
         for word in assignments {
