@@ -68,10 +68,10 @@ e2e: cluster
 
 test: check unit e2e
 
-# What takes long by nature: every case of the scripts' tables, and half a gigabyte restored.
+# What takes long by nature: every case of the scripts' tables, half a gigabyte restored, all servers killed ten times.
 proof: shellcheck cluster
 	EVERY_CASE=1 tests/timed $(CARGO) test --test scripts --
-	$(E2E) EVERY_CASE=1 tests/timed $(CARGO) test --test e2e restore:: -- --test-threads=1
+	$(E2E) EVERY_CASE=1 tests/timed $(CARGO) test --test e2e -- --test-threads=1 restore:: alone::
 
 bench: cluster
 	$(E2E) $(CARGO) bench --bench formation

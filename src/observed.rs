@@ -196,6 +196,8 @@ pub struct LogView {
     pub crashes: u32,
     /// Newest error lines of the server, newest last.
     pub errors: VecDeque<String>,
+    /// The container has ended, and its log was read to the end.
+    pub at_end: bool,
     /// Lines read, so that waiting can see whether anything happens.
     pub lines: u64,
 }
@@ -207,6 +209,7 @@ impl LogView {
     /// Takes in one line of the container's log.
     pub fn read(&mut self, line: &str) {
         self.lines += 1;
+        self.at_end = false;
         if let Some(report) = Report::parse(line) {
             self.take(&report);
         } else if let Some((joiner, donor)) = transfer_parties(line) {

@@ -55,8 +55,8 @@ fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, vi
                 .hint(format!("the password of user galeractl in secret/{secret} is not the one in the database")),
         );
     }
-    // The pod of a node is replaced by its StatefulSet; a seed comes only once.
-    if view.pod.ended && member == Member::Seed {
+    // The pod of a node is replaced by its StatefulSet; a seed comes only once. Why it has ended stands in its log.
+    if view.pod.ended && view.log.at_end && member == Member::Seed {
         let message = format!("the pod of {member} has ended{}", last_error(view));
         return Some(Failure::message(Kind::Step, message).hint(logs));
     }
@@ -122,6 +122,9 @@ mod tests {
         let mut observed = healthy(&[Member::Seed]);
         let seed = observed.members.get_mut(&Member::Seed).unwrap();
         seed.pod.ended = true;
+        assert!(hopeless(&observed, &desired(2), &[Member::Seed]).is_none(), "its log is not read to the end");
+        let seed = observed.members.get_mut(&Member::Seed).unwrap();
+        seed.log.at_end = true;
         for line in ["[ERROR] mariadbd: unknown variable 'inodb_x=1'", "[ERROR] Aborting"] {
             seed.log.errors.push_back(line.to_owned());
         }

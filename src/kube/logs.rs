@@ -30,10 +30,19 @@ pub struct Line {
     pub text: String,
 }
 
+/// What comes next of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A line.
+    Line(Line),
+    /// The container has ended, and everything that it has printed was read.
+    End,
+}
+
 /// The lines of a container from its start on, over restarts, until dropped. Waits for a container or pod that does
 /// not exist yet.
 pub struct Follow {
-    lines: mpsc::Receiver<Line>,
+    entries: mpsc::Receiver<Entry>,
     last_error: Arc<Mutex<Option<String>>>,
     _task: AbortOnDropHandle<()>,
 }
@@ -42,7 +51,7 @@ impl Follow {
     /// Starts to read.
     #[must_use]
     pub fn start(streams: &Streams, namespace: &Namespace, pod: &str, container: &str) -> Self {
-        let (sender, lines) = mpsc::channel(BACKLOG);
+        let (sender, entries) = mpsc::channel(BACKLOG);
         let last_error = Arc::default();
         let reader = Reader {
             pods: Api::namespaced(streams.0.clone(), namespace.as_str()),
@@ -52,12 +61,21 @@ impl Follow {
             sender,
             last_error: Arc::clone(&last_error),
         };
-        Self { lines, last_error, _task: AbortOnDropHandle::new(tokio::spawn(reader.run())) }
+        Self { entries, last_error, _task: AbortOnDropHandle::new(tokio::spawn(reader.run())) }
     }
 
     /// The next line, as soon as there is one. May be cancelled without losing a line.
     pub async fn next(&mut self) -> Option<Line> {
-        self.lines.recv().await
+        loop {
+            if let Entry::Line(line) = self.entry().await? {
+                return Some(line);
+            }
+        }
+    }
+
+    /// The next line, or the end of what the container has printed. May be cancelled without losing one.
+    pub async fn entry(&mut self) -> Option<Entry> {
+        self.entries.recv().await
     }
 
     /// Why the latest try to read failed; `None` if it did not. The next try is under way.
@@ -73,7 +91,7 @@ struct Reader {
     container: String,
     /// Time of the latest line.
     seen: Option<Timestamp>,
-    sender: mpsc::Sender<Line>,
+    sender: mpsc::Sender<Entry>,
     last_error: Arc<Mutex<Option<String>>>,
 }
 
@@ -103,10 +121,12 @@ impl Reader {
                 continue;
             }
             self.seen = line.at.or(self.seen);
-            if self.sender.send(line).await.is_err() {
+            if self.sender.send(Entry::Line(line)).await.is_err() {
                 return Ok(());
             }
         }
+        // Nobody is there to hear it only when nobody needs it.
+        drop(self.sender.send(Entry::End).await);
         Ok(())
     }
 }

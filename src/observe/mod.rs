@@ -16,7 +16,7 @@ use crate::desired::{Desired, Hidden};
 use crate::error::Result;
 use crate::kube::client::Connection;
 use crate::kube::live::Live;
-use crate::kube::logs::Follow;
+use crate::kube::logs::{Entry, Follow};
 use crate::kube::tunnel::Tunnel;
 use crate::manifests::member::CONTAINER;
 use crate::names::Member;
@@ -102,6 +102,7 @@ impl Observer {
 
 enum News {
     Line(Member, String),
+    LogEnd(Member),
     Sql(Member, Result<WsrepStatus, SqlSilence>),
 }
 
@@ -109,6 +110,8 @@ enum News {
 struct Attached {
     uid: String,
     running: watch::Sender<bool>,
+    /// Its container runs, or has run.
+    has_begun: watch::Sender<bool>,
     nudge: Arc<Notify>,
     _log: Option<AbortOnDropHandle<()>>,
     _sql: AbortOnDropHandle<()>,
@@ -196,7 +199,9 @@ impl Eye {
             if !running {
                 view.sql = None;
             }
+            let has_begun = view.pod.running || view.pod.ended;
             if let Some(attached) = self.attached.get(&member) {
+                attached.has_begun.send_if_modified(|known| has_begun && !std::mem::replace(known, true));
                 attached.running.send_if_modified(|known| std::mem::replace(known, running) != running);
             }
             if !view.pod.exists {
@@ -208,27 +213,34 @@ impl Eye {
     fn attach(&self, member: Member, uid: String) -> Attached {
         let pod = self.desired.cluster.pod(member);
         let (running, is_running) = watch::channel(false);
+        let (has_begun, begun) = watch::channel(false);
         let nudge = Arc::new(Notify::new());
         Attached {
             uid,
             running,
+            has_begun,
             nudge: Arc::clone(&nudge),
-            _log: self.wants.logs.then(|| self.follow(member, &pod, is_running.clone())),
+            _log: self.wants.logs.then(|| self.follow(member, &pod, begun)),
             _sql: self.ask(member, pod, is_running, nudge),
         }
     }
 
-    fn follow(&self, member: Member, pod: &str, mut running: watch::Receiver<bool>) -> AbortOnDropHandle<()> {
+    /// A container that ends at once may never be seen running, and its log says why.
+    fn follow(&self, member: Member, pod: &str, mut begun: watch::Receiver<bool>) -> AbortOnDropHandle<()> {
         let (streams, namespace, pod) =
             (self.connection.streams.clone(), self.desired.namespace.clone(), pod.to_owned());
         let news = self.news.0.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
-            if running.wait_for(|running| *running).await.is_err() {
+            if begun.wait_for(|begun| *begun).await.is_err() {
                 return;
             }
             let mut follow = Follow::start(&streams, &namespace, &pod, CONTAINER);
-            while let Some(line) = follow.next().await {
-                if news.send(News::Line(member, line.text)).is_err() {
+            while let Some(entry) = follow.entry().await {
+                let told = match entry {
+                    Entry::Line(line) => News::Line(member, line.text),
+                    Entry::End => News::LogEnd(member),
+                };
+                if news.send(told).is_err() {
                     return;
                 }
             }
@@ -280,6 +292,11 @@ impl Eye {
                 }
                 if let Some(view) = self.observed.members.get_mut(&member) {
                     view.log.read(&line);
+                }
+            }
+            News::LogEnd(member) => {
+                if let Some(view) = self.observed.members.get_mut(&member) {
+                    view.log.at_end = true;
                 }
             }
             News::Sql(member, answer) => {

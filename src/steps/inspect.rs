@@ -151,7 +151,7 @@ async fn inspect(cx: &StepCx<'_, World>, members: &BTreeSet<Member>) -> Result<B
 async fn remove_inspectors(cx: &StepCx<'_, World>) -> Result<()> {
     let prefix = cx.world.desired.cluster.inspector_prefix();
     let (pods, which) = ([ApiResource::erase::<Pod>(&())], |name: &str| name.starts_with(&prefix));
-    if remove::objects(cx, &pods, which).await?.is_empty() {
+    if remove::helpers(cx, &pods, which).await?.is_empty() {
         return Ok(());
     }
     remove::gone(cx, &pods, "the inspectors to end", which).await

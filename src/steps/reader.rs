@@ -97,7 +97,7 @@ pub async fn open(cx: &StepCx<'_, World>, claim: &str) -> Result<Reader> {
 /// The API server refuses.
 pub async fn close(cx: &StepCx<'_, World>) -> Result<()> {
     let (kinds, name) = ([ApiResource::erase::<Pod>(&())], cx.world.desired.cluster.backup_reader());
-    if remove::objects(cx, &kinds, |found| found == name).await?.is_empty() {
+    if remove::helpers(cx, &kinds, |found| found == name).await?.is_empty() {
         return Ok(());
     }
     remove::gone(cx, &kinds, "the reader to end", |found| found == name).await

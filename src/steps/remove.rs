@@ -23,12 +23,27 @@ pub async fn objects(
     kinds: &[ApiResource],
     which: impl Fn(&str) -> bool,
 ) -> Result<Vec<Found>> {
+    let deleted = helpers(cx, kinds, which).await?;
+    for found in &deleted {
+        cx.world.tell(cx, &found.display(), Change::Deleted);
+    }
+    Ok(deleted)
+}
+
+/// As [`objects`], for pods that were only made to look: nothing of the cluster changes, and nobody is told.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn helpers(
+    cx: &StepCx<'_, World>,
+    kinds: &[ApiResource],
+    which: impl Fn(&str) -> bool,
+) -> Result<Vec<Found>> {
     let world = cx.world;
     let all = owned(&world.connection.client, &world.desired.namespace, &world.desired.cluster, kinds).await?;
     let mut deleted = Vec::new();
     for found in all.into_iter().filter(|found| which(&found.name)) {
         delete(&world.connection.client, &found, None).await?;
-        world.tell(cx, &found.display(), Change::Deleted);
         deleted.push(found);
     }
     Ok(deleted)

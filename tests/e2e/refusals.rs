@@ -69,6 +69,8 @@ async fn before_anything_is_made(place: &Place) {
     assert!(rehearsed.stderr.contains("`golden` does not exist") && rehearsed.stdout.is_empty(), "{rehearsed:?}");
     assert_eq!(place.leftovers().await, Vec::<String>::new());
 
+    passwords_that_cannot_be_used(place).await;
+
     let begun = Instant::now();
     let nowhere = format!("{}-nowhere", place.namespace);
     let up = ["up", "--progress", "json"];
@@ -97,6 +99,29 @@ async fn before_anything_is_made(place: &Place) {
     let ran = place.bare(&with_file).end().await.ended(7);
     assert!(ran.last_word().0.contains("https://127.0.0.1:1"), "{ran:?}");
     assert!(begun.elapsed() < SOON);
+}
+
+/// A Secret that somebody has made before is judged before anything else is made.
+async fn passwords_that_cannot_be_used(place: &Place) {
+    let secrets = place.api::<Secret>();
+    let name = place.cluster.credentials();
+    for (root, labels, reason) in [
+        ("from a file\n", true, "`root-password` holds a line break"),
+        ("", true, "`root-password` is empty"),
+        ("fine", true, "`galeractl-password` is missing"),
+        ("fine", false, "is not part of cluster"),
+    ] {
+        let labels = if labels {
+            json!({"app.kubernetes.io/managed-by": "galeractl", "app.kubernetes.io/instance": place.cluster})
+        } else {
+            json!({})
+        };
+        let secret = json!({"metadata": {"name": name, "labels": labels}, "stringData": {"root-password": root}});
+        secrets.create(&PostParams::default(), &parse(secret)).await.unwrap();
+        up_refuses(place, &[], 3, reason).await;
+        secrets.delete(&name, &DeleteParams::default()).await.unwrap();
+    }
+    assert_eq!(place.leftovers().await, Vec::<String>::new());
 }
 
 /// On a cluster of one node: a Secret that does not fit the database is named as the reason.
