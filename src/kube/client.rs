@@ -1,14 +1,16 @@
 //! From kubectl's options to a client.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use kube::Client;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 use crate::error::{Failure, Kind, Result};
 
 use super::errors::explain;
+use super::proxy::proxy;
 
 /// How long a request may take when the user does not say.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -61,13 +63,15 @@ impl Connection {
     /// # Errors
     /// [`Kind::Usage`] if the kubeconfig cannot be found, read or understood, or names something it does not contain.
     pub async fn open(options: &Options) -> Result<Self> {
-        let (mut config, context) = match read(options)? {
+        let (mut config, context, named) = match read(options)? {
             Some((kubeconfig, origin)) => {
                 let context = chosen_context(&kubeconfig, options, &origin)?;
-                (select(kubeconfig, options, &origin).await?, Some(context))
+                let named = named_proxy(&kubeconfig, options, &context);
+                (select(kubeconfig, options, &origin).await?, Some(context), named)
             }
-            None => (in_cluster()?, None),
+            None => (in_cluster()?, None, None),
         };
+        config.proxy_url = proxy(&config.cluster_url, named.as_deref(), |name| std::env::var(name).ok())?;
         adjust(&mut config, options)?;
         let make = |config: Config| {
             Client::try_from(config).map_err(|error| explain(Kind::Usage, "use the kubeconfig's credentials", error))
@@ -101,7 +105,7 @@ impl Connection {
 
 /// The kubeconfig and the name of where it came from; `None` if no file was named and none is in its usual place.
 fn read(options: &Options) -> Result<Option<(Kubeconfig, String)>> {
-    let unreadable = |error: kube::config::KubeconfigError, origin: &str| {
+    let unreadable = |error: KubeconfigError, origin: &str| {
         Failure::new(Kind::Usage, error)
             .context(format!("cannot use the kubeconfig {origin}"))
             .hint("name another file with --kubeconfig or KUBECONFIG")
@@ -111,14 +115,30 @@ fn read(options: &Options) -> Result<Option<(Kubeconfig, String)>> {
         let found = Kubeconfig::read_from(path).map_err(|error| unreadable(error, &origin))?;
         return Ok(Some((found, origin)));
     }
-    let origin = format!("`{}` (KUBECONFIG)", std::env::var("KUBECONFIG").unwrap_or_default());
-    if let Some(found) = Kubeconfig::from_env().map_err(|error| unreadable(error, &origin))? {
-        return Ok(Some((found, origin)));
+    let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    if let Some(found) = merged(&listed).map_err(|error| unreadable(error, &named(&listed)))? {
+        return Ok(Some((found, named(&listed))));
     }
     let Some(path) = default_path().filter(|path| path.exists()) else { return Ok(None) };
     let origin = format!("`{}`", path.display());
     let found = Kubeconfig::read_from(&path).map_err(|error| unreadable(error, &origin))?;
     Ok(Some((found, origin)))
+}
+
+fn named(listed: &OsStr) -> String {
+    format!("`{}` (KUBECONFIG)", listed.display())
+}
+
+/// The files of a list like `$KUBECONFIG`, as one. One that does not exist is passed over where another one does, as by
+/// kubectl; the list is a search path, and often names files that are still to be written.
+fn merged(listed: &OsStr) -> Result<Option<Kubeconfig>, KubeconfigError> {
+    let paths: Vec<PathBuf> = std::env::split_paths(listed).filter(|path| !path.as_os_str().is_empty()).collect();
+    let there: Vec<&PathBuf> = paths.iter().filter(|path| path.exists()).collect();
+    let read = if there.is_empty() { paths.iter().collect() } else { there };
+    read.into_iter().map(Kubeconfig::read_from).try_fold(None, |merged: Option<Kubeconfig>, next| {
+        let next = next?;
+        merged.map_or_else(|| Ok(next.clone()), |merged| merged.merge(next.clone())).map(Some)
+    })
 }
 
 fn default_path() -> Option<PathBuf> {
@@ -147,6 +167,16 @@ fn chosen_context(kubeconfig: &Kubeconfig, options: &Options, origin: &str) -> R
     };
     known("context", Some(context), &contexts, origin)?;
     Ok(context.to_owned())
+}
+
+/// The proxy that the kubeconfig has for the chosen cluster.
+fn named_proxy(kubeconfig: &Kubeconfig, options: &Options, context: &str) -> Option<String> {
+    let of_context = || {
+        let context = kubeconfig.contexts.iter().find(|known| known.name == context)?;
+        Some(context.context.as_ref()?.cluster.clone())
+    };
+    let name = options.cluster.clone().or_else(of_context)?;
+    kubeconfig.clusters.iter().find(|cluster| cluster.name == name)?.cluster.as_ref()?.proxy_url.clone()
 }
 
 fn known(what: &str, name: Option<&str>, names: &[&str], origin: &str) -> Result<()> {
@@ -260,6 +290,18 @@ contexts:
             failure.to_string().starts_with("cannot use the kubeconfig `/nowhere/config` (--kubeconfig)"),
             "{failure}"
         );
+    }
+
+    #[test]
+    fn of_several_files_those_that_are_there_count() {
+        let (_folder, real) = file(FILE);
+        let list = |paths: &[&std::path::Path]| merged(&std::env::join_paths(paths).unwrap());
+        let missing = std::path::Path::new("/nowhere/config");
+        assert_eq!(list(&[missing, &real]).unwrap().unwrap().contexts.len(), 2);
+        assert_eq!(list(&[&real, missing]).unwrap().unwrap().contexts.len(), 2);
+        assert_eq!(list(&[&real, &real]).unwrap().unwrap().contexts.len(), 2);
+        assert!(list(&[missing, missing]).is_err());
+        assert!(merged(OsStr::new("")).unwrap().is_none());
     }
 
     #[tokio::test]
