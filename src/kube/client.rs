@@ -292,6 +292,21 @@ contexts:
         );
     }
 
+    #[tokio::test]
+    async fn the_proxy_of_the_kubeconfig_is_the_way_to_the_server() {
+        let version = serde_json::json!({"major": "1", "minor": "34", "gitVersion": "v1.34.4", "gitCommit": "", "gitTreeState": "",
+            "buildDate": "", "goVersion": "", "compiler": "", "platform": ""});
+        let server = crate::kube::fake::server(move |_| (200, version.clone())).await;
+        let (proxy, asked) = crate::kube::fake::proxy().await;
+        let cluster = format!("server: '{server}', proxy-url: '{proxy}'");
+        let (_folder, path) =
+            file(&FILE.replace("server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true", &cluster));
+        let connection = Connection::open(&Options { kubeconfig: Some(path), ..Options::default() }).await.unwrap();
+        assert_eq!(connection.version().await.unwrap(), "v1.34.4");
+        let host = server.strip_prefix("http://").unwrap().to_owned();
+        assert_eq!(*asked.lock().unwrap(), [host]);
+    }
+
     #[test]
     fn of_several_files_those_that_are_there_count() {
         let (_folder, real) = file(FILE);

@@ -20,6 +20,16 @@ pub(crate) async fn client<F>(answer: F) -> Client
 where
     F: FnMut(Request) -> (u16, Value) + Send + 'static,
 {
+    let mut config = Config::new(server(answer).await.parse().unwrap());
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
+}
+
+/// The URL of such a server.
+pub(crate) async fn server<F>(answer: F) -> String
+where
+    F: FnMut(Request) -> (u16, Value) + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = Arc::new(Mutex::new(answer));
@@ -28,9 +38,30 @@ where
             tokio::spawn(serve(stream, Arc::clone(&answer)));
         }
     });
-    let mut config = Config::new(url.parse().unwrap());
-    config.default_retry = false;
-    Client::try_from(config).unwrap()
+    url
+}
+
+/// The URL of a proxy, and the hosts that it was asked for.
+pub(crate) async fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let told = Arc::clone(&told);
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let request = read(&mut stream).await.unwrap();
+                assert_eq!(request.method, "CONNECT");
+                told.lock().unwrap().push(request.path.clone());
+                let mut server = TcpStream::connect(&request.path).await.unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                drop(tokio::io::copy_bidirectional(&mut stream, &mut server).await);
+            });
+        }
+    });
+    (url, asked)
 }
 
 /// The body of a failed answer.
