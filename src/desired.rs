@@ -42,6 +42,15 @@ pub struct Desired {
     pub gcache_size: String,
     /// Requests and limits of the mariadbd container, such as `cpu` → `500m`.
     pub resources: Resources,
+    /// Those of the proxy's containers.
+    #[serde(default)]
+    pub proxy_resources: Resources,
+    /// Those of the agent that takes backups.
+    #[serde(default)]
+    pub agent_resources: Resources,
+    /// Those of pods that look into volumes, empty them, or read backups.
+    #[serde(default)]
+    pub helper_resources: Resources,
     /// Node labels that the pods' hosts must have.
     pub node_selector: BTreeMap<String, String>,
     /// Taints of hosts that the pods put up with.
@@ -153,7 +162,7 @@ pub struct Backup {
     pub node: u32,
 }
 
-/// Requests and limits of the mariadbd container.
+/// Requests and limits of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// What the scheduler sets aside.
@@ -240,6 +249,9 @@ pub(crate) mod tests {
             proxy_replicas: 2,
             gcache_size: "256M".to_owned(),
             resources: Resources::default(),
+            proxy_resources: Resources::default(),
+            agent_resources: Resources::default(),
+            helper_resources: Resources::default(),
             seed_storage_class: None,
             node_selector: BTreeMap::new(),
             tolerations: Vec::new(),

@@ -1,11 +1,9 @@
 //! The agent that takes backups, in the pod of one node.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::{Container, Volume};
 
 use super::pod::{claimed, confined, env, env_field, mount, requirements, scratch};
-use crate::desired::{Backup, Desired, Resources};
+use crate::desired::{Backup, Desired};
 use crate::names::Member;
 
 /// What the agent runs, by key of the ConfigMap with the scripts.
@@ -48,10 +46,7 @@ pub fn agent(desired: &Desired, backup: &Backup, member: Member) -> Container {
             mount("agent-tmp", "/tmp", false),
         ]),
         // It does nothing most of the time; while it works, it takes what the host has left.
-        resources: requirements(&Resources {
-            requests: BTreeMap::from([("cpu".to_owned(), "50m".to_owned()), ("memory".to_owned(), "128Mi".to_owned())]),
-            limits: BTreeMap::new(),
-        }),
+        resources: requirements(&desired.agent_resources),
         security_context: Some(confined()),
         ..Container::default()
     }

@@ -95,6 +95,7 @@ pub fn inspector(desired: &Desired, member: Member) -> Pod {
         command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::INSPECT.to_owned()]),
         env: Some(vec![env("GALERA_MEMBER", member.to_string())]),
         volume_mounts: Some(vec![mount("data", "/var/lib/mysql", true)]),
+        resources: requirements(&desired.helper_resources),
         security_context: Some(confined()),
         ..Container::default()
     }];

@@ -9,7 +9,10 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{labels, matching, meta, selector};
 use super::member::HEALTH_PORT;
-use super::pod::{HAPROXY_UID, apart, base, config_files, confined, domain, dress, http_probe, mount, port, scratch};
+use super::pod::{
+    HAPROXY_UID, apart, base, config_files, confined, domain, dress, env_field, http_probe, mount, port, requirements,
+    scratch,
+};
 use super::services::{READ_PORT, SQL_PORT};
 use crate::desired::{Desired, ProxyMode};
 use crate::names::{Role, fingerprint};
@@ -73,8 +76,10 @@ pub fn configuration(desired: &Desired) -> String {
     // Both doors may be full at once, and who comes then still gets a place in the queue.
     let all = 4096.max(4 * server);
     let mut text = HEAD.replace("{all}", &all.to_string()).replace("{server}", &server.to_string());
-    let _ =
-        write!(text, "listen write\n  bind :{SQL_PORT}\n  option httpchk GET /ready\n  http-check expect status 200\n");
+    let _ = write!(
+        text,
+        "listen write\n  bind \"${{GALERA_BIND}}:{SQL_PORT}\"\n  option httpchk GET /ready\n  http-check expect status 200\n"
+    );
     if desired.proxy_mode == ProxyMode::MultiWriter {
         text.push_str("  balance leastconn\n");
     }
@@ -83,7 +88,7 @@ pub fn configuration(desired: &Desired) -> String {
         let host = desired.cluster.member(member);
         let _ = writeln!(text, "  server {member} \"{host}.${{GALERA_DOMAIN}}:3306\" check port {HEALTH_PORT}{backup}");
     }
-    let _ = write!(text, "listen read\n  bind :{READ_PORT}\n  balance leastconn\n");
+    let _ = write!(text, "listen read\n  bind \"${{GALERA_BIND}}:{READ_PORT}\"\n  balance leastconn\n");
     for member in desired.members() {
         let host = desired.cluster.member(member);
         // One check for both ports: the answer is the same, and each check costs the node a process.
@@ -91,7 +96,7 @@ pub fn configuration(desired: &Desired) -> String {
     }
     let _ = write!(
         text,
-        "frontend stats\n  bind :{STATS_PORT}\n  mode http\n  \
+        "frontend stats\n  bind \"${{GALERA_BIND}}:{STATS_PORT}\"\n  mode http\n  \
          http-request use-service prometheus-exporter if {{ path /metrics }}\n  \
          http-request return status 503 if {{ path /readyz }} {{ nbsrv(write) lt 1 }}\n  \
          http-request return status 200 if {{ path /readyz }}\n  \
@@ -157,13 +162,14 @@ fn pod(desired: &Desired) -> PodSpec {
             image: Some(desired.haproxy_image.clone()),
             image_pull_policy: Some(desired.image_pull_policy.clone()),
             command: Some(vec!["/bin/sh".to_owned(), "/galeractl/haproxy.sh".to_owned()]),
-            env: domain(desired).map(|domain| vec![domain]),
+            env: Some(domain(desired).into_iter().chain([env_field("POD_IP", "status.podIP")]).collect()),
             ports: Some(vec![
                 port("mysql", i32::from(SQL_PORT)),
                 port("mysql-read", i32::from(READ_PORT)),
                 port("stats", i32::from(STATS_PORT)),
             ]),
             volume_mounts: Some(vec![mount("config", "/galeractl", true), mount("run", "/run/haproxy", false)]),
+            resources: requirements(&desired.proxy_resources),
             security_context: Some(confined()),
             readiness_probe: Some(http_probe("/readyz", i32::from(STATS_PORT), 1, 1, 2)),
             liveness_probe: Some(http_probe("/healthz", i32::from(STATS_PORT), 10, 3, 3)),

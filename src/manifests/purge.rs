@@ -28,7 +28,7 @@ pub fn job(desired: &Desired, member: Member, expected: &str) -> Job {
         command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::PURGE.to_owned()]),
         env: Some(vec![env("GALERA_MEMBER", member.to_string()), env("EXPECT", expected)]),
         volume_mounts: Some(vec![mount("data", "/var/lib/mysql", false)]),
-        resources: requirements(&desired.resources),
+        resources: requirements(&desired.helper_resources),
         security_context: Some(confined()),
         ..Container::default()
     }];

@@ -11,7 +11,8 @@ use super::backup::BACKUPS;
 use super::config::server_options;
 use super::labels::meta;
 use super::pod::{
-    MARIADB_UID, apart, base, beside, claimed, confined, dress, env, mount, requirements, scratch, secret_files,
+    MARIADB_UID, apart, base, beside, claimed, confined, dress, env, env_field, mount, requirements, scratch,
+    secret_files,
 };
 use crate::desired::Desired;
 use crate::names::{MEMBER_LABEL, Member, Role};
@@ -81,11 +82,13 @@ pub fn reader(desired: &Desired, claim: &str, host: Option<&str>) -> Pod {
     let mut metadata = meta(desired, desired.cluster.backup_reader(), Role::Reader);
     dress(desired, &mut metadata);
     let script = "printf '%s' \"$SERVE\" >/tmp/serve.sh; trap 'exit 0' TERM; \
-                  socat -T 60 TCP-LISTEN:4445,fork,reuseaddr,max-children=64 'EXEC:bash /tmp/serve.sh' & wait $!";
+                  case $POD_IP in *:*) on=TCP6-LISTEN:4445,ipv6only=0 ;; *) on=TCP4-LISTEN:4445 ;; esac; \
+                  socat -T 60 $on,fork,reuseaddr,max-children=64 'EXEC:bash /tmp/serve.sh' & wait $!";
     let container = Container {
         command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), script.to_owned()]),
-        env: Some(vec![env("SERVE", include_str!("scripts/backup/serve.sh"))]),
+        env: Some(vec![env("SERVE", include_str!("scripts/backup/serve.sh")), env_field("POD_IP", "status.podIP")]),
         volume_mounts: Some(vec![mount("backups", BACKUPS, false), mount("tmp", "/tmp", false)]),
+        resources: requirements(&desired.helper_resources),
         ..container(desired)
     };
     let spec = PodSpec {
@@ -218,6 +221,7 @@ pub fn turn(desired: &Desired, member: Member, turn: Turn, expected: &str, near:
             env("EXPECT", expected),
         ]),
         volume_mounts: Some(vec![mount("target", "/target", false)]),
+        resources: requirements(&desired.helper_resources),
         ..container(desired)
     };
     let spec =

@@ -24,10 +24,6 @@ pub(super) const PROXY_MODE: &str = "galera_cluster_haproxy_mode";
 pub(super) const PROXY_REPLICAS: &str = "galera_cluster_haproxy_replicas";
 pub(super) const ACCESS: &str = "galera_cluster_external_access";
 pub(super) const NODE_PORT: &str = "galera_cluster_nodeport";
-pub(super) const CPU_REQUEST: &str = "galera_cluster_cpu_request";
-pub(super) const CPU_LIMIT: &str = "galera_cluster_cpu_limit";
-pub(super) const MEMORY_REQUEST: &str = "galera_cluster_memory_request";
-pub(super) const MEMORY_LIMIT: &str = "galera_cluster_memory_limit";
 pub(super) const NODE_SELECTOR: &str = "galera_cluster_node_selector";
 pub(super) const TOLERATIONS: &str = "galera_cluster_tolerations";
 pub(super) const PRIORITY_CLASS: &str = "galera_cluster_priority_class";
@@ -46,3 +42,36 @@ pub(super) const FULL_INTERVAL: &str = "galera_cluster_backup_full_interval";
 pub(super) const LOG_INTERVAL: &str = "galera_cluster_backup_log_interval";
 pub(super) const KEEP: &str = "galera_cluster_backup_keep";
 pub(super) const BACKUP_NODE: &str = "galera_cluster_backup_node";
+
+/// What one kind of containers is given of its host.
+pub(super) struct ResourceKeys {
+    pub(super) cpu_request: &'static str,
+    pub(super) cpu_limit: &'static str,
+    pub(super) memory_request: &'static str,
+    pub(super) memory_limit: &'static str,
+}
+
+pub(super) const NODE: ResourceKeys = ResourceKeys {
+    cpu_request: "galera_cluster_cpu_request",
+    cpu_limit: "galera_cluster_cpu_limit",
+    memory_request: "galera_cluster_memory_request",
+    memory_limit: "galera_cluster_memory_limit",
+};
+pub(super) const PROXY: ResourceKeys = ResourceKeys {
+    cpu_request: "galera_cluster_haproxy_cpu_request",
+    cpu_limit: "galera_cluster_haproxy_cpu_limit",
+    memory_request: "galera_cluster_haproxy_memory_request",
+    memory_limit: "galera_cluster_haproxy_memory_limit",
+};
+pub(super) const AGENT: ResourceKeys = ResourceKeys {
+    cpu_request: "galera_cluster_backup_cpu_request",
+    cpu_limit: "galera_cluster_backup_cpu_limit",
+    memory_request: "galera_cluster_backup_memory_request",
+    memory_limit: "galera_cluster_backup_memory_limit",
+};
+pub(super) const HELPER: ResourceKeys = ResourceKeys {
+    cpu_request: "galera_cluster_helper_cpu_request",
+    cpu_limit: "galera_cluster_helper_cpu_limit",
+    memory_request: "galera_cluster_helper_memory_request",
+    memory_limit: "galera_cluster_helper_memory_limit",
+};

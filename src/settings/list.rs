@@ -1,9 +1,10 @@
 //! The one table of settings: validation, `galeractl config`, the example files and the reference page read it.
-//! Those of backups have a file of their own.
+//! Those of backups and of resources have files of their own.
 
 use super::keys;
 use super::kind::Kind;
 use super::list_backup::BACKUP;
+use super::list_resources::RESOURCES;
 use super::table::{MAX_NODES, Setting};
 use super::topic::Topic;
 
@@ -24,11 +25,15 @@ pub(super) const fn count(min: u32, max: u32, what: &'static str) -> Kind {
 
 /// All settings, in the order in which they are listed.
 pub const SETTINGS: &[Setting] = &{
-    let mut all = [GENERAL[0]; GENERAL.len() + BACKUP.len()];
-    let mut at = 0;
+    let parts = [GENERAL, RESOURCES, BACKUP];
+    let mut all = [GENERAL[0]; GENERAL.len() + RESOURCES.len() + BACKUP.len()];
+    let (mut at, mut part, mut place) = (0, 0, 0);
     while at < all.len() {
-        all[at] = if at < GENERAL.len() { GENERAL[at] } else { BACKUP[at - GENERAL.len()] };
-        at += 1;
+        if place == parts[part].len() {
+            (part, place) = (part + 1, 0);
+        }
+        all[at] = parts[part][place];
+        (at, place) = (at + 1, place + 1);
     }
     all
 };
@@ -255,24 +260,6 @@ const GENERAL: &[Setting] = &[
         None,
         "service.beta.kubernetes.io/aws-load-balancer-internal=true",
         "Annotations of the Service that `galeractl expose` makes, by which clouds choose the kind of load balancer.",
-    ),
-    setting(Topic::Pods, keys::CPU_REQUEST, Kind::Cpu, Some("250m"), "2", "Processors set aside for each node."),
-    setting(
-        Topic::Pods,
-        keys::CPU_LIMIT,
-        Kind::Cpu,
-        None,
-        "4",
-        "Most processors that a node may use. Best left unset: a throttled node looks dead to its peers.",
-    ),
-    setting(Topic::Pods, keys::MEMORY_REQUEST, Kind::Bytes, Some("512Mi"), "4Gi", "Memory set aside for each node."),
-    setting(
-        Topic::Pods,
-        keys::MEMORY_LIMIT,
-        Kind::Bytes,
-        None,
-        "4Gi",
-        "Memory at which a node is killed; leave room above `innodb_buffer_pool_size`.",
     ),
     setting(
         Topic::Pods,

@@ -10,6 +10,7 @@ mod keys;
 mod kind;
 mod list;
 mod list_backup;
+mod list_resources;
 mod merge;
 mod mysqld;
 mod origin;

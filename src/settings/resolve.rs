@@ -81,7 +81,10 @@ impl Resolver<'_> {
             },
             proxy_replicas: self.number(keys::PROXY_REPLICAS).unwrap_or_default(),
             gcache_size: self.required(keys::GCACHE),
-            resources: self.resources(),
+            resources: self.resources(&keys::NODE),
+            proxy_resources: self.resources(&keys::PROXY),
+            agent_resources: self.resources(&keys::AGENT),
+            helper_resources: self.resources(&keys::HELPER),
             node_selector: self.labels(keys::NODE_SELECTOR),
             tolerations: self.list(keys::TOLERATIONS).iter().map(|item| toleration(item)).collect(),
             priority_class: self.text(keys::PRIORITY_CLASS),
@@ -197,8 +200,10 @@ impl Resolver<'_> {
         }
         let cpu = |text: String| units::cpu(&text).ok();
         let memory = |text: String| units::bytes(&text).ok();
-        self.at_most(keys::CPU_REQUEST, keys::CPU_LIMIT, cpu);
-        self.at_most(keys::MEMORY_REQUEST, keys::MEMORY_LIMIT, memory);
+        for keys in [&keys::NODE, &keys::PROXY, &keys::AGENT, &keys::HELPER] {
+            self.at_most(keys.cpu_request, keys.cpu_limit, cpu);
+            self.at_most(keys.memory_request, keys.memory_limit, memory);
+        }
     }
 
     /// A request above its limit: a default gives way, a given one is a mistake.
@@ -214,14 +219,14 @@ impl Resolver<'_> {
         }
     }
 
-    fn resources(&self) -> Resources {
+    fn resources(&self, keys: &keys::ResourceKeys) -> Resources {
         let pairs = |cpu: &str, memory: &str| {
             let pair = |name: &str, key: &str| self.text(key).map(|text| (name.to_owned(), text));
             [pair("cpu", cpu), pair("memory", memory)].into_iter().flatten().collect()
         };
         Resources {
-            requests: pairs(keys::CPU_REQUEST, keys::MEMORY_REQUEST),
-            limits: pairs(keys::CPU_LIMIT, keys::MEMORY_LIMIT),
+            requests: pairs(keys.cpu_request, keys.memory_request),
+            limits: pairs(keys.cpu_limit, keys.memory_limit),
         }
     }
 

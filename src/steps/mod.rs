@@ -1,6 +1,7 @@
 //! Steps: each looks, acts and waits for its gates; run again after any interruption, it arrives at the same end.
 
 pub mod accounts;
+pub mod admission;
 pub mod adopt;
 pub mod agent;
 pub mod expose;

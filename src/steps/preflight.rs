@@ -20,7 +20,7 @@ use crate::wsrep::Position;
 use crate::wsrep::volume::Evidence;
 
 use super::world::{BEAT, World};
-use super::{adopt, inspect, record};
+use super::{admission, adopt, inspect, record};
 
 /// The step.
 pub struct Preflight;
@@ -64,6 +64,9 @@ pub async fn look(cx: &StepCx<'_, World>) -> Result<Finished> {
         world.memory().course = Some(Course::Form);
     }
     adopt::missing(world, world.course() == Course::Form).await?;
+    if exists {
+        admission::admitted(world).await?;
+    }
     let way = match world.course() {
         Course::Form => "nothing stands in the way".to_owned(),
         Course::BringBack { from, position, .. } => {

@@ -52,9 +52,9 @@ async fn what_cannot_work_ends_at_once() {
             crate::wait::holds(hard.is_some(), || format!("{status:?}"))
         })
         .await;
-        up_refuses(place, &[], 4, "quota").await;
+        up_refuses(place, &[], 3, "quota").await;
+        assert_eq!(place.leftovers().await, Vec::<String>::new());
         quotas.delete("none", &DeleteParams::default()).await.unwrap();
-        clean(place).await;
 
         a_changed_password(place).await;
     })

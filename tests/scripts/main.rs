@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
 
 mod clocks;
+mod config;
 mod contract;
 mod health;
 mod hostile;

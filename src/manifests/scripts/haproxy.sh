@@ -5,5 +5,10 @@ if [ -z "$GALERA_DOMAIN" ]; then
     echo 'GALERACTL event=refused reason="/etc/resolv.conf has no search list, so the names of the nodes are unknown"'
     exit 1
 fi
-export GALERA_DOMAIN
+# Where pods have addresses of the sixth version, `::` takes connections of both.
+case $POD_IP in
+    *:*) GALERA_BIND='[::]' ;;
+    *) GALERA_BIND='' ;;
+esac
+export GALERA_DOMAIN GALERA_BIND
 exec haproxy -W -db -f /galeractl/haproxy.cfg

@@ -38,7 +38,9 @@ pause() {
 }
 
 write_config() {
-    local provider addresses threads number=0
+    local provider addresses threads number=0 address=$POD_IP everywhere='tcp://0.0.0.0:4567'
+    # An address with colons stands in brackets wherever a port may follow it.
+    if [[ $POD_IP == *:* ]]; then address="[$POD_IP]" everywhere='tcp://[::]:4567'; fi
     for provider in /usr/lib/galera/libgalera_smm.so /usr/lib/libgalera_smm.so /usr/lib64/galera-4/libgalera_smm.so ''; do
         [ -e "${ROOT:-}$provider" ] && break
     done
@@ -49,7 +51,7 @@ write_config() {
     [ "$GALERA_MEMBER" = seed ] || number=${GALERA_MEMBER#node}
     ! grep -q '^log_bin=' "$SCRIPTS/server.cnf" || mkdir -p "$VOLUME/binlog"
     {
-        cat "$SCRIPTS/server.cnf"
+        sed "s|tcp://0\.0\.0\.0:4567|$everywhere|" "$SCRIPTS/server.cnf"
         cat <<CNF
 
 [mysqld]
@@ -61,7 +63,7 @@ gtid_domain_id=$((100 + number))
 wsrep_cluster_name=$GALERA_GROUP
 wsrep_cluster_address=gcomm://$addresses
 wsrep_node_name=$GALERA_NODE_NAME
-wsrep_node_address=$POD_IP
+wsrep_node_address=$address
 wsrep_slave_threads=$threads
 wsrep_sst_method=galeractl
 wsrep_sst_auth=mysql:
@@ -107,8 +109,10 @@ report_transfer() {
 }
 
 serve_health() {
+    local listen=TCP4-LISTEN:9200
+    [[ $POD_IP != *:* ]] || listen=TCP6-LISTEN:9200,ipv6only=0
     while :; do
-        socat -T 5 TCP-LISTEN:9200,fork,reuseaddr,max-children=32 "EXEC:$SCRIPTS/health.sh" 2>/dev/null
+        socat -T 5 "$listen,fork,reuseaddr,max-children=32" "EXEC:$SCRIPTS/health.sh" 2>/dev/null
         sleep 0.2
     done
 }
