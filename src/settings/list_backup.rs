@@ -95,6 +95,22 @@ pub(super) const BACKUP: &[Setting] = &[
     ),
     setting(
         Topic::Unused,
+        "galera_cluster_backup_temp_nfs_server",
+        Kind::Unused,
+        None,
+        "192.168.100.40",
+        "The agent works on the volume of the backups itself, and needs no share for what is half done.",
+    ),
+    setting(
+        Topic::Unused,
+        "galera_cluster_backup_temp_path",
+        Kind::Unused,
+        None,
+        "/data/shared/tmp",
+        "The agent works on the volume of the backups itself, and needs no share for what is half done.",
+    ),
+    setting(
+        Topic::Unused,
         "galera_target_datastore",
         Kind::Unused,
         None,

@@ -66,7 +66,7 @@ pub fn nearest(key: &str) -> Option<String> {
     candidates
         .map(|candidate| (strsim::osa_distance(key, &candidate), candidate))
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, candidate)| *distance <= 3.max(candidate.len() / 3))
+        .filter(|(distance, _)| *distance <= 3)
         .map(|(_, candidate)| candidate)
 }
 
