@@ -300,6 +300,31 @@ fn a_missing_file_is_named() {
     assert!(load(&input).unwrap_err().to_string().starts_with("no/such.conf: cannot be read: "));
 }
 
+#[test]
+fn files_of_other_kinds_are_named() {
+    for (text, what) in [
+        ("$ANSIBLE_VAULT;1.1;AES256\n6231\n", "x.conf:1: is encrypted by ansible-vault"),
+        ("all:\n  vars:\n    galera_cluster_name: shop\n", "x.conf:1: is YAML"),
+        ("# shop\n\n---\ngalera_cluster_name: shop\n", "x.conf:3: is YAML"),
+    ] {
+        let source = Source { name: "x.conf".to_owned(), bytes: text.into() };
+        let failure = load_from(&Input::default(), Some(&source)).unwrap_err().to_string();
+        assert!(failure.starts_with(what), "{failure}");
+    }
+}
+
+#[test]
+fn what_ansible_reads_beside_an_inventory_is_told_not_to_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("galera.conf");
+    std::fs::write(&file, "[all:vars]\ngalera_cluster_name=shop\n").unwrap();
+    let input = Input { file: Some(file), ..Input::default() };
+    assert_eq!(load(&input).unwrap().notices, Vec::<String>::new());
+    std::fs::create_dir(folder.path().join("group_vars")).unwrap();
+    let notices = load(&input).unwrap().notices;
+    assert!(notices.len() == 1 && notices[0].starts_with("group_vars beside "), "{notices:?}");
+}
+
 /// `UPDATE=1` rewrites the page.
 #[test]
 fn the_reference_page_is_fresh() {

@@ -136,12 +136,27 @@ pub struct Settings {
 /// # Errors
 /// A file that cannot be read, and all problems of its content, one per line of the message.
 pub fn load(input: &Input) -> Result<Settings> {
-    let source = match &input.file {
-        Some(path) => Some(read_file(path)?),
-        None if input.use_default_file && Path::new(DEFAULT_FILE).exists() => Some(read_file(Path::new(DEFAULT_FILE))?),
-        None => None,
+    let path = match &input.file {
+        Some(path) => Some(path.as_path()),
+        None => Some(Path::new(DEFAULT_FILE)).filter(|path| input.use_default_file && path.exists()),
     };
-    load_from(input, source.as_ref())
+    let source = path.map(read_file).transpose()?;
+    let mut settings = load_from(input, source.as_ref())?;
+    settings.notices.extend(path.and_then(beside));
+    Ok(settings)
+}
+
+/// Folders that Ansible reads together with an inventory, and nobody reads here.
+fn beside(file: &Path) -> Option<String> {
+    let folder = file.parent()?;
+    let found: Vec<&str> = ["group_vars", "host_vars"].into_iter().filter(|name| folder.join(name).is_dir()).collect();
+    (!found.is_empty()).then(|| {
+        format!(
+            "{} beside {} is not read; what the cluster needs of it belongs under `[all:vars]`",
+            found.join(" and "),
+            file.display()
+        )
+    })
 }
 
 /// Like [`load`], with the file's content at hand; `input.file` does not count.

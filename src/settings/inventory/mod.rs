@@ -151,11 +151,27 @@ fn decode(bytes: &[u8]) -> Result<&str, Fault> {
         let problem = "starts with a byte-order mark, which Ansible refuses; save the file as UTF-8 without BOM";
         return Err(Fault { line: 1, problem: problem.to_owned() });
     }
+    if bytes.starts_with(b"$ANSIBLE_VAULT;") {
+        let problem = "is encrypted by ansible-vault; write the plain text to a file that only you can read: ansible-vault decrypt --output";
+        return Err(Fault { line: 1, problem: problem.to_owned() });
+    }
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
         return Err(Fault { line: line_of(at), problem: "holds a NUL byte; expected a text file".to_owned() });
     }
-    std::str::from_utf8(bytes)
-        .map_err(|error| Fault { line: line_of(error.valid_up_to()), problem: "is not UTF-8 text".to_owned() })
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Fault { line: line_of(error.valid_up_to()), problem: "is not UTF-8 text".to_owned() })?;
+    let first = text.lines().enumerate().find(|(_, line)| !line.trim().is_empty() && !line.starts_with(['#', ';']));
+    if let Some((at, line)) = first
+        && (line.trim_end() == "---" || line.trim_end().strip_suffix(':').is_some_and(is_word))
+    {
+        let problem = "is YAML; expected an INI inventory, with `key=value` under `[all:vars]`";
+        return Err(Fault { line: at + 1, problem: problem.to_owned() });
+    }
+    Ok(text)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Splits at everything that ends a line for Python.
