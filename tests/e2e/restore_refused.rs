@@ -41,11 +41,9 @@ async fn what_cannot_be_restored_is_refused() {
         let uuid = holds(place).await;
         let tamper = Tamper { place, uuid };
         let root = format!("/data/{}/{}", place.namespace, place.cluster);
+        // What else can be wrong with a chain is judged by the same function, and tried on it alone.
         let moved = (format!("mv {root}/{first} /data/aside"), format!("mv /data/aside {root}/{first}"));
         tamper.with(&moved, &second, &[], &format!("builds on {first}, which is not there")).await;
-        let file = format!("{root}/{first}/data.mb.zst");
-        let cut = (format!("cp {file} /data/aside && truncate -s -1 {file}"), format!("mv /data/aside {file}"));
-        tamper.with(&cut, &second, &[], &format!("{first} is truncated")).await;
         let manifest = format!("{root}/{second}/backup.json");
         let edit = |from: &str, to: &str| {
             (
@@ -53,14 +51,9 @@ async fn what_cannot_be_restored_is_refused() {
                 format!("mv /data/aside {manifest}"),
             )
         };
-        let foreign = edit("\"incarnation\":\"[^\"]*\"", "\"incarnation\":\"other\"");
-        tamper.with(&foreign, &second, &[], "is of another copy of the data than").await;
-        let older = edit("\"version\":\"[0-9]+", "\"version\":\"10");
-        tamper.with(&older, &second, &[], "a backup is restored by the version that took it").await;
         let last = format!("$(ls {root}/binlog/*.json | tail -n 2 | head -n 1)");
         let gap = (format!("mv {last} /data/aside; cp /data/aside /data/name"), "true".to_owned());
         tamper.with(&gap, &second, &["--to-gtid", &format!("1-1-{newest}")], "the ones between are missing").await;
-        tamper.with(&no_change(), "20200101T000000Z-full", &[], "there is no backup 20200101T000000Z-full").await;
         tamper.with(&no_change(), "dir:nowhere", &[], "there is no folder nowhere on the backup volume").await;
         let bad = place.run(&["restore", "--from", "latest", "--to-time", "yesterday"]).await.ended(2);
         assert!(bad.stderr.contains("`yesterday` is no time"), "{bad:?}");
