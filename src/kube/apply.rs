@@ -1,10 +1,13 @@
 //! Server-side apply, and who owns what.
 
+use std::time::Duration;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::Status;
 use kube::{Client, ResourceExt};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::engine::event::Change;
 use crate::error::{Failure, Kind, Result};
@@ -14,6 +17,10 @@ use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER};
 use super::errors::explain;
 use super::object::api;
 
+/// A namespace gets its service account a moment after it was made, and no pod can be made before.
+const ACCOUNT_WITHIN: Duration = Duration::from_secs(10);
+/// Between two tries.
+const ACCOUNT_AGAIN: Duration = Duration::from_millis(200);
 /// Requests under way at once.
 const PARALLEL: usize = 16;
 
@@ -130,7 +137,15 @@ impl Applier {
             // Makes the request fail if the object that was looked at is replaced in the meantime.
             value["metadata"]["uid"] = Value::String(uid);
         }
-        let answer = api(object, &self.client).patch(&object.name, &params, &Patch::Apply(&value)).await;
+        let api = api(object, &self.client);
+        let deadline = Instant::now() + ACCOUNT_WITHIN;
+        let answer = loop {
+            let answer = api.patch(&object.name, &params, &Patch::Apply(&value)).await;
+            if !matches!(&answer, Err(error) if lacks_account(error)) || Instant::now() >= deadline {
+                break answer;
+            }
+            tokio::time::sleep(ACCOUNT_AGAIN).await;
+        };
         let after = answer.map_err(|error| self.refused(object, error))?;
         let change = match &before {
             None => Change::Created,
@@ -152,6 +167,11 @@ impl Applier {
             _ => explain(kind, doing, error),
         }
     }
+}
+
+/// Whether a pod was refused because its namespace, which is new, has no service account yet.
+fn lacks_account(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.message.contains("error looking up service account"))
 }
 
 /// Whether an object carries the labels of this cluster.

@@ -114,3 +114,24 @@ async fn nothing_is_written_when_one_of_many_is_refused() {
     let failure = applier.apply_all(&[object("a"), object("b"), object("c")]).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Preflight);
 }
+
+#[tokio::test]
+async fn a_pod_waits_for_the_service_account_of_a_new_namespace() {
+    let tries = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&tries);
+    let client = fake::client(move |request| {
+        if request.method == "GET" {
+            return fake::status(404, "NotFound", "not found");
+        }
+        let mut tries = seen.lock().unwrap();
+        *tries += 1;
+        match *tries {
+            1 | 2 => fake::status(403, "Forbidden", "error looking up service account n/default: not found"),
+            _ => (201, live("1", ours())),
+        }
+    })
+    .await;
+    let applier = Applier::new(client, "shop".parse().unwrap(), Strategy::Apply);
+    assert_eq!(applier.apply(&object("a")).await.unwrap().change, Change::Created);
+    assert_eq!(*tries.lock().unwrap(), 3);
+}

@@ -11,9 +11,8 @@ use crate::manifests::Object;
 use super::stages::stages;
 use super::world::World;
 
-/// No judgement: a webhook that has effects of its own cannot be asked, and a namespace gets its service account a moment
-/// after it was made.
-const NO_JUDGEMENT: [&str; 2] = ["does not support dry run", "error looking up service account"];
+/// A webhook that has effects of its own cannot be asked.
+const CANNOT_BE_ASKED: &str = "does not support dry run";
 
 /// Has the API server judge everything that is missing, and the pods that it would make of it. What counts all of them
 /// together, as a quota does, is asked about each alone.
@@ -37,7 +36,7 @@ pub async fn admitted(world: &World) -> Result<()> {
     }
     for answer in join_all(asked.iter().map(|object| applier.apply(object))).await {
         match answer {
-            Err(failure) if NO_JUDGEMENT.iter().any(|text| failure.to_string().contains(text)) => {}
+            Err(failure) if failure.to_string().contains(CANNOT_BE_ASKED) => {}
             answer => drop(answer?),
         }
     }

@@ -84,8 +84,19 @@ pub(crate) async fn within(name: &str, cluster: &str, test: impl AsyncFnOnce(&Pl
         home: TempDir::new().unwrap(),
         said: Mutex::default(),
     };
-    let result = AssertUnwindSafe(test(&place)).catch_unwind().await;
-    if result.is_err() {
+    let result = AssertUnwindSafe(async {
+        // Pods need it, and it is made a moment after its namespace.
+        let accounts = place.api::<v1::ServiceAccount>();
+        until("the namespace's service account", Duration::from_secs(60), async || {
+            let account = accounts.get_opt("default").await.map_err(|error| error.to_string())?;
+            holds(account.is_some(), || "none yet".to_owned())
+        })
+        .await;
+        test(&place).await;
+    });
+    let result = result.catch_unwind().await;
+    if let Err(panic) = &result {
+        post_mortem::tell(name, panic.as_ref());
         post_mortem::print(&place).await;
     }
     let removed = AssertUnwindSafe(remove(&place)).catch_unwind().await;
@@ -103,7 +114,7 @@ async fn remove(place: &Place) {
     let namespaces: Api<v1::Namespace> = Api::all(place.connection.client.clone());
     volume::let_go(place).await;
     namespaces.delete(name, &DeleteParams::background()).await.expect("the namespace can be deleted");
-    until(&format!("the end of namespace {name}"), Duration::from_secs(90), async || {
+    until(&format!("the end of namespace {name}"), Duration::from_secs(180), async || {
         let pods: Api<v1::Pod> = place.api();
         let now = DeleteParams::default().grace_period(1);
         pods.delete_collection(&now, &ListParams::default()).await.map_err(|error| error.to_string())?;

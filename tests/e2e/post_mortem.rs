@@ -1,5 +1,8 @@
 //! What is left of a failed test, before its namespace goes.
 
+use std::any::Any;
+use std::io::Write as _;
+
 use galeractl::kube::logs;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
@@ -8,6 +11,13 @@ use kube::api::ListParams;
 use crate::place::Place;
 
 const LINES: u32 = 60;
+
+/// Says at once why a test has failed, past the harness, which keeps everything back until all tests are over.
+pub(crate) fn tell(name: &str, panic: &(dyn Any + Send)) {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text: String = text.unwrap_or("it panicked").chars().take(2000).collect();
+    drop(writeln!(std::io::stderr(), "\n{} {name}: {text}", jiff::Timestamp::now()));
+}
 
 pub(crate) async fn print(place: &Place) {
     eprintln!("==== namespace {} after the failure", place.namespace);
