@@ -15,7 +15,7 @@ use crate::observe::exposures;
 use crate::plans::ranges::range;
 use crate::steps::expose::{Close, Open, Reach};
 use crate::steps::rights;
-use crate::steps::world::{Choices, World};
+use crate::steps::world::World;
 use crate::ui::Ui;
 
 use super::bounds::Bounds;
@@ -156,12 +156,7 @@ async fn go(
     let observer = gather::look(connection, desired, None).await?;
     Frame::whole(ui, verb, async |frame| {
         frame.announce(connection, desired, steps);
-        let choices = Choices {
-            lock_wait: bounds.lock_wait,
-            take_ownership: false,
-            holder: frame.holder(),
-            cancel: frame.cancel(),
-        };
+        let choices = frame.choices(bounds);
         let world = World::new(connection.clone(), desired.clone(), Passwords::default(), choices, observer);
         let result = frame.run(steps, bounds.timeout, &world).await;
         let released = world.release_lock(false).await;

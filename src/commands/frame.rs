@@ -11,8 +11,10 @@ use crate::engine::{Cx, Deadline, Events, Step, StepCx, account, cancel, journal
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::client::Connection;
 use crate::kube::lease::holder::user_at_host;
-use crate::steps::world::World;
+use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
+
+use super::bounds::Bounds;
 
 /// Silence that lasts longer than this is explained.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -67,9 +69,14 @@ impl Frame {
         self.events.notice(level, message);
     }
 
-    /// What the holder of the lock is called.
-    pub(super) fn holder(&self) -> String {
-        format!("{} {} {}", user_at_host(), self.verb, self.id)
+    /// What every run brings along; nothing that belongs to others is taken over.
+    pub(super) fn choices(&self, bounds: &Bounds) -> Choices {
+        Choices {
+            lock_wait: bounds.lock_wait,
+            take_ownership: false,
+            holder: format!("{} {} {}", user_at_host(), self.verb, self.id),
+            cancel: self.cancel(),
+        }
     }
 
     /// Announces the run and its steps.

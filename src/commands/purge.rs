@@ -56,12 +56,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     rights::check(&connection, &desired, rights::PURGE).await?;
     let observer = gather::look(&connection, &desired, None).await?;
     let frame = Frame::begin(ui, "purge")?;
-    let choices = Choices {
-        lock_wait: args.bounds.lock_wait,
-        take_ownership: args.take_ownership,
-        holder: frame.holder(),
-        cancel: frame.cancel(),
-    };
+    let choices = Choices { take_ownership: args.take_ownership, ..frame.choices(&args.bounds) };
     let world = World::new(connection.clone(), desired, Passwords::default(), choices, observer);
     let result = purge(args, ui, &frame, &world).await;
     let released = world.release_lock(true).await;

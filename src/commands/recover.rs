@@ -16,7 +16,7 @@ use crate::steps::proxy::Proxy;
 use crate::steps::record::own_password;
 use crate::steps::recover::{Gather, Rebuild, Together, Wait, rows};
 use crate::steps::rights;
-use crate::steps::world::{Choices, World};
+use crate::steps::world::World;
 use crate::ui::Ui;
 use crate::ui::table::{Cell, Table};
 use crate::wsrep::volume::{Contents, Evidence};
@@ -80,12 +80,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         observer.set_password(password);
     }
     let frame = Frame::begin(ui, "recover")?;
-    let choices = Choices {
-        lock_wait: args.bounds.lock_wait,
-        take_ownership: false,
-        holder: frame.holder(),
-        cancel: frame.cancel(),
-    };
+    let choices = frame.choices(&args.bounds);
     let world = World::new(connection, desired, Passwords::default(), choices, observer);
     let result = recover(args, ui, &frame, &world).await;
     let released = world.release_lock(false).await;

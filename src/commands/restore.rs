@@ -23,7 +23,7 @@ use crate::steps::restore::{Close, Fill, Forget, Look, Origin, Resume, Switch, T
 use crate::steps::rights;
 use crate::steps::teardown::{RemoveRest, StopNodes, StopProxy};
 use crate::steps::volumes::{MakeNamespace, Volumes};
-use crate::steps::world::{Choices, World};
+use crate::steps::world::World;
 use crate::ui::Ui;
 use crate::wsrep::volume::Contents;
 
@@ -109,12 +109,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let classes = gather::storage_classes(&connection).await?;
     let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
     let frame = Frame::begin(ui, "restore")?;
-    let choices = Choices {
-        lock_wait: args.bounds.lock_wait,
-        take_ownership: false,
-        holder: frame.holder(),
-        cancel: frame.cancel(),
-    };
+    let choices = frame.choices(&args.bounds);
     let world = World::new(connection, desired, passwords, choices, observer);
     let result = if args.undo {
         undo(args, ui, &frame, &world).await

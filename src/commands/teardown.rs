@@ -11,7 +11,7 @@ use crate::observed::Observed;
 use crate::steps::record::own_password;
 use crate::steps::rights;
 use crate::steps::teardown::{self, Look, RemoveRest, StopNodes, StopProxy};
-use crate::steps::world::{Choices, World};
+use crate::steps::world::World;
 use crate::ui::Ui;
 use crate::ui::plural::plural;
 
@@ -54,12 +54,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     };
     let observer = gather::look(&connection, &desired, password).await?;
     Frame::whole(ui, "teardown", async |frame| {
-        let choices = Choices {
-            lock_wait: args.bounds.lock_wait,
-            take_ownership: false,
-            holder: frame.holder(),
-            cancel: frame.cancel(),
-        };
+        let choices = frame.choices(&args.bounds);
         let world = World::new(connection, desired, Passwords::default(), choices, observer);
         if args.bounds.dry_run.is_some() {
             return rehearse(args, &world, frame, ui).await;

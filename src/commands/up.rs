@@ -101,12 +101,7 @@ async fn world(args: &Args, connection: &Connection, settings: Settings, frame: 
     rights::check(connection, &desired, rights::UP).await?;
     let classes = super::gather::storage_classes(connection).await?;
     let observer = Observer::start(connection, &desired, Wants { logs: true, classes }).await?;
-    let choices = Choices {
-        lock_wait: args.bounds.lock_wait,
-        take_ownership: args.take_ownership,
-        holder: frame.holder(),
-        cancel: frame.cancel(),
-    };
+    let choices = Choices { take_ownership: args.take_ownership, ..frame.choices(&args.bounds) };
     Ok(World::new(connection.clone(), desired, passwords, choices, observer))
 }
 

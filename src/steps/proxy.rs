@@ -3,11 +3,9 @@
 use futures::future::{FutureExt, LocalBoxFuture};
 
 use crate::checks::NoLogin;
-use crate::desired::Hidden;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::manifests;
-use crate::manifests::config::OWN_PASSWORD;
 use crate::names::Member;
 use crate::plans::course::Course;
 
@@ -63,9 +61,7 @@ async fn available(cx: &StepCx<'_, World>) -> Result<String> {
 
 async fn proven(cx: &StepCx<'_, World>) -> Result<String> {
     let world = cx.world;
-    let own = world.memory().secrets.as_ref().and_then(|secrets| secrets.get(OWN_PASSWORD).cloned());
-    let own =
-        Hidden::new(own.ok_or_else(|| Failure::message(Kind::Bug, "the passwords are not known in step haproxy"))?);
+    let own = world.own_password("haproxy")?;
     let nodes: Vec<Member> = world.desired.members().collect();
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         let observed = world.observer.now();

@@ -8,14 +8,12 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::api::{Api, DeleteParams};
 use kube::core::ApiResource;
 
-use crate::desired::Hidden;
 use crate::engine::event::Change;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::hopeless::{hopeless, telling_error};
 use crate::kube::errors::explain;
 use crate::manifests;
-use crate::manifests::config::OWN_PASSWORD;
 use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observed::{MemberView, Observed};
@@ -157,8 +155,7 @@ async fn primary(cx: &StepCx<'_, World>) -> Result<Option<Uuid>> {
 /// A statement of the seed that fails ends all that come after it, and the server starts all the same.
 async fn complete(cx: &StepCx<'_, World>) -> Result<()> {
     let world = cx.world;
-    let own = world.memory().secrets.as_ref().and_then(|secrets| secrets.get(OWN_PASSWORD).cloned());
-    let own = Hidden::new(own.ok_or_else(|| Failure::message(Kind::Bug, "the passwords are not known in step seed"))?);
+    let own = world.own_password("seed")?;
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         match seed_is_complete(&world.connection, &world.desired, &own).await {
             Ok(true) => Verdict::pass(""),

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::desired::{Desired, Passwords};
+use crate::desired::{Desired, Hidden, Passwords};
 use crate::engine::event::Change;
 use crate::engine::{Patience, StepCx};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::kube::apply::{Applier, Strategy};
 use crate::kube::client::Connection;
 use crate::kube::lease::{Claim, Lock};
 use crate::manifests::Object;
-use crate::manifests::config::Record;
+use crate::manifests::config::{OWN_PASSWORD, Record};
 use crate::names::Member;
 use crate::observe::Observer;
 use crate::plans::course::Course;
@@ -112,6 +112,15 @@ impl World {
     #[must_use]
     pub fn course(&self) -> Course {
         self.memory().course.clone().unwrap_or(Course::Form)
+    }
+
+    /// The password of galeractl's own user, once a step has read or made the Secret.
+    ///
+    /// # Errors
+    /// [`Kind::Bug`] before that.
+    pub fn own_password(&self, step: &str) -> Result<Hidden> {
+        let own = self.memory().secrets.as_ref().and_then(|secrets| secrets.get(OWN_PASSWORD).map(Hidden::new));
+        own.ok_or_else(|| Failure::message(Kind::Bug, format!("the passwords are not known in step {step}")))
     }
 
     /// How long the steps wait without progress.

@@ -22,7 +22,7 @@ use crate::kube::errors::explain;
 use crate::settings;
 use crate::steps::reader::{self, Reader};
 use crate::steps::rights;
-use crate::steps::world::{Choices, World};
+use crate::steps::world::World;
 use crate::ui::Ui;
 
 use super::bounds::Bounds;
@@ -142,8 +142,7 @@ fn none(desired: &Desired) -> Failure {
 async fn world(connection: &Connection, desired: Desired, bounds: &Bounds, frame: &Frame) -> Result<World> {
     rights::check(connection, &desired, rights::BACKUP).await?;
     let observer = gather::look(connection, &desired, None).await?;
-    let choices =
-        Choices { lock_wait: bounds.lock_wait, take_ownership: false, holder: frame.holder(), cancel: frame.cancel() };
+    let choices = frame.choices(bounds);
     Ok(World::new(connection.clone(), desired, Passwords::default(), choices, observer))
 }
 

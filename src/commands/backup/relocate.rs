@@ -12,7 +12,7 @@ use crate::observe::{Observer, Wants};
 use crate::steps::record::{own_password, stored_passwords};
 use crate::steps::relocate::Relocate;
 use crate::steps::rights;
-use crate::steps::world::{Choices, World};
+use crate::steps::world::World;
 use crate::ui::Ui;
 
 use super::{TURN_ON, connect, find, go};
@@ -56,12 +56,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
     observer.set_password(password);
     Frame::whole(ui, "backup", async |frame| {
-        let choices = Choices {
-            lock_wait: args.bounds.lock_wait,
-            take_ownership: false,
-            holder: frame.holder(),
-            cancel: frame.cancel(),
-        };
+        let choices = frame.choices(&args.bounds);
         let world = World::new(connection, desired, Passwords::default(), choices, observer);
         {
             let mut memory = world.memory();
