@@ -196,7 +196,7 @@ pub struct LogView {
     pub crashes: u32,
     /// Newest error lines of the server, newest last.
     pub errors: VecDeque<String>,
-    /// The container has ended, and its log was read to the end.
+    /// No more of its log can be read: where the container has ended, all that it has said was.
     pub at_end: bool,
     /// Lines read, so that waiting can see whether anything happens.
     pub lines: u64,

@@ -56,13 +56,16 @@ fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, vi
         );
     }
     // The pod of a node is replaced by its StatefulSet; a seed comes only once. Why it has ended stands in its log.
-    if view.pod.ended && view.log.at_end && member == Member::Seed {
-        let message = format!("the pod of {member} has ended{}", last_error(view));
-        return Some(Failure::message(Kind::Step, message).hint(logs));
+    if member == Member::Seed && view.pod.ended && !view.log.at_end {
+        return None;
     }
     if let Some(trouble) = view.pod.trouble.as_ref().filter(|trouble| trouble.fatal) {
         let message = format!("{member}: {}{}", trouble.message, last_error(view));
         return Some(Failure::message(Kind::Step, message).hint(trouble.hint.clone()));
+    }
+    if member == Member::Seed && view.pod.ended {
+        let message = format!("the pod of {member} has ended{}", last_error(view));
+        return Some(Failure::message(Kind::Step, message).hint(logs));
     }
     let restarts = view.pod.restarts.saturating_sub(view.restarts_before);
     (restarts >= RESTARTS && !view.is_synced()).then(|| {
@@ -122,12 +125,17 @@ mod tests {
         let mut observed = healthy(&[Member::Seed]);
         let seed = observed.members.get_mut(&Member::Seed).unwrap();
         seed.pod.ended = true;
+        let trouble = |message: &str| Trouble { fatal: true, message: message.to_owned(), hint: String::new() };
+        seed.pod.trouble = Some(trouble("pod/seed failed"));
         assert!(hopeless(&observed, &desired(2), &[Member::Seed]).is_none(), "its log is not read to the end");
         let seed = observed.members.get_mut(&Member::Seed).unwrap();
         seed.log.at_end = true;
         for line in ["[ERROR] mariadbd: unknown variable 'inodb_x=1'", "[ERROR] Aborting"] {
             seed.log.errors.push_back(line.to_owned());
         }
+        let ended = hopeless(&observed, &desired(2), &[Member::Seed]).unwrap().to_string();
+        assert_eq!(ended, "seed: pod/seed failed: [ERROR] mariadbd: unknown variable 'inodb_x=1'");
+        observed.members.get_mut(&Member::Seed).unwrap().pod.trouble = None;
         let ended = hopeless(&observed, &desired(2), &[Member::Seed]).unwrap().to_string();
         assert_eq!(ended, "the pod of seed has ended: [ERROR] mariadbd: unknown variable 'inodb_x=1'");
     }

@@ -35,7 +35,7 @@ pub struct Line {
 pub enum Entry {
     /// A line.
     Line(Line),
-    /// The container has ended, and everything that it has printed was read.
+    /// The container has ended and everything that it has printed was read, or nothing can be read at the moment.
     End,
 }
 
@@ -100,6 +100,8 @@ impl Reader {
         while !self.sender.is_closed() {
             let error = self.read().await.err().map(|error| error.to_string());
             *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+            // Nobody is there to hear it only when nobody needs it.
+            drop(self.sender.send(Entry::End).await);
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -125,8 +127,6 @@ impl Reader {
                 return Ok(());
             }
         }
-        // Nobody is there to hear it only when nobody needs it.
-        drop(self.sender.send(Entry::End).await);
         Ok(())
     }
 }

@@ -45,6 +45,16 @@ fn crashed_and_unseen_volumes_are_compared_by_their_servers() {
 }
 
 #[test]
+fn an_unseen_seed_needs_a_node_with_a_complete_copy() {
+    let mut volumes = cluster([database(1, Some(8), false), holding(Contents::Unfinished)]);
+    volumes.insert(Member::Seed, holding(Contents::Unseen));
+    assert!(matches!(decide(&volumes, KNOWN), Decision::BringBack { from: Member::Node(1), .. }));
+    let mut volumes = cluster([holding(Contents::Unfinished), holding(Contents::Unfinished)]);
+    volumes.insert(Member::Seed, holding(Contents::Unseen));
+    assert_eq!(refused(&volumes, KNOWN), "no volume of a node holds a complete copy");
+}
+
+#[test]
 fn half_a_transfer_is_no_copy_and_does_not_stand_in_the_way() {
     let volumes = cluster([database(1, Some(8), false), holding(Contents::Unfinished)]);
     let position = Position { uuid: uuid(1), seqno: 8 };
@@ -138,7 +148,9 @@ proptest! {
                 prop_assert!(!formed && recorded.is_none() && !volumes.values().any(any_history));
             }
             Decision::BringBack { from, position, without } => {
-                if let Some(seed) = seed.as_ref().filter(|seed| !seed.is_blank()) {
+                // One that cannot be seen has nothing that a complete copy of a node lacks: it has served alone only
+                // until that node was Synced.
+                if let Some(seed) = seed.as_ref().filter(|seed| !seed.is_blank() && seed.contents != Contents::Unseen) {
                     let left_at = seed.position();
                     prop_assert!(left_at.is_some_and(|left| left.uuid == position.uuid && left.seqno <= position.seqno));
                 }

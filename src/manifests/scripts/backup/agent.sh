@@ -51,11 +51,14 @@ pause() { read -r -t "$1" <>"$OWN/bell" 2>/dev/null || :; }
 TAKEN='' TAKEN_AT='' FULL='' FULL_AT=''
 # What galeractl shows of this agent.
 FAILURES=0 LAST_ERROR='' STATE=starting
+# Its own memory can be written to also when the volume cannot.
 tell_state() {
-    local free size
+    local free size told
     read -r free size < <(df -B1 --output=avail,size "$ROOT" 2>/dev/null | tail -n 1)
-    put "$ROOT/agent.json" "$(object member "$GALERA_MEMBER" pod "$POD_UID" at# "$EPOCHSECONDS" state "$STATE" \
-        failures# "$FAILURES" error "$LAST_ERROR" free# "${free:-}" size# "${size:-}" logs "$(cat "$OWN/logs" 2>/dev/null)")"
+    told=$(object member "$GALERA_MEMBER" pod "$POD_UID" at# "$EPOCHSECONDS" state "$STATE" \
+        failures# "$FAILURES" error "$LAST_ERROR" free# "${free:-}" size# "${size:-}" logs "$(cat "$OWN/logs" 2>/dev/null)")
+    put "$OWN/agent.json" "$told"
+    put "$ROOT/agent.json" "$told"
 }
 state() { STATE=$1; tell_state; }
 
@@ -305,9 +308,11 @@ work() {
         pause 1
     done
     until has_root; do
-        say 'event=agent state=waits reason="the backup volume cannot be written to by user 999, or has a link where the folder of this cluster belongs"'
+        fail 'the backup volume cannot be written to by user 999, or has a link where the folder of this cluster belongs'
+        state waits
         pause 10
     done
+    FAILURES=0 LAST_ERROR=''
     until take_place; do pause 1; done
     rm -rf "$ROOT"/.partial-* "$ROOT"/.trash-*
     say 'event=agent state=ready'
@@ -344,6 +349,7 @@ end() {
 # Only its functions are wanted.
 [ "${BASH_SOURCE[0]}" = "$0" ] || return 0
 mkdir -p "$OWN"
+rm -f "$OWN/agent.json"
 [ -p "$OWN/bell" ] || mkfifo "$OWN/bell"
 # A signal that meets bash in the middle of a substitution can be lost; this process does nothing but wait for one. When
 # it ends, everything in this container ends.

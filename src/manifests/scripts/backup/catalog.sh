@@ -15,7 +15,10 @@ ROOT=/backups/$1
         name=${log##*/}
         ! is "$LOG" "$name" || ! is_file "$log" || ! read_line "$log.json" || printf 'log %s %s\n' "$name" "$LINE"
     done
-    ! read_line "$ROOT/agent.json" || printf 'agent %s\n' "$LINE"
+    # What the agent tells here, in its own container, it may have been unable to write to the volume.
+    told=$ROOT/agent.json
+    [ "$1" != "${GALERA_NAMESPACE:-}/${GALERA_CLUSTER:-}" ] || ! is_file /run/agent/agent.json || told=/run/agent/agent.json
+    ! read_line "$told" || printf 'agent %s\n' "$LINE"
     ! is_file "$ROOT/owner/beat" || stat -c 'beat %Y' "$ROOT/owner/beat"
 }
 printf 'clock %s %s\n' "$EPOCHSECONDS" "$(mariadbd --version 2>/dev/null | grep -oE '[0-9]+[.][0-9]+[.][0-9]+' | head -n 1)"
