@@ -61,10 +61,11 @@ shellcheck:
 unit: shellcheck
 	tests/timed $(CARGO) test --lib --bins --test architecture --test cli --test manifests --test docs --test scripts --test settings --test settings_inventory --
 
-# One after the other: every test owns a namespace, but all share the machine's two or four cores.
+# Two at a time, which mostly wait: every test owns a namespace, and those that touch hosts or classes run alone.
+LANES ?= 2
 e2e: cluster
 	$(E2E) tests/timed $(CARGO) test --test kube -- --test-threads=1
-	$(E2E) tests/timed $(CARGO) test --test e2e -- --test-threads=1
+	$(E2E) tests/timed $(CARGO) test --test e2e -- --test-threads=$(LANES)
 
 test: check unit e2e
 

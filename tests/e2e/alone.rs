@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, EvictParams, ListParams};
 
 use crate::checker::check;
-use crate::place::{Place, in_namespace};
+use crate::place::{Place, without_others};
 use crate::pods::KILL;
 use crate::wait::{holds, until};
 use crate::writers::Writers;
@@ -26,7 +26,7 @@ const GROWN_UP: u64 = 11;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_formed_cluster_comes_back_by_itself() {
-    in_namespace("alone", async |place| {
+    without_others(&format!("e2e-alone-{}", std::process::id()), "shop", async |place| {
         place.up(&["--nodes", "3"]).await.ended(0);
         let uuid = place.uuid().await;
         let nodes: Vec<String> = (1..=3).map(|index| place.node(index)).collect();

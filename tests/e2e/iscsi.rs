@@ -9,14 +9,14 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::place::{Place, parse, within};
+use crate::place::{Place, beside_others, parse};
 use crate::wait::{holds, until};
 
 const LIMIT: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
-    within("web", "tier1", async |place| {
+    beside_others("web", "tier1", async |place| {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/coreos.conf");
         let file = file.to_str().unwrap();
         let members = [Member::Seed, Member::Node(1), Member::Node(2), Member::Node(3)];

@@ -1,6 +1,6 @@
 //! The binary against a real cluster: real MariaDB, real HAProxy, real kills.
 //!
-//! `cargo test --test e2e -- --test-threads=1`, on the cluster of `make cluster` or on the one that
+//! `cargo test --test e2e -- --test-threads=2`, on the cluster of `make cluster` or on the one that
 //! `GALERACTL_E2E_KUBECONFIG` and `GALERACTL_E2E_CONTEXT` name. Without a cluster the tests fail.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]

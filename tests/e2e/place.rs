@@ -15,6 +15,7 @@ use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::RwLock;
 
 use crate::post_mortem;
 use crate::volume;
@@ -60,16 +61,30 @@ async fn connect() -> Connection {
     connection
 }
 
-/// Runs a test in a new namespace that enforces the `restricted` standard, and removes the namespace in any case.
+/// Held by every test: together with others, or alone.
+static CLUSTER: RwLock<()> = RwLock::const_new(());
+
+/// Runs a test in a new namespace that enforces the `restricted` standard, and removes the namespace in any case. Other
+/// tests may run at the same time.
 pub(crate) async fn in_namespace(noun: &str, test: impl AsyncFnOnce(&Place)) {
-    within(&format!("e2e-{noun}-{}", std::process::id()), "shop", test).await;
+    beside_others(&format!("e2e-{noun}-{}", std::process::id()), "shop", test).await;
 }
 
 /// As [`in_namespace`], with the names of the namespace and of the cluster.
-///
+pub(crate) async fn beside_others(name: &str, cluster: &str, test: impl AsyncFnOnce(&Place)) {
+    let _others_may_run = CLUSTER.read().await;
+    within(name, cluster, test).await;
+}
+
+/// Runs a test that changes what belongs to all: hosts, the default class, volumes and a namespace of fixed names.
+pub(crate) async fn without_others(name: &str, cluster: &str, test: impl AsyncFnOnce(&Place)) {
+    let _no_other_runs = CLUSTER.write().await;
+    within(name, cluster, test).await;
+}
+
 /// # Panics
 /// If the namespace exists already: it is somebody else's.
-pub(crate) async fn within(name: &str, cluster: &str, test: impl AsyncFnOnce(&Place)) {
+async fn within(name: &str, cluster: &str, test: impl AsyncFnOnce(&Place)) {
     let connection = connect().await;
     let namespaces: Api<v1::Namespace> = Api::all(connection.client.clone());
     let namespace =
