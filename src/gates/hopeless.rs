@@ -2,6 +2,7 @@
 
 use crate::desired::Desired;
 use crate::error::{Failure, Kind};
+use crate::manifests::scripts::NOT_TAKEN;
 use crate::names::Member;
 use crate::observed::{MemberView, Observed, SqlSilence, Trouble};
 
@@ -40,11 +41,13 @@ fn failure(who: &str, trouble: &Trouble) -> Failure {
 fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, view: &MemberView) -> Option<Failure> {
     let logs = format!("kubectl logs -n {} {}", desired.namespace, desired.cluster.pod(member));
     if let Some(reason) = &view.log.refused {
-        return Some(
-            Failure::message(Kind::Step, format!("{member} refuses to start: {reason}"))
-                .hint("what there is, and a way out: galeractl recover --plan")
-                .hint(logs),
-        );
+        let way = if reason.starts_with(NOT_TAKEN) {
+            "correct [mysqld] in the settings, and run `up` again"
+        } else {
+            "what there is, and a way out: galeractl recover --plan"
+        };
+        let refusal = Failure::message(Kind::Step, format!("{member} refuses to start: {reason}"));
+        return Some(refusal.hint(way).hint(logs));
     }
     // Before a server has come up for the first time its users may not exist.
     let up = view.log.phase.as_deref().is_none_or(|phase| phase == "up");
@@ -119,6 +122,11 @@ mod tests {
     fn a_refusal_a_denial_and_an_end_have_none() {
         let refused = why(|observed| node2(observed).log.refused = Some("no libgalera".to_owned()));
         assert_eq!(refused.unwrap(), "node2 refuses to start: no libgalera");
+        let options = Some(format!("{NOT_TAKEN}unknown variable 'a=1'"));
+        let mut observed = healthy(&NODES);
+        node2(&mut observed).log.refused = options;
+        let refusal = hopeless(&observed, &desired(2), &NODES).unwrap();
+        assert!(refusal.hints[0].contains("[mysqld]"), "{:?}", refusal.hints);
         let denied = why(|observed| node2(observed).sql = Some(Err(SqlSilence::Denied("1045".to_owned()))));
         assert!(denied.unwrap().contains("denies access"));
         assert_eq!(why(|observed| node2(observed).pod.ended = true), None, "it is replaced");

@@ -7,6 +7,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
 use super::labels::meta;
+use super::services::{RESERVED_PORT, SQL_PORT};
 use crate::desired::Desired;
 use crate::names::Role;
 use crate::wsrep::Uuid;
@@ -49,7 +50,7 @@ pub fn server_options(desired: &Desired) -> String {
     let gcache = &desired.gcache_size;
     let _ = write!(
         text,
-        "port=3306\nbind_address=*\nskip_name_resolve=ON\nhost_cache_size=0\ntmpdir=/tmp\n\
+        "port={SQL_PORT}\nextra_port={RESERVED_PORT}\nextra_max_connections=4\nbind_address=*\nskip_name_resolve=ON\nhost_cache_size=0\ntmpdir=/tmp\n\
          binlog_format=ROW\ndefault_storage_engine=InnoDB\ninnodb_autoinc_lock_mode=2\ninnodb_doublewrite=1\n\
          innodb_flush_log_at_trx_commit=1\n\
          loose_plugin_wsrep_provider=OFF\nwsrep_on=ON\nwsrep_retry_autocommit=3\nwsrep_ignore_apply_errors=0\n\

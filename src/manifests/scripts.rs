@@ -1,12 +1,13 @@
 //! The scripts that run in pods: those that a ConfigMap carries as files, and those that a pod has in its command.
 
 /// What members run, by key of the ConfigMap with the scripts.
-pub const MEMBER: [(&str, &str); 12] = [
+pub const MEMBER: [(&str, &str); 13] = [
     ("start.sh", include_str!("scripts/start.sh")),
     ("node.sh", include_str!("scripts/node.sh")),
     ("seed.sh", include_str!("scripts/seed.sh")),
     ("peers.sh", include_str!("scripts/lib/peers.sh")),
     ("volume.sh", include_str!("scripts/lib/volume.sh")),
+    ("options.sh", include_str!("scripts/lib/options.sh")),
     ("report.sh", include_str!("scripts/lib/report.sh")),
     ("health.sh", include_str!("scripts/health.sh")),
     ("notify.sh", include_str!("scripts/notify.sh")),
@@ -18,6 +19,11 @@ pub const MEMBER: [(&str, &str); 12] = [
 
 /// Where members find their scripts.
 pub const PLACE: &str = "/galeractl/scripts";
+
+/// Has a running server judge other options.
+pub const TRY: &str = concat!(include_str!("scripts/lib/options.sh"), include_str!("scripts/try.sh"));
+/// What a member says first of options that its server does not take.
+pub const NOT_TAKEN: &str = "the server does not take its options: ";
 
 /// Looks into a volume.
 pub const INSPECT: &str = concat!(

@@ -11,6 +11,8 @@ use crate::names::{Member, Role};
 pub const SQL_PORT: u16 = 3306;
 /// The proxy's port that spreads reads over all nodes.
 pub const READ_PORT: u16 = 3307;
+/// Where a server that has no connection left for clients still lets galeractl in. No Service and no proxy leads there.
+pub const RESERVED_PORT: u16 = 3308;
 
 fn service_port(name: &str, number: u16) -> ServicePort {
     ServicePort {

@@ -17,11 +17,10 @@ use crate::error::Result;
 use crate::kube::client::Connection;
 use crate::kube::live::Live;
 use crate::kube::logs::{Entry, Follow};
-use crate::kube::tunnel::Tunnel;
 use crate::manifests::member::CONTAINER;
 use crate::names::Member;
 use crate::observed::{Observed, SqlSilence};
-use crate::sql::{Login, Probe, Raw, SqlError};
+use crate::sql::{Login, Probe, Raw, SqlError, Ways};
 use crate::wsrep::WsrepStatus;
 
 use objects::Reader;
@@ -35,7 +34,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_EVERY: Duration = Duration::from_millis(150);
 /// galeractl's own user, who may read status and write one table.
 pub const OWN_USER: &str = "galeractl";
-const SQL_PORT: u16 = 3306;
 /// What the log says when the port has been opened, and when the member's state has become worth a question.
 const TELLING: [&str; 3] = ["ready for connections", "status=synced", "status=donor"];
 
@@ -259,13 +257,13 @@ impl Eye {
         AbortOnDropHandle::new(tokio::spawn(async move {
             let Ok(known) = password.wait_for(Option::is_some).await.map(|known| known.clone()) else { return };
             let Some(password) = known else { return };
-            let tunnel = match Tunnel::open(&streams, &namespace, &pod, SQL_PORT).await {
-                Ok(tunnel) => tunnel,
+            let ways = match Ways::open(&streams, &namespace, &pod).await {
+                Ok(ways) => ways,
                 Err(failure) => {
                     return drop(news.send(News::Sql(member, Err(SqlSilence::Broken(failure.to_string())))));
                 }
             };
-            let probe = Probe::start(tunnel, Login { user: OWN_USER.to_owned(), password }, ASK_EVERY);
+            let probe = Probe::start(ways, Login { user: OWN_USER.to_owned(), password }, ASK_EVERY);
             let mut latest = probe.latest();
             loop {
                 probe.set_running(*running.borrow_and_update());

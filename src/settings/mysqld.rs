@@ -19,7 +19,8 @@ pub(super) const OWNED: &[(&str, &str)] = &[
     ("pid_file", "probes and tools expect it at its place"),
     ("bind_address", "the peers and the proxy have to reach the server"),
     ("port", "Services and probes expect 3306"),
-    ("extra_port", "Services and probes expect 3306 only"),
+    ("extra_port", "galeractl comes in by it when clients have taken all connections"),
+    ("extra_max_connections", "galeractl comes in by them when clients have taken all connections"),
     ("networking", "the peers and the proxy have to reach the server"),
     ("log_bin", "it belongs to point-in-time recovery"),
     ("log_bin_index", "it belongs to point-in-time recovery"),
@@ -149,10 +150,11 @@ fn refusal(name: &str) -> Option<String> {
         return None;
     }
     // The server takes the beginning of a name for the whole, where only one option of its version begins so.
-    names
-        .iter()
-        .find_map(|name| abbreviated(name))
-        .map(|(full, why)| format!("abbreviates {full}, which is set by galeractl: {why}; options are named in full"))
+    if let Some((full, why)) = names.iter().find_map(|name| abbreviated(name)) {
+        return Some(format!("abbreviates {full}, which is set by galeractl: {why}; options are named in full"));
+    }
+    let of_the_user = names.iter().find_map(|name| KNOWN.range(*name..).next().filter(|full| full.starts_with(name)));
+    of_the_user.map(|full| format!("abbreviates {full}, and options are named in full"))
 }
 
 /// The names that the server may read: as it stands, and without each of the prefixes that it understands.
@@ -232,6 +234,15 @@ mod tests {
         // A name of this list that another version lacks could be the beginning of an owned one there.
         let doubtful = KNOWN.iter().filter(|name| refusal(name).is_none() && abbreviated(name).is_some());
         assert_eq!(doubtful.collect::<Vec<_>>(), Vec::<&&str>::new());
+    }
+
+    #[test]
+    fn what_is_the_users_is_named_in_full_as_well() {
+        for (name, full) in [("max_connection", "max_connections"), ("innodb_buffer_pool_s", "innodb_buffer_pool_size")]
+        {
+            assert_eq!(refusal(name).unwrap(), format!("abbreviates {full}, and options are named in full"));
+        }
+        assert!(refusal("simple_password_check_digits").is_none() && refusal("inodb_buffer_pool_size").is_none());
     }
 
     fn judged(line: &str) -> Result<(), String> {

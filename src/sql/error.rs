@@ -13,6 +13,9 @@ pub enum SqlError {
     /// The server answers but is not part of a cluster that may serve (1047), or is just starting or ending.
     #[error("the server is not ready: {0}")]
     NotReady(String),
+    /// All connections are taken.
+    #[error("the server has no connection left: {0}")]
+    Full(String),
     /// User, password or host are not accepted: no waiting helps.
     #[error("access denied: {0}")]
     Denied(String),
@@ -36,7 +39,7 @@ impl SqlError {
     /// Whether waiting may help.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Closed(_) | Self::NotReady(_) | Self::Timeout(_))
+        matches!(self, Self::Closed(_) | Self::NotReady(_) | Self::Full(_) | Self::Timeout(_))
     }
 
     /// A failure of a verb that could not ask `pod`.
@@ -57,8 +60,10 @@ impl From<mysql_async::ServerError> for SqlError {
         match error.code {
             // Wrong password or user, right user without a password, a host that may not log in, an unknown plugin.
             1045 | 1698 | 1130 | 1251 | 1524 => Self::Denied(message),
-            // WSREP not ready, too many connections, shutdown in progress, connection killed by a shutdown.
-            1047 | 1040 | 1053 | 1927 => Self::NotReady(message),
+            // Of the server, of the account, of the account within the hour.
+            1040 | 1203 | 1226 => Self::Full(message),
+            // WSREP not ready, shutdown in progress, connection killed by a shutdown.
+            1047 | 1053 | 1927 => Self::NotReady(message),
             code => Self::Server { code, message: error.message },
         }
     }

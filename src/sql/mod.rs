@@ -6,6 +6,7 @@ mod greeting;
 mod probe;
 mod proof;
 mod status;
+mod ways;
 
 pub use conn::{Conn, Login, Row, connect};
 pub use error::SqlError;
@@ -13,3 +14,4 @@ pub use greeting::greeting;
 pub use probe::{Probe, Sample};
 pub use proof::{prepare_marker, read_marker, remove_marker, write_marker};
 pub use status::{GroupMember, Raw, wsrep_status};
+pub use ways::Ways;

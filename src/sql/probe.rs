@@ -7,11 +7,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::kube::tunnel::Tunnel;
-
-use super::conn::{Conn, Login, connect};
+use super::conn::{Conn, Login};
 use super::error::SqlError;
 use super::status::{Raw, wsrep_status};
+use super::ways::Ways;
 
 /// Between two logins with a password that was refused: users may not exist before the first start is over.
 const AFTER_DENIAL: Duration = Duration::from_secs(1);
@@ -44,11 +43,11 @@ impl Probe {
     /// Starts to ask every `interval`, as long as the container is said to be [running](Probe::set_running), which
     /// it is not at first. A closed port is tried less often.
     #[must_use]
-    pub fn start(tunnel: Tunnel, login: Login, interval: Duration) -> Self {
+    pub fn start(ways: Ways, login: Login, interval: Duration) -> Self {
         let (running, switch) = watch::channel(false);
         let (publish, latest) = watch::channel(None);
         let nudge = Arc::new(Notify::new());
-        let asker = Asker { tunnel, login, interval, switch, publish, nudge: Arc::clone(&nudge), conn: None };
+        let asker = Asker { ways, login, interval, switch, publish, nudge: Arc::clone(&nudge), conn: None };
         Self { latest, running, nudge, _task: AbortOnDropHandle::new(tokio::spawn(asker.run())) }
     }
 
@@ -70,7 +69,7 @@ impl Probe {
 }
 
 struct Asker {
-    tunnel: Tunnel,
+    ways: Ways,
     login: Login,
     interval: Duration,
     switch: watch::Receiver<bool>,
@@ -127,7 +126,7 @@ impl Asker {
     async fn ask(&mut self) -> Result<Raw, SqlError> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => connect(&self.tunnel, &self.login).await?,
+            None => self.ways.connect(&self.login).await?,
         };
         let answer = wsrep_status(&mut conn).await;
         if matches!(answer, Ok(_) | Err(SqlError::Server { .. } | SqlError::NotReady(_))) {

@@ -7,10 +7,8 @@ use futures::future::join_all;
 use crate::checks::NoLogin;
 use crate::desired::{Desired, Hidden};
 use crate::kube::client::Connection;
-use crate::kube::tunnel::Tunnel;
 use crate::manifests::config::{ROOT_PASSWORD, USER_PASSWORD};
-use crate::manifests::services::SQL_PORT;
-use crate::sql::{Login, SqlError, connect};
+use crate::sql::{Login, SqlError, Ways};
 
 /// Logs in at a pod as each account of the Secret but galeractl's own, and answers the rights that the server names.
 pub async fn grants(
@@ -41,10 +39,10 @@ async fn ask(
         SqlError::Denied(why) => NoLogin::Denied(why),
         other => NoLogin::Silent(other.to_string()),
     };
-    let tunnel = Tunnel::open(&connection.streams, &desired.namespace, pod, SQL_PORT).await;
-    let tunnel = tunnel.map_err(|failure| NoLogin::Silent(failure.to_string()))?;
+    let ways = Ways::open(&connection.streams, &desired.namespace, pod).await;
+    let ways = ways.map_err(|failure| NoLogin::Silent(failure.to_string()))?;
     let login = Login { user: user.to_owned(), password: Hidden::new(password) };
-    let mut conn = connect(&tunnel, &login).await.map_err(silent)?;
+    let mut conn = ways.connect(&login).await.map_err(silent)?;
     let rows = conn.query("SHOW GRANTS").await.map_err(silent)?;
     Ok(rows.into_iter().flatten().flatten().collect())
 }

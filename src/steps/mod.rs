@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod job;
 pub mod leftovers;
 pub mod nodes;
+pub mod options;
 pub mod preflight;
 pub mod proof;
 pub mod proxy;

@@ -20,7 +20,7 @@ use crate::wsrep::Position;
 use crate::wsrep::volume::Evidence;
 
 use super::world::{BEAT, World};
-use super::{admission, adopt, inspect, record};
+use super::{admission, adopt, inspect, options, record};
 
 /// The step.
 pub struct Preflight;
@@ -172,6 +172,9 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<()> {
     let (way, volumes) = decide(cx, recorded.as_ref()).await?;
     if way == Course::Form {
         usable_passwords(world)?;
+    }
+    if let Some((before, _)) = stored.as_ref().filter(|_| way == Course::Keep) {
+        options::taken(world, before).await?;
     }
     let observed = world.observer.now();
     if way != Course::Form || !observed.members.is_empty() {

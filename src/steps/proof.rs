@@ -9,11 +9,9 @@ use tokio::time::Instant;
 use crate::checks::{Proof, Unread};
 use crate::desired::{Desired, Hidden};
 use crate::kube::client::Connection;
-use crate::kube::tunnel::Tunnel;
-use crate::manifests::services::SQL_PORT;
 use crate::names::Member;
 use crate::observe::OWN_USER;
-use crate::sql::{Conn, Login, connect, prepare_marker, read_marker, remove_marker, write_marker};
+use crate::sql::{Conn, Login, Ways, prepare_marker, read_marker, remove_marker, write_marker};
 
 /// A statement that takes longer than this is stuck.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
@@ -35,10 +33,10 @@ impl Marker {
     }
 }
 
-/// An open connection; it ends with its tunnel.
+/// An open connection; it ends with its way.
 struct Door {
     conn: Conn,
-    _tunnel: Tunnel,
+    _ways: Ways,
 }
 
 /// Writes a row of its own through the proxy pod, or at the first node that takes it where there is none, reads it on
@@ -89,12 +87,10 @@ pub async fn seed_is_complete(connection: &Connection, desired: &Desired, passwo
 }
 
 async fn open(connection: &Connection, desired: &Desired, password: &Hidden, pod: &str) -> Result<Door, String> {
-    let tunnel = Tunnel::open(&connection.streams, &desired.namespace, pod, SQL_PORT)
-        .await
-        .map_err(|failure| failure.to_string())?;
+    let ways = Ways::open(&connection.streams, &desired.namespace, pod).await.map_err(|failure| failure.to_string())?;
     let login = Login { user: OWN_USER.to_owned(), password: password.clone() };
-    let conn = connect(&tunnel, &login).await.map_err(|error| error.to_string())?;
-    Ok(Door { conn: conn.with_timeout(STATEMENT_LIMIT), _tunnel: tunnel })
+    let conn = ways.connect(&login).await.map_err(|error| error.to_string())?;
+    Ok(Door { conn: conn.with_timeout(STATEMENT_LIMIT), _ways: ways })
 }
 
 async fn write(

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use galeractl::desired::Hidden;
 use galeractl::kube::tunnel::Tunnel;
+use galeractl::manifests::services::SQL_PORT;
 use galeractl::sql::{
-    Conn, Login, Probe, SqlError, connect, prepare_marker, read_marker, remove_marker, write_marker, wsrep_status,
+    Conn, Login, Probe, SqlError, Ways, connect, prepare_marker, read_marker, remove_marker, write_marker, wsrep_status,
 };
 
 use crate::cluster::{IMAGE, Place, in_namespace};
@@ -20,6 +21,7 @@ printf "FLUSH PRIVILEGES;\nCREATE USER asker@'%%' IDENTIFIED BY 'secret';\nGRANT
 exec mariadbd --datadir=/data/db --socket=/data/s --pid-file=/data/pid --skip-name-resolve --bind-address=0.0.0.0 \
   --binlog-format=ROW --innodb-autoinc-lock-mode=2 --wsrep-on=ON --wsrep-provider=/usr/lib/galera/libgalera_smm.so \
   --wsrep-cluster-name=n.shop --wsrep-node-name=node1 --wsrep-node-address=127.0.0.1 \
+  --max-connections=10 --extra-port=3308 --extra-max-connections=2 \
   --wsrep-new-cluster --wsrep-cluster-address=gcomm://
 "#;
 
@@ -28,7 +30,7 @@ fn login(password: &str) -> Login {
 }
 
 async fn tunnel(place: &Place) -> Tunnel {
-    Tunnel::open(&place.connection.streams, &place.namespace, POD, 3306).await.unwrap()
+    Tunnel::open(&place.connection.streams, &place.namespace, POD, SQL_PORT).await.unwrap()
 }
 
 async fn open(tunnel: &Tunnel, password: &str) -> Result<Conn, SqlError> {
@@ -82,8 +84,9 @@ async fn a_node_answers_by_sql() {
         conn.query("UPDATE galeractl.heartbeat SET written_at = NOW(6) - INTERVAL 2 HOUR").await.unwrap();
         remove_marker(&mut conn, 7).await.unwrap();
         assert_eq!(read_marker(&mut conn, 8).await.unwrap(), None);
+        when_all_connections_are_taken(&place, &tunnel).await;
         without_quorum(&place, &tunnel, conn).await;
-        probed(&place, tunnel).await;
+        probed(&place).await;
     })
     .await;
 }
@@ -95,6 +98,25 @@ const VISITOR: &str = "mkdir -p /data/db2; setsid mariadbd --no-defaults --datad
   --wsrep-provider-options='gmcast.listen_addr=tcp://127.0.0.1:5567;ist.recv_addr=127.0.0.1:5568' \
   --wsrep-sst-receive-address=127.0.0.1:5444 --wsrep-cluster-address=gcomm://127.0.0.1:4567 >/data/log2 2>&1 </dev/null &
 echo $! >/data/pid2";
+
+/// What clients have taken is not what galeractl needs.
+async fn when_all_connections_are_taken(place: &Place, tunnel: &Tunnel) {
+    let ways = Ways::open(&place.connection.streams, &place.namespace, POD).await.unwrap();
+    let mut clients = Vec::new();
+    let full = loop {
+        match connect(tunnel, &login("secret")).await {
+            Ok(client) => clients.push(client),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(&full, SqlError::Full(why) if why.contains("1040")), "{full:?}");
+    let mut conn = ways.connect(&login("secret")).await.unwrap();
+    assert_eq!(wsrep_status(&mut conn).await.unwrap().values["wsrep_ready"], "ON");
+    conn.close().await.unwrap();
+    for client in clients {
+        client.close().await.unwrap();
+    }
+}
 
 /// Without quorum a node tells its state, and nothing else; even to a new connection.
 async fn without_quorum(place: &Place, tunnel: &Tunnel, mut conn: Conn) {
@@ -126,8 +148,9 @@ async fn bash(place: &Place, script: &str) {
     assert_eq!(output.unwrap().exit_code, 0, "{script}");
 }
 
-async fn probed(place: &Place, tunnel: Tunnel) {
-    let probe = Probe::start(tunnel, login("secret"), Duration::from_millis(100));
+async fn probed(place: &Place) {
+    let ways = Ways::open(&place.connection.streams, &place.namespace, POD).await.unwrap();
+    let probe = Probe::start(ways, login("secret"), Duration::from_millis(100));
     let mut latest = probe.latest();
     probe.set_running(true);
     latest.wait_for(|sample| sample.as_ref().is_some_and(|sample| sample.result.is_ok())).await.unwrap();

@@ -41,13 +41,14 @@ fn shellcheck_finds_nothing() {
         ("bash", parts.iter().map(text).collect::<String>())
     };
     let all = [
-        ("start", member(&["report.sh", "volume.sh", "peers.sh", "node.sh", "seed.sh", "start.sh"])),
+        ("start", member(&["report.sh", "options.sh", "volume.sh", "peers.sh", "node.sh", "seed.sh", "start.sh"])),
         ("overwrite", member(&["report.sh", "volume.sh", "peers.sh", "node.sh", "overwrite.sh"])),
         ("health", member(&["volume.sh", "health.sh"])),
         ("notify", member(&["report.sh", "volume.sh", "notify.sh"])),
         ("forget", member(&["volume.sh", "forget.sh"])),
         ("standby", member(&["standby.sh"])),
         ("order", member(&["order.sh"])),
+        ("try", ("bash", scripts::TRY.to_owned())),
         ("inspect", ("bash", scripts::INSPECT.to_owned())),
         ("purge", ("bash", scripts::PURGE.to_owned())),
         ("turn", ("bash", scripts::TURN.to_owned())),

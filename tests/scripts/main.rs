@@ -11,6 +11,7 @@ mod hostile;
 mod links;
 mod lint;
 mod notify;
+mod options;
 mod orders;
 mod overwrite;
 mod purge;

@@ -36,7 +36,11 @@ shift; exec "$@""#,
     ),
     (
         "mariadbd",
-        r#"for word; do case $word in --wsrep-recover) recover=1;; --log-error=*) log=${word#*=};; esac; done
+        r#"for word; do case $word in --help) options=1;; --wsrep-recover) recover=1;; --log-error=*) log=${word#*=};; esac; done
+if [ -n "${options:-}" ]; then
+  [ ! -e "$STUB/objects" ] || exec sh "$STUB/objects" "$@"
+  exit 0
+fi
 if [ -n "${recover:-}" ]; then
   [ ! -e "$STUB/position" ] || printf '1 [Note] WSREP: Recovered position: %s\n' "$(cat "$STUB/position")" >"$log"
   exit 0

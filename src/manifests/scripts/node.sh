@@ -5,14 +5,18 @@
 # of its volume must not be used for another.
 order() { [ "$(cat "$RUN/$1" 2>/dev/null)" = "$POD_UID $2" ]; }
 
-# Says why this data takes no part, and stays: until somebody lets a copy take its place, or what is recorded has changed.
+# What is recorded and what the settings say, as a sum.
+decided_elsewhere() { cat "$STATE"/* "$SCRIPTS/server.cnf" 2>/dev/null | cksum; }
+
+# Says why this data takes no part, and stays: until somebody lets a copy take its place, or what was decided elsewhere has
+# changed.
 refuse() {
-    local reason=$1 recorded
-    recorded=$(cat "$STATE"/* 2>/dev/null | cksum)
+    local reason=$1 before
+    before=$(decided_elsewhere)
     phase refused
     say "event=refused reason=$(quoted "$reason")"
     local until=$((SECONDS + 30))
-    while ((SECONDS < until)) && [ "$(cat "$STATE"/* 2>/dev/null | cksum)" = "$recorded" ]; do
+    while ((SECONDS < until)) && [ "$(decided_elsewhere)" = "$before" ]; do
         if [ -e "$RUN/rebuild" ] && [ -n "$(component)" ]; then rebuild && break; fi
         pause 0.5
     done

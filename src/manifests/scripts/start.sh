@@ -11,7 +11,7 @@ RUN=${RUN:-/run/galeractl}
 STATE=${STATE:-/galeractl/state}
 SCRIPTS=${SCRIPTS:-/galeractl/scripts}
 SECRETS=${SECRETS:-/galeractl/secrets}
-for part in report volume peers node seed; do
+for part in report options volume peers node seed; do
     # shellcheck source=/dev/null # they lie beside this file
     source "$SCRIPTS/$part.sh"
 done
@@ -49,7 +49,6 @@ write_config() {
     threads=$(($(nproc) * 2))
     ((threads <= 8)) || threads=8
     [ "$GALERA_MEMBER" = seed ] || number=${GALERA_MEMBER#node}
-    ! grep -q '^log_bin=' "$SCRIPTS/server.cnf" || mkdir -p "$VOLUME/binlog"
     {
         sed "s|tcp://0\.0\.0\.0:4567|$everywhere|" "$SCRIPTS/server.cnf"
         cat <<CNF
@@ -157,6 +156,9 @@ stop() {
     exit 0
 }
 
+# Whether there is a database, which may bring plugins with options of their own.
+may_have_plugins() { [ "$(held)" != nothing ]; }
+
 # For people: with this file the container stays up without a server, to look at the volume or to repair it.
 hold_if_wanted() {
     [ -e "$VOLUME/HOLD" ] || [ -e "$RUN/HOLD" ] || return 0
@@ -193,6 +195,7 @@ run_server() {
 }
 
 main() {
+    local why
     mkdir -p "$RUN"
     rm -f "$RUN/draining" "$RUN/wsrep" "$RUN/standby" "$RUN/held"
     SERVER=''
@@ -206,6 +209,9 @@ main() {
     while :; do
         hold_if_wanted
         write_config
+        why=$(options_objection "$CNF" may_have_plugins)
+        [ -z "$why" ] || { refuse "$why"; continue; }
+        ! grep -q '^log_bin=' "$CNF" || mkdir -p "$VOLUME/binlog"
         if [ "$GALERA_MEMBER" = seed ]; then prepare_seed; else prepare_node; fi || continue
         run_server
         # Somebody who compares all positions wants this one to wait with its own.
