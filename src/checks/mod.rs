@@ -1,6 +1,7 @@
 //! Checks: what `verify` judges, each a record with evidence and a hint. Pure; gathering is somebody else's work.
 
 mod backup;
+pub mod content;
 mod group;
 pub mod haproxy;
 mod surroundings;
@@ -18,6 +19,7 @@ use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observed::{Exposed, Observed};
 
+pub use content::Content;
 pub use haproxy::Backend;
 
 /// Everything that the checks look at.
@@ -33,6 +35,8 @@ pub struct Case<'a> {
     pub proof: &'a Proof,
     /// Logins of the accounts in the Secret, by their names; empty where nobody could be asked.
     pub accounts: &'a BTreeMap<String, Result<(), NoLogin>>,
+    /// What each node's databases hold, or why it cannot be known; empty where nobody could be asked.
+    pub content: &'a BTreeMap<Member, Result<Content, String>>,
     /// Each proxy pod's own list of backends, or why it could not be had.
     pub proxies: &'a BTreeMap<String, Result<Vec<Backend>, String>>,
     /// Objects of the cluster that should be gone.
@@ -177,6 +181,7 @@ impl Question {
 pub fn run(case: &Case<'_>) -> Vec<Check> {
     let mut checks = group::checks(case);
     checks.extend(surroundings::checks(case));
+    checks.extend(content::checks(case));
     checks.extend(backup::checks(case));
     checks
 }

@@ -5,19 +5,20 @@ use crate::observed::{ClaimView, PodView, ProxyView, SqlSilence};
 use crate::wsrep::{Uuid, WsrepStatus};
 
 /// A healthy cluster of three with everything around it.
-struct World {
+pub(super) struct World {
     desired: Desired,
     record: Record,
     observed: Observed,
     proof: Proof,
     accounts: BTreeMap<String, Result<(), NoLogin>>,
+    pub(super) content: BTreeMap<Member, Result<Content, String>>,
     proxies: BTreeMap<String, Result<Vec<Backend>, String>>,
     leftovers: Vec<String>,
     exposures: Vec<Exposed>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let desired = desired(3);
         let nodes: Vec<Member> = desired.members().collect();
         let mut observed = healthy(&nodes);
@@ -42,6 +43,7 @@ impl World {
             },
             proxies: [("p1".to_owned(), Ok(nodes.iter().map(backend).collect()))].into(),
             accounts: [("root".to_owned(), Ok(()))].into(),
+            content: nodes.iter().map(|node| (*node, Ok(Content::default()))).collect(),
             leftovers: Vec::new(),
             exposures: Vec::new(),
             desired,
@@ -60,6 +62,7 @@ impl World {
             observed: &self.observed,
             proof: &self.proof,
             accounts: &self.accounts,
+            content: &self.content,
             proxies: &self.proxies,
             leftovers: &self.leftovers,
             exposures: &self.exposures,
@@ -69,7 +72,7 @@ impl World {
         run(&case)
     }
 
-    fn check(&self, id: &str) -> Check {
+    pub(super) fn check(&self, id: &str) -> Check {
         self.checks().into_iter().find(|check| check.id == id).unwrap()
     }
 

@@ -14,9 +14,9 @@ use crate::kube::client::Connection;
 use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observe::{Observer, exposures};
-use crate::steps::accounts;
 use crate::steps::proof::prove;
-use crate::steps::record::{own_password, stored_passwords};
+use crate::steps::record::{all_passwords, own_password};
+use crate::steps::{accounts, content};
 use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::plural::plural;
@@ -76,23 +76,27 @@ pub(super) async fn judge_once(
     record: &Record,
     observer: &Observer,
 ) -> Result<Vec<Check>> {
-    let password = own_password(&connection.client, &desired.namespace, &desired.cluster).await?;
-    let secrets = stored_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let (password, secrets) = all_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
     let nodes: Vec<Member> = desired.members().collect();
     let observed = gather::with_crashes(connection, desired, observer).await;
     let serving = observed.members.iter().find(|(_, view)| view.is_primary());
     let door = observed.proxy.pods.first().cloned().or(serving.map(|(member, _)| desired.cluster.pod(*member)));
     let logins = async {
-        let (Some(pod), Some(secrets)) = (&door, &secrets) else { return BTreeMap::new() };
-        let grants = accounts::grants(connection, desired, secrets, pod).await;
+        let Some(pod) = &door else { return BTreeMap::new() };
+        let grants = accounts::grants(connection, desired, &secrets, pod).await;
         grants.into_iter().map(|(user, grants)| (user, grants.map(drop))).collect()
     };
-    let (proxies, leftovers, exposures, backups, accounts, proof) = tokio::join!(
+    let held = async {
+        let served = observed.members.iter().filter(|(node, view)| **node != Member::Seed && view.is_primary());
+        content::look(connection, desired, &secrets, served.map(|(node, _)| *node)).await
+    };
+    let (proxies, leftovers, exposures, backups, accounts, content, proof) = tokio::join!(
         gather::proxies(connection, desired, &observed),
         gather::leftovers(connection, desired),
         exposures::list(connection, desired),
         gather::backups(connection, desired, observer),
         logins,
+        held,
         prove(connection, desired, &password, observed.proxy.pods.first().map(String::as_str), &nodes),
     );
     let (leftovers, exposures) = (leftovers?, exposures?);
@@ -102,6 +106,7 @@ pub(super) async fn judge_once(
         observed: &observed,
         proof: &proof,
         accounts: &accounts,
+        content: &content,
         proxies: &proxies,
         leftovers: &leftovers,
         exposures: &exposures,

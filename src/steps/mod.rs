@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod admission;
 pub mod adopt;
 pub mod agent;
+pub mod content;
 pub mod expose;
 pub mod handover;
 pub mod inspect;

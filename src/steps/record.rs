@@ -77,8 +77,20 @@ pub async fn stored_passwords(
 /// The password of galeractl's own user.
 ///
 /// # Errors
-/// The Secret is missing or has no such key.
+/// As [`all_passwords`].
 pub async fn own_password(client: &Client, namespace: &Namespace, cluster: &ClusterName) -> Result<Hidden> {
+    all_passwords(client, namespace, cluster).await.map(|(own, _)| own)
+}
+
+/// The password of galeractl's own user, and all that are in the Secret.
+///
+/// # Errors
+/// The Secret is missing or has none for galeractl.
+pub async fn all_passwords(
+    client: &Client,
+    namespace: &Namespace,
+    cluster: &ClusterName,
+) -> Result<(Hidden, BTreeMap<String, String>)> {
     let missing = || {
         let name = cluster.credentials();
         Failure::message(
@@ -88,7 +100,8 @@ pub async fn own_password(client: &Client, namespace: &Namespace, cluster: &Clus
         .hint("without it the servers cannot be asked; was the Secret deleted or changed by hand?")
     };
     let passwords = stored_passwords(client, namespace, cluster).await?.ok_or_else(missing)?;
-    passwords.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(missing)
+    let own = passwords.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(missing)?;
+    Ok((own, passwords))
 }
 
 /// Passwords that a cluster is formed with: those that are given, and random ones for the rest.

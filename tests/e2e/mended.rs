@@ -1,5 +1,6 @@
 //! A first `up` that fails leaves nothing in the way of the next one, nor of a teardown.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::place::{Place, in_namespace};
@@ -34,8 +35,19 @@ async fn a_first_attempt_that_fails_is_mended_by_the_next_one() {
         place.healthy().await;
         let size = place.sql(&place.node(1), "SELECT @@innodb_buffer_pool_size >> 20").await;
         assert_eq!(size[0][0].as_deref(), Some("64"));
+        options_that_would_stop_a_running_server(place, &file).await;
     })
     .await;
+}
+
+/// They are refused while the server still runs with the old ones.
+async fn options_that_would_stop_a_running_server(place: &Place, file: &Path) {
+    let before = place.objects().await;
+    std::fs::write(file, format!("[all:vars]\ngalera_cluster_nodes=1\n[mysqld]\n{TYPO}\n")).unwrap();
+    let refused = place.up(&[]).await.ended(3).last_word();
+    assert!(refused.0.contains(&format!("unknown variable '{TYPO}'")), "{refused:?}");
+    assert_eq!(place.objects().await, before);
+    place.healthy().await;
 }
 
 /// Ends soon, as a step that failed, and says why: what it said.

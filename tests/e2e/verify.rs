@@ -21,6 +21,7 @@ async fn verify_finds_what_is_wrong() {
         place.up(&["--nodes", "3"]).await.ended(0);
         place.healthy().await;
         let uuid = place.uuid().await;
+        what_does_not_follow(place).await;
         a_node_that_is_down(place).await;
         a_proxy_that_is_wrong(place).await;
         a_split(place).await;
@@ -39,6 +40,37 @@ async fn fails(place: &Place, check: &str) -> Vec<String> {
         if failed.iter().any(|id| id == check) { Ok(failed) } else { Err(format!("failed: {failed:?}")) }
     })
     .await
+}
+
+/// Databases with what people bring from a single server.
+async fn what_does_not_follow(place: &Place) {
+    let node2 = place.node(2);
+    for statement in [
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.log (id INT PRIMARY KEY) ENGINE=MyISAM",
+        "CREATE TABLE shop.bare (a INT)",
+        "CREATE EVENT shop.clean ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.bare",
+    ] {
+        place.sql(&node2, statement).await;
+    }
+    let checks = async || {
+        let report = place.run(&["verify", "-o", "json"]).await.ended(0).json();
+        let check =
+            |id: &str| report["checks"].as_array().unwrap().iter().find(|check| check["id"] == id).unwrap().clone();
+        (check("tables"), check("events"))
+    };
+    let (tables, events) = checks().await;
+    assert_eq!(tables["mark"], "warning");
+    assert_eq!(tables["evidence"], "not replicated: shop.log (MyISAM); without a primary key: shop.bare");
+    assert_eq!((&events["mark"], &events["evidence"]), (&json!("pass"), &json!("1 of them")));
+    // As all nodes have it after a restore from a node that did not run it.
+    place.sql(&node2, "ALTER EVENT shop.clean DISABLE ON SLAVE").await;
+    let (_, events) = checks().await;
+    assert_eq!(
+        (&events["mark"], &events["evidence"]),
+        (&json!("warning"), &json!("run nowhere, as after a restore: shop.clean"))
+    );
+    place.sql(&node2, "DROP DATABASE shop").await;
 }
 
 async fn a_node_that_is_down(place: &Place) {

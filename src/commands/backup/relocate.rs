@@ -9,7 +9,7 @@ use crate::desired::{Backup, Passwords};
 use crate::error::{Failure, Kind, Result};
 use crate::names::Member;
 use crate::observe::{Observer, Wants};
-use crate::steps::record::{own_password, stored_passwords};
+use crate::steps::record::all_passwords;
 use crate::steps::relocate::Relocate;
 use crate::steps::rights;
 use crate::steps::world::World;
@@ -50,8 +50,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
     rights::check(&connection, &desired, rights::UP).await?;
     desired.backup = Some(Backup { node: args.to, ..backup });
-    let password = own_password(&connection.client, &desired.namespace, &desired.cluster).await?;
-    let secrets = stored_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let (password, secrets) = all_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
     let classes = gather::storage_classes(&connection).await?;
     let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
     observer.set_password(password);
@@ -61,7 +60,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         {
             let mut memory = world.memory();
             memory.record = record;
-            memory.secrets = secrets;
+            memory.secrets = Some(secrets);
         }
         let done = || format!("the agent runs beside node{}", args.to);
         go(&world, frame, vec![Box::new(step)], args.bounds.timeout, done).await
