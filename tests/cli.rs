@@ -154,3 +154,21 @@ fn runs_without_any_run_say_so() {
     assert!(place.fails(2, &["runs", "show"]).contains("no runs yet"));
     assert!(place.fails(2, &["runs", "show", "xyz"]).contains("xyz"));
 }
+
+/// The options of a server elsewhere become part of one file, which is good for everything that follows.
+#[test]
+fn options_from_my_cnf_can_be_written_to_a_settings_file() {
+    let place = Place::new();
+    fs::write(place.0.path().join("my.cnf"), "[mysqld]\ndatadir=/srv\nmax_connections = 500\n[mysqldump]\nquick\n")
+        .unwrap();
+    let output = place.galeractl(&["config", "--from-my-cnf", "my.cnf", "-o", "conf"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("my.cnf:2: datadir is left out") && told.contains("[mysqldump]"), "{told}");
+    fs::write(place.0.path().join("galera.conf"), output.stdout).unwrap();
+    let output = place.galeractl(&["config", "-o", "json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["mysqld.max_connections"]["value"], "500", "{shown}");
+    let refused = place.fails(2, &["config", "--from-my-cnf", "nowhere.cnf"]);
+    assert!(refused.contains("nowhere.cnf: cannot be read"), "{refused}");
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use galeractl::settings::inventory::{Literal, parse, read, render, write};
+use galeractl::settings::{Input, Source, load_from};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -90,4 +91,47 @@ proptest! {
             inventory.options.into_iter().map(|option| (option.name, option.value)).collect();
         prop_assert_eq!(read, options);
     }
+}
+
+#[test]
+fn options_of_a_server_elsewhere_are_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("my.cnf");
+    let load_with = |text: &str, own: &str| {
+        std::fs::write(&path, text).unwrap();
+        let source = Source { name: "galera.conf".to_owned(), bytes: own.into() };
+        let input = Input { my_cnf: Some(path.clone()), ..Input::default() };
+        load_from(&input, Some(&source)).map_err(|failure| failure.to_string())
+    };
+    let text = "[client]\nport = 3306\n[mysqld]\ndatadir = /srv/db\nskip-name-resolve\nskip-slave-start\n\
+        max_connections = 500 # many\nbinlog_format = ROW\ninnodb-buffer-pool-size = 1G\n";
+    let own = "[all:vars]\ngalera_cluster_name=shop\n[mysqld]\ninnodb_buffer_pool_size = 2G\n";
+    let settings = load_with(text, own).unwrap();
+    let options: Vec<String> = settings.desired.mysqld.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(
+        options,
+        ["binlog_format=ROW", "innodb_buffer_pool_size=2G", "max_connections=500", "skip_slave_start="]
+    );
+    assert_eq!(settings.values["mysqld.max_connections"].origin.to_string(), format!("{}:7", path.display()));
+    let told: Vec<&str> =
+        settings.notices.iter().filter_map(|notice| notice.split_once("my.cnf")).map(|(_, rest)| rest).collect();
+    let told = told.join("\n");
+    for part in [
+        ": [client] are for other programs",
+        ":4: datadir is left out: it is set by galeractl: it lies on the data volume",
+        ":5: skip-name-resolve is left out",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    for (text, why) in [
+        ("[mysqld]\n!includedir /etc/mysql/conf.d\n", "my.cnf:2: names other files"),
+        ("[mysqld]\nmax_connection = 9\n", "my.cnf:2: [mysqld] max_connection abbreviates max_connections"),
+        ("[mysqld]\ndefault_time_zone = Europe/Berlin\n", "my.cnf:2: [mysqld] default_time_zone takes no names"),
+    ] {
+        let failure = load_with(text, own).unwrap_err();
+        assert!(failure.contains(why), "{failure}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let input = Input { my_cnf: Some(path.clone()), ..Input::default() };
+    assert!(load_from(&input, None).unwrap_err().to_string().contains("my.cnf: cannot be read: "));
 }

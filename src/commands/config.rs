@@ -17,14 +17,14 @@ use super::wish::Wish;
 pub struct Args {
     #[command(flatten)]
     wish: Wish,
-    /// table or json
-    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
+    /// table, json, or conf: one settings file that gives the same
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json", "conf"])]
     output: String,
     /// Show passwords instead of stars
     #[arg(long)]
     show_secrets: bool,
     /// Write a commented starting file for a profile: local, pks, coreos or targetd
-    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["file", "profile", "set", "nodes"])]
+    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["file", "from_my_cnf", "profile", "set", "nodes"])]
     example: Option<String>,
 }
 
@@ -35,6 +35,9 @@ pub(super) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let merged = args.wish.settings(globals, None)?;
     for notice in &merged.notices {
         ui.notice(crate::engine::event::Level::Warning, notice);
+    }
+    if args.output == "conf" {
+        return ui.out(&merged.file(args.show_secrets));
     }
     if Format::of(&args.output) == Format::Json {
         return ui.json(&merged.json(args.show_secrets));

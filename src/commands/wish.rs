@@ -20,6 +20,9 @@ pub(super) struct Wish {
     /// Settings file; ./galera.conf is used if it exists
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Take over the server options of an option file, such as /etc/mysql/my.cnf; those in [mysqld] of the settings file hold
+    #[arg(long, value_name = "FILE")]
+    from_my_cnf: Option<PathBuf>,
     /// Built-in settings to start from: local, pks, coreos or targetd
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
@@ -36,11 +39,13 @@ impl Wish {
     pub(super) fn settings(&self, globals: &Globals, fallback_namespace: Option<&str>) -> Result<Settings> {
         let mut input = target::input(globals, fallback_namespace.map(str::to_owned));
         input.file.clone_from(&self.file);
+        input.my_cnf.clone_from(&self.from_my_cnf);
         input.profile.clone_from(&self.profile);
         input.sets.clone_from(&self.set);
         input.flags.extend(self.nodes.iter().map(|nodes| Flag::nodes("--nodes", nodes)));
         input.flags.extend(self.backup.then(|| Flag::backup("--backup")));
-        globals.meant.learn(|place| place.file = self.file.as_ref().map(|path| path.display().to_string()));
+        let typed = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        globals.meant.learn(|place| (place.file, place.my_cnf) = (typed(&self.file), typed(&self.from_my_cnf)));
         let settings = settings::load(&input)?;
         globals.learn(&settings.desired.cluster, &settings.desired.namespace);
         Ok(settings)

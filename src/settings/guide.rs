@@ -180,5 +180,13 @@ max_connections = 500
 skip-slave-start
 ```
 
-Those on which the cluster depends are refused by name, see [below](#server-options-that-galeractl-owns).
+Those on which the cluster depends are refused by name, see [below](#server-options-that-galeractl-owns). What is \
+written wrong is found by the server itself: a new member says so before it touches its volume, and `up` on a running \
+cluster asks a server first, so that none goes down because of it.
+
+`--from-my-cnf FILE` takes the options over from the option file of a server elsewhere: those of `[mysqld]`, `[mariadb]`, \
+`[mariadbd]`, `[server]`, `[galera]` and `[client-server]`. What galeractl sets itself, such as `datadir`, is left out, each \
+with a notice and the reason. Includes and sections of one version are refused, for what they mean depends on where the \
+file comes from. What `[mysqld]` of the settings file says as well holds as it stands there. `galeractl config -o conf` \
+writes all of it as one settings file.
 ";

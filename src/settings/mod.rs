@@ -52,6 +52,8 @@ const OPTION_PREFIX: &str = "mysqld.";
 pub struct Input {
     /// File that the user named.
     pub file: Option<PathBuf>,
+    /// Option file of a server whose options are taken over.
+    pub my_cnf: Option<PathBuf>,
     /// Whether [`DEFAULT_FILE`] in the working directory counts when no file is named.
     pub use_default_file: bool,
     /// Profile that the user named.
@@ -69,7 +71,11 @@ pub struct Input {
 impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Input");
-        shown.field("file", &self.file).field("profile", &self.profile).field("flags", &self.flags);
+        shown
+            .field("file", &self.file)
+            .field("my_cnf", &self.my_cnf)
+            .field("profile", &self.profile)
+            .field("flags", &self.flags);
         shown.finish_non_exhaustive()
     }
 }
@@ -159,7 +165,7 @@ fn beside(file: &Path) -> Option<String> {
     })
 }
 
-/// Like [`load`], with the file's content at hand; `input.file` does not count.
+/// Like [`load`], with the content of the settings file at hand; `input.file` does not count.
 ///
 /// # Errors
 /// As [`load`].
@@ -175,6 +181,11 @@ pub fn load_from(input: &Input, source: Option<&Source>) -> Result<Settings> {
         let inventory = parse(source, &mut merge);
         given = merge.file(&source.name, &inventory);
         options = server_options(&source.name, inventory.options, &mut merge);
+    }
+    if let Some(path) = &input.my_cnf {
+        let mut brought = brought_options(&read_file(path)?, &options, &mut merge);
+        brought.append(&mut options);
+        options = brought;
     }
     given.extend(merge.environment(&input.environment));
     given.extend(merge.sets(&input.sets));
@@ -220,6 +231,34 @@ fn server_options(name: &str, lines: Vec<MysqldOption>, merge: &mut Merge) -> BT
         merge.values.insert(format!("{OPTION_PREFIX}{option}"), Value::new(&line.value, false, at(line.line)));
     }
     options.into_iter().map(|(option, line)| (option, line.value)).collect()
+}
+
+/// Options of a server elsewhere. What is galeractl's to set is left out with a notice, for a server's own file is full of
+/// it; what the settings file says as well holds as it stands there.
+fn brought_options(source: &Source, settled: &BTreeMap<String, String>, merge: &mut Merge) -> BTreeMap<String, String> {
+    let at = |line| Origin::File { name: source.name.clone(), line };
+    let file = match inventory::option_file::read(&source.bytes) {
+        Ok(file) => file,
+        Err(faults) => {
+            for fault in faults {
+                merge.problems.add(&at(fault.line), fault.problem);
+            }
+            return BTreeMap::new();
+        }
+    };
+    if !file.others.is_empty() {
+        let others: Vec<String> = file.others.iter().map(|name| format!("[{name}]")).collect();
+        merge.notices.push(format!("{}: {} are for other programs and not read", source.name, others.join(", ")));
+    }
+    let mut theirs = Vec::new();
+    for line in file.options {
+        if let Some(why) = mysqld::owner(&line) {
+            merge.notices.push(format!("{}: {} is left out: it {why}", at(line.line), line.name));
+        } else if !settled.contains_key(&mysqld::spelt(&line.name)) {
+            theirs.push(line);
+        }
+    }
+    server_options(&source.name, theirs, merge)
 }
 
 fn parse(source: &Source, merge: &mut Merge) -> inventory::Inventory {

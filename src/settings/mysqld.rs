@@ -95,6 +95,9 @@ const SAME: &[(&str, &[&str])] = &[
     ("wsrep_on", &["1", "on", "true"]),
 ];
 
+/// How the reason begins that refuses an option of galeractl's.
+const SET_BY_US: &str = "is set by galeractl: ";
+
 /// All options of the servers of 10.11 and 11.8, in the spelling of this table: what `--help --verbose` prints. Others may
 /// have more, and plugins bring their own.
 static KNOWN: LazyLock<BTreeSet<&str>> = LazyLock::new(|| include_str!("server_options.txt").lines().collect());
@@ -107,10 +110,9 @@ pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, Mysql
     let mut options = BTreeMap::new();
     let mut problems = Vec::new();
     for line in lines {
-        let name = line.name.to_lowercase().replace('-', "_");
+        let name = spelt(&line.name);
         let value = line.value.trim_matches(['"', '\'']);
-        let same = |value: &str| SAME.iter().any(|(known, values)| *known == name && values.contains(&value));
-        let why = refusal(&name).filter(|_| !same(&value.to_lowercase())).or_else(|| unfit(&name, value));
+        let why = refusal(&name).filter(|_| !is_same(&name, value)).or_else(|| unfit(&name, value));
         match why {
             Some(why) => problems.push((line.line, format!("[mysqld] {} {why}", line.name))),
             None => {
@@ -119,6 +121,23 @@ pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, Mysql
         }
     }
     if problems.is_empty() { Ok(options) } else { Err(problems) }
+}
+
+/// The name of an option in the spelling of the table.
+pub(super) fn spelt(name: &str) -> String {
+    name.to_lowercase().replace('-', "_")
+}
+
+/// Why an option is galeractl's to set to something else, if it is.
+pub(super) fn owner(line: &MysqldOption) -> Option<String> {
+    let name = spelt(&line.name);
+    refusal(&name).filter(|why| why.starts_with(SET_BY_US) && !is_same(&name, line.value.trim_matches(['"', '\''])))
+}
+
+/// Whether this value of an owned option is what the servers have anyway.
+fn is_same(name: &str, value: &str) -> bool {
+    let value = value.to_lowercase();
+    SAME.iter().any(|(known, values)| *known == name && values.contains(&value.as_str()))
 }
 
 /// Why a value of an option that is the user's cannot work here.
@@ -139,11 +158,11 @@ fn unfit(name: &str, value: &str) -> Option<String> {
 fn refusal(name: &str) -> Option<String> {
     let names = readings(name);
     if names.iter().any(|name| name.starts_with("wsrep")) {
-        return Some("is set by galeractl: it is part of forming the cluster".to_owned());
+        return Some(format!("{SET_BY_US}it is part of forming the cluster"));
     }
     let owned = names.iter().find_map(|name| OWNED.iter().find(|(owned, _)| owned == name));
     if let Some((_, why)) = owned {
-        return Some(format!("is set by galeractl: {why}"));
+        return Some(format!("{SET_BY_US}{why}"));
     }
     // The whole name of an option is never taken for the beginning of another.
     if names.iter().any(|name| KNOWN.contains(name)) {

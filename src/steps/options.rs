@@ -9,6 +9,7 @@ use crate::manifests::config::server_options;
 use crate::manifests::member::CONTAINER;
 use crate::manifests::scripts::{NOT_TAKEN, TRY};
 use crate::names::Member;
+use crate::observed::MemberView;
 
 use super::world::World;
 
@@ -25,7 +26,7 @@ pub async fn taken(world: &World, before: &Desired) -> Result<()> {
         return Ok(());
     }
     let observed = world.observer.now();
-    let serves = |member: &Member| observed.members.get(member).is_some_and(|view| view.is_synced());
+    let serves = |member: &Member| observed.members.get(member).is_some_and(MemberView::is_synced);
     // Nodes without an answer are on their way down or up, and say themselves what they do not take.
     let Some(node) = desired.members().find(serves) else { return Ok(()) };
     let pod = desired.cluster.pod(node);

@@ -30,6 +30,8 @@ pub struct Place {
     pub groups: Vec<String>,
     /// Value of `--file`; without it, `./galera.conf` is found by the next command as well.
     pub file: Option<String>,
+    /// Value of `--from-my-cnf`.
+    pub my_cnf: Option<String>,
 }
 
 impl Place {
@@ -43,6 +45,7 @@ impl Place {
             ("impersonate", "--as", self.user.as_slice()),
             ("impersonate_groups", "--as-group", self.groups.as_slice()),
             ("file", "-f", self.file.as_slice()),
+            ("from_my_cnf", "--from-my-cnf", self.my_cnf.as_slice()),
         ];
         let typed = |option: &str, values: &[String]| -> Vec<String> {
             values.iter().map(|value| format!(" {option} {}", quoted(value))).collect()

@@ -9,6 +9,7 @@ mod groups;
 mod hosts;
 mod literal;
 mod number;
+pub mod option_file;
 mod options;
 mod text;
 

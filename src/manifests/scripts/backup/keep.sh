@@ -178,11 +178,12 @@ tidy() {
     local id name
     while read -r id name; do
         if [ "$id" = binlog ]; then
-            rm -rf "$ROOT/binlog/$name.json" "$ROOT/binlog/$name"
+            rm -rf "$ROOT/binlog/$name.json" "$ROOT/binlog/$name" || continue
             say "event=removed log=$name"
         else
             rm -rf "$ROOT/.trash-$id"
-            mv -T "$ROOT/$id" "$ROOT/.trash-$id" && rm -rf "$ROOT/.trash-$id"
+            mv -T "$ROOT/$id" "$ROOT/.trash-$id" || continue
+            rm -rf "$ROOT/.trash-$id"
             say "event=removed backup=$id"
         fi
     done < <(expired)
