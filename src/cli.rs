@@ -1,7 +1,6 @@
 //! The command line: options that all verbs share, and the list of verbs.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -10,7 +9,7 @@ use crate::kube::client;
 use crate::names::{ClusterName, Namespace};
 use crate::ui::color::Color;
 use crate::ui::hints::Meant;
-use crate::ui::{self, Progress, duration};
+use crate::ui::{self, Progress};
 
 /// Form, prove and remove MariaDB Galera clusters on Kubernetes
 ///
@@ -101,14 +100,6 @@ pub enum Verb {
     Render(commands::render::Args),
     Diff(commands::diff::Args),
     Runs(commands::runs::Args),
-}
-
-/// Reads `90s`, `5m` or `1h30m`.
-///
-/// # Errors
-/// What would be right.
-pub fn span(text: &str) -> Result<Duration, String> {
-    duration::parse(text).map_err(|error| error.to_string())
 }
 
 impl Globals {

@@ -6,6 +6,8 @@
 mod cluster;
 #[path = "kube/objects.rs"]
 mod objects;
+#[path = "kube/options.rs"]
+mod options;
 #[path = "kube/pods.rs"]
 mod pods;
 #[path = "kube/sql.rs"]

@@ -135,3 +135,22 @@ fn options_of_a_server_elsewhere_are_taken_over() {
     let input = Input { my_cnf: Some(path.clone()), ..Input::default() };
     assert!(load_from(&input, None).unwrap_err().to_string().contains("my.cnf: cannot be read: "));
 }
+
+/// What becomes of options as people have them; a real server is asked about those that are let through in `tests/kube`.
+#[test]
+fn every_server_option_has_its_judgement() {
+    let mut count = 0;
+    for line in include_str!("corpus/server_options.txt").lines().filter(|line| !line.starts_with('#')) {
+        let Some((option, judgement)) = line.split_once(" | ") else { continue };
+        count += 1;
+        let source = Source { name: "galera.conf".to_owned(), bytes: format!("[mysqld]\n{option}\n").into() };
+        let judged = load_from(&Input::default(), Some(&source)).map(|settings| settings.desired.mysqld);
+        if judgement.starts_with("ok") {
+            assert_eq!(judged.map(|options| options.len()).map_err(|failure| failure.to_string()), Ok(1), "{option}");
+        } else {
+            let refusal = judged.expect_err(option).to_string();
+            assert!(refusal.starts_with("galera.conf:2: [mysqld] ") && refusal.contains(judgement), "{refusal}");
+        }
+    }
+    assert!(count > 140, "{count}");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cli::span;
+use crate::settings::span;
 
 /// How far a run may go, and how long.
 #[derive(Debug, clap::Args)]

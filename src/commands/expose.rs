@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::{Globals, span};
+use crate::cli::Globals;
 use crate::desired::{Desired, ExternalAccess, Passwords};
 use crate::engine::Step;
 use crate::error::{Failure, Kind, Result};
@@ -13,6 +13,7 @@ use crate::manifests::Object;
 use crate::manifests::access::{self, Exposure};
 use crate::observe::exposures;
 use crate::plans::ranges::range;
+use crate::settings::span;
 use crate::steps::expose::{Close, Open, Reach};
 use crate::steps::rights;
 use crate::steps::world::World;

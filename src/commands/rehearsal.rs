@@ -36,7 +36,7 @@ impl Planned {
 
 /// Whose objects may be looked at as if they were ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(super) enum Whose {
     /// Our own only; others' are a refusal.
     Us,
     /// Anybody, as with `--take-ownership`.
@@ -53,9 +53,9 @@ pub(super) struct Rehearsal {
 }
 
 impl Rehearsal {
-    pub(super) fn new(connection: &Connection, desired: &Desired, namespace_exists: bool, owner: Owner) -> Self {
+    pub(super) fn new(connection: &Connection, desired: &Desired, namespace_exists: bool, owner: Whose) -> Self {
         let applier = Applier::new(connection.client.clone(), desired.cluster.clone(), Strategy::ServerDryRun);
-        let applier = applier.take_ownership(owner == Owner::Anybody);
+        let applier = applier.take_ownership(owner == Whose::Anybody);
         Self { applier, namespace_exists, goes_first: BTreeSet::new() }
     }
 
@@ -130,7 +130,7 @@ pub(super) async fn of_recorded(connection: &Connection, desired: &Desired) -> R
     for stage in &mut stages {
         stage.makes.retain(|object| object.name != desired.cluster.record());
     }
-    Rehearsal::new(connection, desired, exists, Owner::Anybody).of(&course, &stages).await
+    Rehearsal::new(connection, desired, exists, Whose::Anybody).of(&course, &stages).await
 }
 
 /// Prints what would become of a few objects.
@@ -140,7 +140,7 @@ pub(super) async fn print_objects(
     objects: Vec<Object>,
     ui: &Ui,
 ) -> Result<()> {
-    let rehearsal = Rehearsal::new(connection, desired, true, Owner::Us);
+    let rehearsal = Rehearsal::new(connection, desired, true, Whose::Us);
     let stage = Stage { step: "", makes: objects, removes: Vec::new() };
     let mut table = Table::new(["OBJECT", "CHANGE"]);
     for planned in rehearsal.of(&Course::Keep, &[stage]).await? {

@@ -18,7 +18,7 @@ use crate::ui::Ui;
 
 use super::bounds::Bounds;
 use super::frame::Frame;
-use super::rehearsal::{self, Owner, Planned, Rehearsal};
+use super::rehearsal::{self, Planned, Rehearsal, Whose};
 use super::surroundings;
 use super::wish::Wish;
 
@@ -121,7 +121,7 @@ async fn rehearse(args: &Args, connection: &Connection, settings: Settings, fram
         let (pods, sets) = seed::failed(&world);
         let named = |kind: &'static str| move |name: &String| format!("{kind}/{name}");
         let goes_first = pods.iter().map(named("pod")).chain(sets.iter().map(named("statefulset"))).collect();
-        let owner = if args.take_ownership { Owner::Anybody } else { Owner::Us };
+        let owner = if args.take_ownership { Whose::Anybody } else { Whose::Us };
         let rehearsal = Rehearsal::new(connection, &world.desired, namespace_exists, owner).without(goes_first);
         rehearsal.of(&world.course(), &stages).await
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::checks::{Case, Check, Mark, passed, run as judge};
-use crate::cli::{Globals, span};
+use crate::cli::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::error::{Failure, Kind, Result};
@@ -14,6 +14,7 @@ use crate::kube::client::Connection;
 use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observe::{Observer, exposures};
+use crate::settings::span;
 use crate::steps::proof::prove;
 use crate::steps::record::{all_passwords, own_password};
 use crate::steps::{accounts, content};

@@ -38,7 +38,7 @@ use resolve::Resolver;
 pub use show::Row;
 pub use table::{SETTINGS, Setting, find, nearest};
 pub use topic::Topic;
-pub use units::bytes;
+pub use units::{bytes, span};
 pub use variant::Variant;
 
 /// The file that is used when none is named.

@@ -1,5 +1,7 @@
 //! Numbers with units: sizes, processor time and time spans.
 
+use std::time::Duration;
+
 use super::kind::visible;
 
 /// Bytes that a Kubernetes quantity such as `10Gi` stands for.
@@ -82,34 +84,47 @@ pub(super) fn server_bytes(text: &str) -> Result<u128, String> {
         .ok_or_else(|| format!("`{}` is not a size in the server's notation; expected `256M` or `1G`", visible(text)))
 }
 
-/// Seconds of a time span: one or more of `d`, `h`, `m` and `s`, such as `1h30m`.
-pub(super) fn seconds(text: &str) -> Result<u64, String> {
-    let wrong = || {
-        let text = visible(text);
-        format!("`{text}` is not a time span; expected a number with `s`, `m`, `h` or `d`, such as `15m`")
-    };
+/// Units of durations from long to short, with their milliseconds.
+const SPANS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+
+/// Reads `90s`, `5m`, `1h30m`, `500ms`: whole numbers with units, from long to short.
+///
+/// # Errors
+/// The text is something else; the message says what would be right.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let shown = visible(text);
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("`{shown}` has no unit; write `{shown}s` for seconds or `{shown}m` for minutes"));
+    }
+    let wrong = || format!("`{shown}` is no duration; expected something like `90s`, `5m` or `1h30m`");
+    milliseconds(text).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+fn milliseconds(text: &str) -> Option<u64> {
     let mut rest = text;
     let mut total = 0_u64;
-    let mut last = u64::MAX;
+    let mut left = SPANS.as_slice();
     while !rest.is_empty() {
-        let (number, after) = split(rest);
-        let seconds = match after.chars().next() {
-            Some('s') => 1,
-            Some('m') => 60,
-            Some('h') => 3600,
-            Some('d') => 86400,
-            _ => return Err(wrong()),
-        };
-        let number: u64 = number.parse().ok().filter(|_| seconds < last).ok_or_else(wrong)?;
-        total = number.checked_mul(seconds).and_then(|span| total.checked_add(span)).ok_or_else(wrong)?;
-        last = seconds;
-        rest = &after[1..];
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        let position = left.iter().position(|(name, _)| *name == unit)?;
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(left[position].1)?)?;
+        left = &left[position + 1..];
+        rest = tail;
     }
-    match (text.is_empty(), total) {
-        (true, _) => Err(wrong()),
-        (false, 0) => Err(format!("`{text}` is zero; expected at least `1s`")),
-        (false, total) if total > 366 * 86400 => Err(format!("`{text}` is longer than a year")),
-        (false, total) => Ok(total),
+    (!text.is_empty()).then_some(total)
+}
+
+/// A [span] between a second and a year, in whole seconds.
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
+    let span = span(text)?;
+    match span.as_secs() {
+        _ if span.subsec_nanos() > 0 => Err(format!("`{text}` is no whole number of seconds")),
+        0 => Err(format!("`{text}` is zero; expected at least `1s`")),
+        total if total > 366 * 86400 => Err(format!("`{text}` is longer than a year")),
+        total => Ok(total),
     }
 }
 
@@ -132,6 +147,8 @@ fn scaled(number: &str, factor: u128) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -149,6 +166,38 @@ mod tests {
     fn spans_add_up() {
         assert_eq!(seconds("60m"), Ok(3600));
         assert_eq!(seconds("1d2h3m4s"), Ok(93784));
-        assert!(["", "0s", "1", "h", "1m1h", "1h1h", "1é"].iter().all(|text| seconds(text).is_err()));
+        assert!(["", "0s", "500ms", "400d", "1", "h", "1m1h", "1h1h", "1é"].iter().all(|text| seconds(text).is_err()));
+    }
+
+    #[test]
+    fn what_users_type() {
+        let typed = |text| span(text).unwrap();
+        let secs = Duration::from_secs;
+        assert_eq!(["90s", "5m", "1h30m", "0s"].map(typed), [secs(90), secs(300), secs(5400), secs(0)]);
+        assert_eq!(typed("1m500ms"), Duration::from_millis(60_500));
+    }
+
+    #[test]
+    fn refusals_say_what_would_be_right() {
+        let why = |text| span(text).unwrap_err();
+        assert_eq!(why("90"), "`90` has no unit; write `90s` for seconds or `90m` for minutes");
+        for text in ["", "m", "5 m", "1.5h", "5x", "30s1m", "5m5m", "-5s", "99999999999999999999s", "9999999999999999h"]
+        {
+            assert!(why(text).ends_with("is no duration; expected something like `90s`, `5m` or `1h30m`"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whole_units_are_written_as_they_are_read(minutes in 1_u64..60, hours in 1_u64..1000) {
+            for text in [format!("{minutes}m"), format!("{hours}h"), format!("{minutes}s")] {
+                prop_assert_eq!(crate::engine::units::duration(span(&text).unwrap()), text);
+            }
+        }
+
+        #[test]
+        fn nothing_panics(text in any::<String>()) {
+            let _ = span(&text);
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! The one door to the terminal: narration goes to stderr, results go to stdout.
 
 pub mod color;
-pub mod duration;
 pub mod hints;
 mod json;
 mod plain;

@@ -19,6 +19,7 @@ mod formation;
 mod helper;
 mod iscsi;
 mod killed;
+mod logins;
 mod mended;
 mod outlived;
 mod pks;

@@ -18,11 +18,12 @@ until group=$(component) && [ -n "$group" ]; do
     ((SECONDS < deadline)) || break
     sleep 0.2
 done
-why=$(objection)
+own=$(objection)
+why=$own
 # Where nothing lies nothing can be lost: whom it was let go to join was judged then, and members under load answer late.
 [ -n "$why" ] || [ "$HELD$group" = nothing ] || why=$(stranger "$group")
 [ -n "$why" ] || exit 0
 printf '%s\n' "$why" >"$RUN/overwrite"
 # Silence is no judgement: this start comes to nothing, and all is looked at anew.
-[ -z "$(objection)$group" ] || say "event=refused reason=$(quoted "$why")" >>"$REPORTS"
+[ -z "$own$group" ] || say "event=refused reason=$(quoted "$why")" >>"$REPORTS"
 exit 1

@@ -1,0 +1,43 @@
+//! A real server judges every option that the settings let through.
+
+use std::time::Duration;
+
+use galeractl::kube::exec;
+use galeractl::manifests::scripts::MEMBER;
+
+use crate::cluster::{IMAGE, in_namespace};
+use crate::pods::{running, start};
+
+const OPTIONS: &str = include_str!("../corpus/server_options.txt");
+const LIMIT: Duration = Duration::from_secs(180);
+
+#[tokio::test]
+async fn a_server_takes_the_options_that_are_let_through() {
+    in_namespace(|place| async move {
+        let live = start(&place).await;
+        let name = "shop-galera-node1-0";
+        place.apply(&place.pod(name, IMAGE, "sleep infinity")).await;
+        running(&live, name).await;
+        let (_, judge) = MEMBER.iter().find(|(name, _)| *name == "options.sh").unwrap();
+        let script = format!(
+            "{judge}\nRUN=/tmp\nwhile IFS= read -r option; do printf '[mysqld]\\n%s\\n' \"$option\" >/tmp/one.cnf\n\
+             printf '%s -> %s\\n' \"$option\" \"$(options_objection /tmp/one.cnf false </dev/null)\"; done"
+        );
+        let let_through = OPTIONS.lines().filter_map(|line| line.split_once(" | ok"));
+        let (options, unknown): (Vec<&str>, Vec<bool>) =
+            let_through.map(|(option, rest)| (option, rest.contains("unknown"))).unzip();
+        assert!(options.len() > 100);
+        let at = exec::Place { namespace: &place.namespace, pod: name, container: "main" };
+        let lines = options.iter().map(|option| format!("{option}\n")).collect::<String>();
+        let argv = ["bash", "-c", script.as_str()];
+        let output = exec::exec(&place.connection.streams, at, &argv, Some(&lines), LIMIT).await.unwrap();
+        let judged: Vec<&str> = output.stdout.lines().collect();
+        assert_eq!(judged.len(), options.len(), "{output:?}");
+        for ((said, option), unknown) in judged.iter().zip(options).zip(unknown) {
+            let objects = said.split_once(" -> ").unwrap_or_else(|| panic!("{said}")).1;
+            assert_eq!(objects.contains("unknown variable"), unknown, "{said}");
+            assert!(unknown || objects.is_empty(), "{option}: {said}");
+        }
+    })
+    .await;
+}
