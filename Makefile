@@ -61,11 +61,14 @@ shellcheck:
 unit: shellcheck
 	tests/timed $(CARGO) test --lib --bins --test architecture --test cli --test manifests --test docs --test scripts --test settings --test settings_inventory --
 
-# Two at a time, which mostly wait: every test owns a namespace, and those that touch hosts or classes run alone.
+# Two at a time, which mostly wait: every test owns a namespace. Those that touch hosts or classes would keep the others
+# waiting, and come first.
 LANES ?= 2
+ALONE := alone:: pks::
 e2e: cluster
 	$(E2E) tests/timed $(CARGO) test --test kube -- --test-threads=1
-	$(E2E) tests/timed $(CARGO) test --test e2e -- --test-threads=$(LANES)
+	$(E2E) tests/timed $(CARGO) test --test e2e -- --test-threads=1 $(ALONE)
+	$(E2E) tests/timed $(CARGO) test --test e2e -- --test-threads=$(LANES) $(addprefix --skip ,$(ALONE))
 
 test: check unit e2e
 

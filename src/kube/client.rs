@@ -73,9 +73,11 @@ impl Connection {
         };
         config.proxy_url = proxy(&config.cluster_url, named.as_deref(), |name| std::env::var(name).ok())?;
         adjust(&mut config, options)?;
-        let make = |config: Config| {
-            Client::try_from(config).map_err(|error| explain(Kind::Usage, "use the kubeconfig's credentials", error))
-        };
+        let program = config.auth_info.exec.as_ref().and_then(|exec| exec.command.as_deref());
+        let logging_in = program
+            .map_or_else(|| "use the kubeconfig's credentials".to_owned(), |program| format!("log in by `{program}`"));
+        let make =
+            |config: Config| Client::try_from(config).map_err(|error| explain(Kind::Usage, logging_in.as_str(), error));
         let mut unary = config.clone();
         unary.read_timeout = Some(options.request_timeout.unwrap_or(REQUEST_TIMEOUT));
         // Otherwise the time that a pooled connection lay idle would count.

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::fmt::Display;
 use std::io::ErrorKind;
 
+use kube::client::AuthError;
 use kube::core::Status;
 
 use crate::error::{Failure, Kind};
@@ -67,7 +68,24 @@ fn describe(status: &Status) -> String {
     format!("the API server rejects {}", fields.join("; "))
 }
 
+/// A program that was to log in says why it did not on its standard error; what it gives out is a secret.
+fn no_login(error: &AuthError) -> Failure {
+    let why = match error {
+        AuthError::AuthExecRun { out, .. } => {
+            format!("{}, and it said: {}", out.status, String::from_utf8_lossy(&out.stderr).trim())
+        }
+        AuthError::AuthExecParse(_) => "what it gave out is no ExecCredential".to_owned(),
+        other => other.to_string(),
+    };
+    Failure::message(Kind::Unreachable, why).context("the kubeconfig's credentials could not be used").hint(RELOGIN)
+}
+
+const RELOGIN: &str = "run the login command of your provider, or choose another --context";
+
 fn transport(error: kube::Error) -> Failure {
+    if let kube::Error::Auth(error) = &error {
+        return no_login(error);
+    }
     let (what, hint) = match cause(&error) {
         Cause::Refused => ("nothing listens there", "is the cluster running, and is this the right --context?"),
         Cause::Timeout => ("no answer in time", "check the network or VPN, and whether the API server is overloaded"),
@@ -75,10 +93,6 @@ fn transport(error: kube::Error) -> Failure {
         Cause::Tls => (
             "its certificate is not trusted or ours is not",
             "the kubeconfig's certificate-authority-data must belong to this server; fetch a fresh kubeconfig",
-        ),
-        Cause::Credentials => (
-            "the kubeconfig's credentials could not be used",
-            "run the login command of your provider, or choose another --context",
         ),
         Cause::Other => ("the connection failed", "check that `kubectl version` works with the same options"),
     };
@@ -90,14 +104,10 @@ enum Cause {
     Timeout,
     Name,
     Tls,
-    Credentials,
     Other,
 }
 
 fn cause(error: &kube::Error) -> Cause {
-    if matches!(error, kube::Error::Auth(_)) {
-        return Cause::Credentials;
-    }
     let mut next = error.source();
     let mut text = error.to_string();
     while let Some(source) = next {

@@ -35,8 +35,11 @@ async fn programs_and_certificates_log_in() {
             assert!(ran.stderr.contains("there is no cluster"), "{ran:?}");
         }
 
-        let said = refusal(place, &plugin(place, "echo 'your session is over' >&2; exit 1"), 7).await;
-        assert!(said.contains("pass.sh"), "the program is not named: {said}");
+        let said = refusal(place, &plugin(place, "echo secret; echo 'your session is over' >&2; exit 1"), 7).await;
+        assert!(said.contains("pass.sh") && said.contains("your session is over"), "{said}");
+        assert!(!said.contains("secret"), "what it gives out is told: {said}");
+        let said = refusal(place, &plugin(place, "echo secret"), 7).await;
+        assert!(said.contains("pass.sh") && !said.contains("secret"), "{said}");
         let exec = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nowhere/pass", "interactiveMode": "Never"}});
         let said = refusal(place, &exec, 7).await;
         assert!(said.contains("/nowhere/pass"), "{said}");
