@@ -28,7 +28,7 @@ async fn a_server_takes_the_options_that_are_let_through() {
             let_through.map(|(option, rest)| (option, rest.contains("unknown"))).unzip();
         assert!(options.len() > 100);
         let at = exec::Place { namespace: &place.namespace, pod: name, container: "main" };
-        let lines = options.iter().map(|option| format!("{option}\n")).collect::<String>();
+        let lines = options.join("\n") + "\n";
         let argv = ["bash", "-c", script.as_str()];
         let output = exec::exec(&place.connection.streams, at, &argv, Some(&lines), LIMIT).await.unwrap();
         let judged: Vec<&str> = output.stdout.lines().collect();
