@@ -12,15 +12,22 @@ const NAMED: usize = 5;
 /// Engines whose rows are in no backup: in memory, elsewhere, or nowhere.
 const NOT_IN_BACKUPS: [&str; 7] = ["MEMORY", "BLACKHOLE", "FEDERATED", "CONNECT", "SPIDER", "OQGRAPH", "S3"];
 
-/// What one node's catalog says.
+/// What the catalogs of the nodes say, or why they do not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
+    /// Tables, as one node has them; `None` where nobody could be asked.
+    pub tables: Option<Result<Tables, String>>,
+    /// Scheduled events, as each node has them.
+    pub events: BTreeMap<Member, Result<Vec<Event>, String>>,
+}
+
+/// Tables that people may not expect to be as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tables {
     /// Tables of engines that Galera does not replicate.
     pub not_replicated: Vec<Odd>,
     /// `database.table` of `InnoDB` tables without a primary key.
     pub without_key: Vec<String>,
-    /// Scheduled events.
-    pub events: Vec<Event>,
 }
 
 /// A table of an engine that Galera does not replicate.
@@ -69,30 +76,31 @@ pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
 fn tables(case: &Case<'_>) -> Check {
     let hint = "give the tables a primary key, and others than InnoDB: ALTER TABLE … ENGINE=InnoDB";
     let question = Question::new(CONTENT, "tables", "every table is replicated and has a primary key", hint);
-    let Some(content) = case.content.values().find_map(|answer| answer.as_ref().ok()) else {
-        return question.skipped(&silence(case));
+    let tables = match &case.content.tables {
+        Some(Ok(tables)) => tables,
+        silent => return question.skipped(&silence(silent.as_ref().and_then(|answer| answer.as_ref().err()))),
     };
     let mut wrong = Vec::new();
-    let odd = content.not_replicated.iter().map(|odd| {
+    let odd = tables.not_replicated.iter().map(|odd| {
         let lost = case.backups.is_some() && NOT_IN_BACKUPS.contains(&odd.engine.to_uppercase().as_str());
         format!("{} ({}{})", odd.name, odd.engine, if lost { ", in no backup" } else { "" })
     });
     wrong.extend(named("not replicated", odd.collect()));
-    wrong.extend(named("without a primary key", content.without_key.clone()));
+    wrong.extend(named("without a primary key", tables.without_key.clone()));
     question.should(&wrong, "all are InnoDB")
 }
 
 fn events(case: &Case<'_>) -> Check {
     let hint = "at one node: ALTER EVENT … ENABLE where it is to run, or DISABLE where it is not";
     let question = Question::new(CONTENT, "events", "every scheduled event runs at one node", hint);
-    let answers: Vec<(Member, &Content)> =
-        case.content.iter().filter_map(|(node, answer)| Some((*node, answer.as_ref().ok()?))).collect();
+    let answers: Vec<(Member, &Vec<Event>)> =
+        case.content.events.iter().filter_map(|(node, answer)| Some((*node, answer.as_ref().ok()?))).collect();
     if answers.is_empty() {
-        return question.skipped(&silence(case));
+        return question.skipped(&silence(case.content.events.values().find_map(|answer| answer.as_ref().err())));
     }
     let mut all: BTreeMap<&str, Vec<(Member, Runs)>> = BTreeMap::new();
-    for (node, content) in &answers {
-        for event in &content.events {
+    for (node, events) in &answers {
+        for event in *events {
             all.entry(&event.name).or_default().push((*node, event.status));
         }
     }
@@ -115,8 +123,7 @@ fn events(case: &Case<'_>) -> Check {
 }
 
 /// Why nobody has said what there is.
-fn silence(case: &Case<'_>) -> String {
-    let why = case.content.values().find_map(|answer| answer.as_ref().err());
+fn silence(why: Option<&String>) -> String {
     why.map_or_else(|| "no node could be asked as root".to_owned(), |why| format!("root gets no answer: {why}"))
 }
 
@@ -136,10 +143,10 @@ mod tests {
     use super::*;
     use crate::names::Member::Node;
 
-    fn judged(id: &str, change: impl Fn(Member, &mut Content)) -> Check {
+    fn judged(id: &str, change: impl Fn(Member, &mut Vec<Event>)) -> Check {
         let mut world = World::new();
-        for (node, content) in &mut world.content {
-            change(*node, content.as_mut().unwrap());
+        for (node, events) in &mut world.content.events {
+            change(*node, events.as_mut().unwrap());
         }
         world.check(id)
     }
@@ -150,10 +157,12 @@ mod tests {
 
     #[test]
     fn tables_that_do_not_follow_are_named_and_counted() {
-        let check = judged("tables", |_, content| {
-            content.not_replicated = vec![Odd { name: "shop.log".to_owned(), engine: "MyISAM".to_owned() }];
-            content.without_key = (1..=7).map(|n| format!("shop.t{n}")).collect();
-        });
+        let mut world = World::new();
+        world.content.tables = Some(Ok(Tables {
+            not_replicated: vec![Odd { name: "shop.log".to_owned(), engine: "MyISAM".to_owned() }],
+            without_key: (1..=7).map(|n| format!("shop.t{n}")).collect(),
+        }));
+        let check = world.check("tables");
         assert_eq!(check.mark, Mark::Warning);
         let wanted = "not replicated: shop.log (MyISAM); \
             without a primary key: shop.t1, shop.t2, shop.t3, shop.t4, shop.t5 and 2 more";
@@ -162,15 +171,15 @@ mod tests {
 
     #[test]
     fn an_event_runs_at_one_node() {
-        let fine = judged("events", |node, content| {
+        let fine = judged("events", |node, events| {
             let status = if node == Node(2) { "ENABLED" } else { "SLAVESIDE_DISABLED" };
-            content.events = vec![event("shop.clean", status), event("shop.off", "DISABLED")];
+            *events = vec![event("shop.clean", status), event("shop.off", "DISABLED")];
         });
         assert_eq!((fine.mark, fine.evidence.as_str()), (Mark::Pass, "2 of them"));
-        let idle = judged("events", |_, content| content.events = vec![event("shop.clean", "SLAVESIDE_DISABLED")]);
+        let idle = judged("events", |_, events| *events = vec![event("shop.clean", "SLAVESIDE_DISABLED")]);
         assert_eq!((idle.mark, idle.evidence.as_str()), (Mark::Warning, "run nowhere, as after a restore: shop.clean"));
-        let twice = judged("events", |node, content| {
-            content.events = vec![event("shop.clean", if node == Node(3) { "SLAVESIDE_DISABLED" } else { "ENABLED" })];
+        let twice = judged("events", |node, events| {
+            *events = vec![event("shop.clean", if node == Node(3) { "SLAVESIDE_DISABLED" } else { "ENABLED" })];
         });
         assert_eq!(twice.evidence, "run more than once: shop.clean (node1, node2)");
     }
@@ -178,14 +187,15 @@ mod tests {
     #[test]
     fn a_silent_node_may_be_the_one_that_runs_it() {
         let mut world = World::new();
-        for content in world.content.values_mut() {
-            content.as_mut().unwrap().events = vec![event("shop.clean", "SLAVESIDE_DISABLED")];
+        for events in world.content.events.values_mut() {
+            *events = Ok(vec![event("shop.clean", "SLAVESIDE_DISABLED")]);
         }
-        world.content.insert(Node(3), Err("closed".to_owned()));
+        world.content.events.insert(Node(3), Err("closed".to_owned()));
         assert_eq!(world.check("events").mark, Mark::Pass);
         for node in 1..=3 {
-            world.content.insert(Node(node), Err("access denied".to_owned()));
+            world.content.events.insert(Node(node), Err("access denied".to_owned()));
         }
+        world.content.tables = Some(Err("access denied".to_owned()));
         for id in ["tables", "events"] {
             let check = world.check(id);
             assert_eq!((check.mark, check.evidence.as_str()), (Mark::Skipped, "root gets no answer: access denied"));

@@ -35,8 +35,8 @@ pub struct Case<'a> {
     pub proof: &'a Proof,
     /// Logins of the accounts in the Secret, by their names; empty where nobody could be asked.
     pub accounts: &'a BTreeMap<String, Result<(), NoLogin>>,
-    /// What each node's databases hold, or why it cannot be known; empty where nobody could be asked.
-    pub content: &'a BTreeMap<Member, Result<Content, String>>,
+    /// What the databases hold.
+    pub content: &'a Content,
     /// Each proxy pod's own list of backends, or why it could not be had.
     pub proxies: &'a BTreeMap<String, Result<Vec<Backend>, String>>,
     /// Objects of the cluster that should be gone.

@@ -89,7 +89,7 @@ pub(super) async fn judge_once(
     };
     let held = async {
         let served = observed.members.iter().filter(|(node, view)| **node != Member::Seed && view.is_primary());
-        content::look(connection, desired, &secrets, served.map(|(node, _)| *node)).await
+        content::look(connection, desired, &secrets, served.map(|(node, _)| *node).collect()).await
     };
     let (proxies, leftovers, exposures, backups, accounts, content, proof) = tokio::join!(
         gather::proxies(connection, desired, &observed),

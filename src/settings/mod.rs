@@ -252,8 +252,8 @@ fn brought_options(source: &Source, settled: &BTreeMap<String, String>, merge: &
     }
     let mut theirs = Vec::new();
     for line in file.options {
-        if let Some(why) = mysqld::owner(&line) {
-            merge.notices.push(format!("{}: {} is left out: it {why}", at(line.line), line.name));
+        if let Some(why) = mysqld::taken(&line) {
+            merge.notices.push(format!("{}: {} is left out: it is set by galeractl: {why}", at(line.line), line.name));
         } else if !settled.contains_key(&mysqld::spelt(&line.name)) {
             theirs.push(line);
         }

@@ -78,6 +78,9 @@ pub(super) const OWNED: &[(&str, &str)] = &[
     ("ignore_db_dirs", "a backup would not have what the server has"),
 ];
 
+/// Why all options of `wsrep` are galeractl's.
+const OF_FORMING: &str = "it is part of forming the cluster";
+
 /// Values of such options that are what galeractl sets, or the server does by itself: files that were written for other
 /// tools have them.
 const SAME: &[(&str, &[&str])] = &[
@@ -94,9 +97,6 @@ const SAME: &[(&str, &[&str])] = &[
     ("read_only", &["0", "off", "false"]),
     ("wsrep_on", &["1", "on", "true"]),
 ];
-
-/// How the reason begins that refuses an option of galeractl's.
-const SET_BY_US: &str = "is set by galeractl: ";
 
 /// All options of the servers of 10.11 and 11.8, in the spelling of this table: what `--help --verbose` prints. Others may
 /// have more, and plugins bring their own.
@@ -129,9 +129,9 @@ pub(super) fn spelt(name: &str) -> String {
 }
 
 /// Why an option is galeractl's to set to something else, if it is.
-pub(super) fn owner(line: &MysqldOption) -> Option<String> {
+pub(super) fn taken(line: &MysqldOption) -> Option<&'static str> {
     let name = spelt(&line.name);
-    refusal(&name).filter(|why| why.starts_with(SET_BY_US) && !is_same(&name, line.value.trim_matches(['"', '\''])))
+    owned(&readings(&name)).filter(|_| !is_same(&name, line.value.trim_matches(['"', '\''])))
 }
 
 /// Whether this value of an owned option is what the servers have anyway.
@@ -154,15 +154,19 @@ fn unfit(name: &str, value: &str) -> Option<String> {
     })
 }
 
+/// Why an option with one of these names is galeractl's, if it is.
+fn owned(names: &[&str]) -> Option<&'static str> {
+    if names.iter().any(|name| name.starts_with("wsrep")) {
+        return Some(OF_FORMING);
+    }
+    names.iter().find_map(|name| OWNED.iter().find(|(owned, _)| owned == name)).map(|(_, why)| *why)
+}
+
 /// Why an option is not the user's, if it is not.
 fn refusal(name: &str) -> Option<String> {
     let names = readings(name);
-    if names.iter().any(|name| name.starts_with("wsrep")) {
-        return Some(format!("{SET_BY_US}it is part of forming the cluster"));
-    }
-    let owned = names.iter().find_map(|name| OWNED.iter().find(|(owned, _)| owned == name));
-    if let Some((_, why)) = owned {
-        return Some(format!("{SET_BY_US}{why}"));
+    if let Some(why) = owned(&names) {
+        return Some(format!("is set by galeractl: {why}"));
     }
     // The whole name of an option is never taken for the beginning of another.
     if names.iter().any(|name| KNOWN.contains(name)) {
@@ -197,10 +201,7 @@ fn readings(name: &str) -> Vec<&str> {
 /// The owned option that begins with this, in one of its forms, with the reason why it is owned.
 fn abbreviated(name: &str) -> Option<(String, &'static str)> {
     let begins = |full: &String| full.starts_with(name);
-    let wsrep = KNOWN
-        .iter()
-        .filter(|known| known.starts_with("wsrep"))
-        .map(|known| (*known, "it is part of forming the cluster"));
+    let wsrep = KNOWN.iter().filter(|known| known.starts_with("wsrep")).map(|known| (*known, OF_FORMING));
     OWNED.iter().copied().chain(wsrep).find_map(|(owned, why)| {
         [owned.to_owned(), format!("skip_{owned}")].into_iter().find(begins).map(|full| (full, why))
     })

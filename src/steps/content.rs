@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::checks::content::{Content, Event, Odd};
+use crate::checks::content::{Content, Event, Odd, Tables};
 use crate::desired::{Desired, Hidden};
 use crate::kube::client::Connection;
 use crate::manifests::config::ROOT_PASSWORD;
@@ -18,49 +18,68 @@ const BOUNDED: &str = "SET STATEMENT max_statement_time = 5 FOR ";
 /// Schemas that the server brings itself.
 const OWN: &str = "('mysql', 'information_schema', 'performance_schema', 'sys')";
 
-/// Asks these nodes as root, at the same time.
+/// Asks these nodes as root: all of them for their events, and one for its tables, which are the same everywhere.
 pub async fn look(
     connection: &Connection,
     desired: &Desired,
     secrets: &BTreeMap<String, String>,
-    nodes: impl IntoIterator<Item = Member>,
-) -> BTreeMap<Member, Result<Content, String>> {
-    let Some(password) = secrets.get(ROOT_PASSWORD) else { return BTreeMap::new() };
+    nodes: Vec<Member>,
+) -> Content {
+    let Some(password) = secrets.get(ROOT_PASSWORD) else { return Content::default() };
     let login = Login { user: "root".to_owned(), password: Hidden::new(password) };
-    let asked = nodes.into_iter().map(async |node| {
+    let opened = join_all(nodes.into_iter().map(async |node| {
         let pod = desired.cluster.pod(node);
-        let answer = match Ways::open(&connection.streams, &desired.namespace, &pod).await {
-            Ok(ways) => ask(&ways, &login).await.map_err(|error| error.to_string()),
-            Err(failure) => Err(failure.to_string()),
-        };
-        (node, answer)
+        let ways = Ways::open(&connection.streams, &desired.namespace, &pod).await;
+        (node, ways.map_err(|failure| failure.to_string()))
+    }))
+    .await;
+    let events = join_all(opened.iter().map(async |(node, ways)| (*node, ask(ways, &login, events).await)));
+    let (events, tables) = tokio::join!(events, async {
+        let mut latest = None;
+        // Writers are at the first node, as a rule.
+        for (_, ways) in opened.iter().rev() {
+            let answer = ask(ways, &login, tables).await;
+            let answered = answer.is_ok();
+            latest = Some(answer);
+            if answered {
+                break;
+            }
+        }
+        latest
     });
-    join_all(asked).await.into_iter().collect()
+    Content { tables, events: events.into_iter().collect() }
 }
 
-async fn ask(ways: &Ways, login: &Login) -> Result<Content, SqlError> {
-    let mut conn = ways.connect(login).await?.with_timeout(LIMIT);
-    let engines = format!(
+/// One question over a connection of its own.
+async fn ask<T>(
+    ways: &Result<Ways, String>,
+    login: &Login,
+    question: impl AsyncFn(&mut Conn) -> Result<T, SqlError>,
+) -> Result<T, String> {
+    let conn = ways.as_ref().map_err(Clone::clone)?.connect(login).await;
+    let mut conn = conn.map_err(|error| error.to_string())?.with_timeout(LIMIT);
+    question(&mut conn).await.map_err(|error| error.to_string())
+}
+
+async fn tables(conn: &mut Conn) -> Result<Tables, SqlError> {
+    let odd = format!(
         "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), ENGINE FROM information_schema.TABLES \
-         WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB' AND TABLE_SCHEMA NOT IN {OWN}"
+         WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN {OWN} \
+         AND (ENGINE <> 'InnoDB' OR (TABLE_SCHEMA, TABLE_NAME) NOT IN (SELECT TABLE_SCHEMA, TABLE_NAME \
+         FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY'))"
     );
-    let keyless = format!(
-        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), 'InnoDB' FROM information_schema.TABLES \
-         WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE = 'InnoDB' AND TABLE_SCHEMA NOT IN {OWN} \
-         AND (TABLE_SCHEMA, TABLE_NAME) NOT IN (SELECT TABLE_SCHEMA, TABLE_NAME \
-         FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY')"
-    );
-    let events = "SELECT CONCAT(EVENT_SCHEMA, '.', EVENT_NAME), STATUS FROM information_schema.EVENTS ORDER BY 1";
-    let odd = |(name, engine)| Odd { name, engine };
-    Ok(Content {
-        not_replicated: pairs(&mut conn, &engines).await?.into_iter().map(odd).collect(),
-        without_key: pairs(&mut conn, &keyless).await?.into_iter().map(|(name, _)| name).collect(),
-        events: pairs(&mut conn, events)
-            .await?
-            .into_iter()
-            .map(|(name, status)| Event { name, status: status.as_str().into() })
-            .collect(),
+    let (without_key, others): (Vec<_>, Vec<_>) =
+        pairs(conn, &odd).await?.into_iter().partition(|(_, engine)| engine == "InnoDB");
+    Ok(Tables {
+        not_replicated: others.into_iter().map(|(name, engine)| Odd { name, engine }).collect(),
+        without_key: without_key.into_iter().map(|(name, _)| name).collect(),
     })
+}
+
+async fn events(conn: &mut Conn) -> Result<Vec<Event>, SqlError> {
+    let all = "SELECT CONCAT(EVENT_SCHEMA, '.', EVENT_NAME), STATUS FROM information_schema.EVENTS ORDER BY 1";
+    let event = |(name, status): (String, String)| Event { name, status: status.as_str().into() };
+    Ok(pairs(conn, all).await?.into_iter().map(event).collect())
 }
 
 async fn pairs(conn: &mut Conn, query: &str) -> Result<Vec<(String, String)>, SqlError> {

@@ -40,7 +40,7 @@ pub async fn taken(world: &World, before: &Desired) -> Result<()> {
     match output.stdout.trim() {
         "" => Ok(()),
         said => {
-            let why = said.strip_prefix(NOT_TAKEN.trim_end()).unwrap_or(said).trim();
+            let why = said.strip_prefix(NOT_TAKEN).unwrap_or(said);
             Err(Failure::message(Kind::Preflight, format!("the servers would not take the options in [mysqld]: {why}"))
                 .hint("correct them in the settings; a node that was restarted with them would stay down"))
         }

@@ -40,6 +40,7 @@ async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
         place.healthy().await;
         // Its data is another copy, so nothing of before is a base.
         place.backup("--full").await;
+        place.backup("--incremental").await;
 
         let busy = place.reaching(&["purge", "-f", file, "--confirm", "tier1"]).end().await.ended(3);
         assert!(busy.stderr.contains("is not down"), "{busy:?}");

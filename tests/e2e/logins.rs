@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -11,6 +11,9 @@ use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
 use crate::place::{Place, in_namespace, options, parse};
+
+/// How Kubernetes and such programs talk.
+const API: &str = "client.authentication.k8s.io/v1";
 
 /// Providers of Kubernetes give out passes by a program of theirs; here it gives one of a service account, which may
 /// do nothing.
@@ -40,8 +43,7 @@ async fn programs_and_certificates_log_in() {
         assert!(!said.contains("secret"), "what it gives out is told: {said}");
         let said = refusal(place, &plugin(place, "echo secret"), 7).await;
         assert!(said.contains("pass.sh") && !said.contains("secret"), "{said}");
-        let exec = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nowhere/pass", "interactiveMode": "Never"}});
-        let said = refusal(place, &exec, 7).await;
+        let said = refusal(place, &program(Path::new("/nowhere/pass")), 7).await;
         assert!(said.contains("/nowhere/pass"), "{said}");
     })
     .await;
@@ -49,7 +51,7 @@ async fn programs_and_certificates_log_in() {
 
 /// A program that prints this pass.
 fn pass(status: &Value) -> String {
-    let pass = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status});
+    let pass = json!({"apiVersion": API, "kind": "ExecCredential", "status": status});
     format!("cat <<'PASS'\n{pass}\nPASS")
 }
 
@@ -62,7 +64,11 @@ fn file(place: &Place, name: &str, text: &str) -> PathBuf {
 fn plugin(place: &Place, script: &str) -> Value {
     let path = file(place, "pass.sh", &format!("#!/bin/sh\n{script}\n"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": path, "interactiveMode": "Never"}})
+    program(&path)
+}
+
+fn program(path: &Path) -> Value {
+    json!({"exec": {"apiVersion": API, "command": path, "interactiveMode": "Never"}})
 }
 
 fn own_kubeconfig() -> Value {

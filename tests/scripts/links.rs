@@ -84,7 +84,10 @@ fn the_folder_of_a_cluster_is_no_link() {
         let world = World::new();
         fs::rename(world.at(level), world.at("outside/moved")).unwrap();
         symlink(world.at("outside/moved"), world.at(level)).unwrap();
-        assert!(world.agent("has_root || echo refused").contains("refused"), "{level}");
+        let before = content(&world.at("outside"));
+        assert!(world.agent("has_root || echo refused; fail 'a link'; state waits").contains("refused"), "{level}");
+        assert_eq!(content(&world.at("outside")), before, "{level}");
+        assert!(fs::read_to_string(world.at("own/agent.json")).unwrap().contains("a link"), "{level}");
         assert!(world.catalog().backups.is_empty(), "{level}");
     }
 }

@@ -1,5 +1,7 @@
 //! Options that the server does not take are refused before anything is touched, in its own words.
 
+use galeractl::manifests::scripts::NOT_TAKEN;
+
 use super::stage::{A, Running, Stage, reports, wait_for};
 use super::states::clean;
 
@@ -53,7 +55,9 @@ fn what_the_server_does_not_take_is_refused_before_anything_is_made() {
         for (options, why) in CASES {
             let stage = stage(options);
             let mut running = start(&stage, env);
-            assert_eq!(refusal(&mut running), format!("the server does not take its options: {why}"));
+            let reason = refusal(&mut running);
+            assert_eq!(reason, format!("the server does not take its options: {why}"));
+            assert!(reason.starts_with(NOT_TAKEN), "galeractl knows it by another word");
             assert!(!running.ended() && stage.tree().is_empty() && !stage.has("stub/started"), "{options}");
         }
     }

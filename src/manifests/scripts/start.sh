@@ -195,7 +195,7 @@ run_server() {
 }
 
 main() {
-    local why
+    local why sum
     mkdir -p "$RUN"
     rm -f "$RUN/draining" "$RUN/wsrep" "$RUN/standby" "$RUN/held"
     SERVER=''
@@ -209,8 +209,13 @@ main() {
     while :; do
         hold_if_wanted
         write_config
-        why=$(options_objection "$CNF" may_have_plugins)
-        [ -z "$why" ] || { refuse "$why"; continue; }
+        sum=$(cksum <"$CNF")
+        # A server that comes back with the options of before need not wait for the same judgement.
+        if [ "$sum" != "${TAKEN:-}" ]; then
+            why=$(options_objection "$CNF" may_have_plugins)
+            [ -z "$why" ] || { refuse "$why"; continue; }
+            TAKEN=$sum
+        fi
         ! grep -q '^log_bin=' "$CNF" || mkdir -p "$VOLUME/binlog"
         if [ "$GALERA_MEMBER" = seed ]; then prepare_seed; else prepare_node; fi || continue
         run_server

@@ -58,7 +58,7 @@ tell_state() {
     told=$(object member "$GALERA_MEMBER" pod "$POD_UID" at# "$EPOCHSECONDS" state "$STATE" \
         failures# "$FAILURES" error "$LAST_ERROR" free# "${free:-}" size# "${size:-}" logs "$(cat "$OWN/logs" 2>/dev/null)")
     put "$OWN/agent.json" "$told"
-    put "$ROOT/agent.json" "$told"
+    ! has_root || put "$ROOT/agent.json" "$told"
 }
 state() { STATE=$1; tell_state; }
 
