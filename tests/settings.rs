@@ -24,7 +24,8 @@ fn from_text(text: &str) -> Result<Settings, String> {
 }
 
 /// One case of the corpus: `> ` lines are arguments, `! ` the errors, `~ ` the notices, `= ` some values that
-/// result, and all other lines the file, in `[all:vars]` unless it has a header or is the `file whole`.
+/// result, and all other lines the file, in `[all:vars]` unless it has a header or is the `file whole`, or, as
+/// `file my.cnf`, that of a server elsewhere. `\NUL` and `\CR` in it are these characters.
 #[derive(Default)]
 struct Case {
     title: String,
@@ -52,7 +53,15 @@ impl Case {
         case
     }
 
-    fn input(&self) -> Input {
+    fn has(&self, argument: &str) -> bool {
+        self.arguments.iter().any(|given| given == argument)
+    }
+
+    fn text(&self) -> String {
+        self.body.join("\n").replace("\\NUL", "\0").replace("\\CR", "\r")
+    }
+
+    fn input(&self, folder: &Path) -> Input {
         let mut input = Input { fallback_namespace: Some("ctx".to_owned()), ..Input::default() };
         for argument in &self.arguments {
             match argument.split_once(' ').unwrap() {
@@ -63,6 +72,11 @@ impl Case {
                 }
                 ("profile", text) => input.profile = Some(text.to_owned()),
                 ("file", "whole") => {}
+                ("file", "my.cnf") => {
+                    let path = folder.join("my.cnf");
+                    std::fs::write(&path, self.text()).unwrap();
+                    input.my_cnf = Some(path);
+                }
                 ("context", text) => input.fallback_namespace = Some(text.to_owned()),
                 ("nodes", text) => input.flags.push(Flag::nodes("--nodes", text)),
                 ("name", text) => input.flags.push(Flag::name("--name", text)),
@@ -74,11 +88,11 @@ impl Case {
     }
 
     fn source(&self) -> Option<Source> {
-        let body = self.body.join("\n").replace("\\NUL", "\0");
-        if body.trim().is_empty() {
+        let body = self.text();
+        if body.trim().is_empty() || self.has("file my.cnf") {
             return None;
         }
-        let whole = body.starts_with('[') || self.arguments.iter().any(|argument| argument == "file whole");
+        let whole = body.starts_with('[') || self.has("file whole");
         let headed = if whole { body } else { format!("[all:vars]\n{body}") };
         Some(Source { name: "galera.conf".to_owned(), bytes: headed.into_bytes() })
     }
@@ -92,7 +106,8 @@ impl Case {
         for line in &self.body {
             let _ = writeln!(text, "{line}");
         }
-        match load_from(&self.input(), self.source().as_ref()) {
+        let folder = tempfile::tempdir().unwrap();
+        match load_from(&self.input(folder.path()), self.source().as_ref()) {
             Err(failure) => {
                 assert_eq!(failure.kind, galeractl::error::Kind::Usage, "{}", self.title);
                 for line in failure.to_string().lines() {
@@ -115,7 +130,7 @@ impl Case {
                 }
             }
         }
-        text
+        text.replace(&format!("{}/", folder.path().display()), "")
     }
 }
 
@@ -143,7 +158,7 @@ fn corpus() {
             std::fs::write(&file, actual.trim_end().to_owned() + "\n").unwrap();
         }
     }
-    assert!(count >= 200, "only {count} cases");
+    assert!(count >= 450, "only {count} cases");
     assert!(updating() || differences.is_empty(), "{differences}");
 }
 

@@ -110,16 +110,21 @@ fn options_of_a_server_elsewhere_are_taken_over() {
     let options: Vec<String> = settings.desired.mysqld.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(
         options,
-        ["binlog_format=ROW", "innodb_buffer_pool_size=2G", "max_connections=500", "skip_slave_start="]
+        [
+            "binlog_format=ROW",
+            "innodb_buffer_pool_size=2G",
+            "max_connections=500",
+            "skip_name_resolve=",
+            "skip_slave_start="
+        ]
     );
     assert_eq!(settings.values["mysqld.max_connections"].origin.to_string(), format!("{}:7", path.display()));
     let told: Vec<&str> =
         settings.notices.iter().filter_map(|notice| notice.split_once("my.cnf")).map(|(_, rest)| rest).collect();
     let told = told.join("\n");
     for part in [
-        ": [client] are for other programs",
-        ":4: datadir is left out: it is set by galeractl: it lies on the data volume",
-        ":5: skip-name-resolve is left out",
+        ": sections that servers do not read are left out: [client]",
+        ":4: datadir is left out: it lies on the data volume",
     ] {
         assert!(told.contains(part), "{told}");
     }

@@ -1,7 +1,7 @@
 //! Chains: a full backup and the incremental ones that build on it, and how far binary logs lead on from there.
 
 use super::gtid::sequence;
-use super::{Backup, Catalog, Extent};
+use super::{Backup, Catalog, Extent, Gap, Gaps, Log};
 
 /// A full backup with its increments, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,21 +78,47 @@ pub struct Reach {
     pub sequence: u64,
     /// Everything before this moment can be had, in seconds since the epoch; the end of the backup where no log follows.
     pub time: i64,
+    /// What is missing in the logs after that, if they go on.
+    pub gap: Option<Gap>,
 }
 
 /// Follows the binary logs from a backup on, up to the first gap.
 #[must_use]
 pub fn reach(catalog: &Catalog, backup: &Backup) -> Reach {
-    let mut reach = Reach { sequence: sequence(&backup.gtid), time: backup.ended };
-    while let Some(next) = next_log(catalog, backup, reach.sequence) {
-        reach = Reach { sequence: sequence(&next.to), time: next.end.max(reach.time) };
-    }
-    reach
+    reach_by(catalog, backup, Gaps::Refused)
 }
 
-/// The log that leads furthest from a point.
-pub(super) fn next_log<'a>(catalog: &'a Catalog, backup: &Backup, covered: u64) -> Option<&'a super::Log> {
-    let leads =
-        |log: &&super::Log| log.uuid == backup.uuid && sequence(&log.from) <= covered && sequence(&log.to) > covered;
-    catalog.logs.iter().filter(leads).max_by_key(|log| sequence(&log.to))
+pub(super) fn reach_by(catalog: &Catalog, backup: &Backup, gaps: Gaps) -> Reach {
+    let mut reach = Reach { sequence: sequence(&backup.gtid), time: backup.ended, gap: None };
+    while let Some(lead) = lead(catalog, backup, reach.sequence, gaps) {
+        reach = Reach { sequence: lead.to, time: lead.time.max(reach.time), gap: None };
+    }
+    let beyond = lead(catalog, backup, reach.sequence, Gaps::Crossed);
+    Reach { gap: beyond.and_then(|lead| missing_in(lead.log, reach.sequence)), ..reach }
+}
+
+/// A binary log, and how far it leads on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lead<'a> {
+    pub(super) log: &'a Log,
+    /// Number of the last transaction that can be had from it.
+    pub(super) to: u64,
+    /// Everything before this moment is in it, in seconds since the epoch.
+    pub(super) time: i64,
+}
+
+/// The log that leads furthest from a point. Another node's copy may have what is missing in one.
+pub(super) fn lead<'a>(catalog: &'a Catalog, backup: &Backup, covered: u64, gaps: Gaps) -> Option<Lead<'a>> {
+    let follows = |log: &&Log| log.uuid == backup.uuid && sequence(&log.from) <= covered;
+    let leads = catalog.logs.iter().filter(follows).map(|log| match missing_in(log, covered) {
+        Some(gap) if gaps == Gaps::Refused => Lead { log, to: gap.first - 1, time: gap.after },
+        _ => Lead { log, to: sequence(&log.to), time: log.end },
+    });
+    leads.filter(|lead| lead.to > covered).max_by_key(|lead| lead.to)
+}
+
+/// The first gap of a log after a point.
+pub(super) fn missing_in(log: &Log, covered: u64) -> Option<Gap> {
+    let gap = log.gaps.iter().find(|gap| gap.last > covered)?;
+    Some(Gap { first: gap.first.max(covered + 1), ..*gap })
 }

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::chain::{Chain, chains, next_log, reach};
+use super::chain::{Chain, chains, lead, reach_by};
 use super::gtid::{self, sequence};
-use super::{Backup, Catalog, Log, series};
+use super::{Backup, Catalog, Gap, Gaps, Log, series};
 
 /// The backup that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Wanted {
     pub increment: Option<usize>,
     /// A point after it.
     pub to: Option<To>,
+    /// What to do where binary logs on the way to that point miss transactions.
+    pub gaps: Gaps,
 }
 
 /// Where in a binary log to stop.
@@ -87,6 +89,8 @@ pub struct Source {
     pub backups: Vec<Backup>,
     /// Binary logs after them.
     pub logs: Vec<Replay>,
+    /// What is missing in those.
+    pub crossed: Vec<Gap>,
 }
 
 impl Source {
@@ -152,8 +156,12 @@ pub fn choose(catalog: &Catalog, wanted: &Wanted) -> Result<Source, String> {
             series(&last.version)
         ));
     }
-    let logs = wanted.to.map_or(Ok(Vec::new()), |to| replays(catalog, last, to))?;
-    Ok(Source { backups: backups.into_iter().cloned().collect(), logs })
+    let mut source =
+        Source { backups: backups.iter().copied().cloned().collect(), logs: Vec::new(), crossed: Vec::new() };
+    if let Some(to) = wanted.to {
+        replay(catalog, last, to, wanted.gaps, &mut source)?;
+    }
+    Ok(source)
 }
 
 fn latest<'a>(catalog: &Catalog, all: &[Chain<'a>], wanted: &Wanted) -> Result<Vec<&'a Backup>, String> {
@@ -236,42 +244,48 @@ fn after(backup: &Backup, to: To) -> Result<(), String> {
     }
 }
 
-fn replays(catalog: &Catalog, backup: &Backup, to: To) -> Result<Vec<Replay>, String> {
+fn replay(catalog: &Catalog, backup: &Backup, to: To, gaps: Gaps, source: &mut Source) -> Result<(), String> {
     let mut covered = sequence(&backup.gtid);
-    let mut logs = Vec::new();
-    loop {
-        if to == To::Gtid(covered) {
-            return Ok(logs);
-        }
-        let Some(log) = next_log(catalog, backup, covered) else { return Err(unreachable(catalog, backup, to)) };
-        let ends_at = sequence(&log.to);
-        let stop = match to {
-            To::Gtid(number) if number < ends_at => Some(Stop::Gtid(number)),
-            To::Time(time) if time <= log.end => Some(Stop::Time(time)),
+    while to != To::Gtid(covered) {
+        // A log without a gap comes first, whoever has it.
+        let next = [Gaps::Refused, gaps].into_iter().find_map(|gaps| lead(catalog, backup, covered, gaps));
+        let Some(next) = next else { return Err(unreachable(catalog, backup, to, gaps)) };
+        let end = match to {
+            To::Gtid(number) if number < next.to => Some(Stop::Gtid(number)),
+            To::Time(time) if time <= next.time => Some(Stop::Time(time)),
             _ => None,
         };
-        let last = stop.is_some();
-        logs.push(Replay { log: log.clone(), start: gtid::start(&log.from, covered), stop });
-        if last {
-            return Ok(logs);
+        let until = if let Some(Stop::Gtid(number)) = end { number } else { next.to };
+        let stop = end.or_else(|| (until < sequence(&next.log.to)).then_some(Stop::Gtid(until)));
+        let crossed = next.log.gaps.iter().filter(|gap| gap.last > covered && gap.first <= until);
+        source.crossed.extend(crossed.filter(|gap| !matches!(end, Some(Stop::Time(time)) if time <= gap.after)));
+        source.logs.push(Replay { log: next.log.clone(), start: gtid::start(&next.log.from, covered), stop });
+        if end.is_some() {
+            break;
         }
-        covered = ends_at;
+        covered = next.to;
     }
+    Ok(())
 }
 
-fn unreachable(catalog: &Catalog, backup: &Backup, to: To) -> String {
-    let reach = reach(catalog, backup);
+fn unreachable(catalog: &Catalog, backup: &Backup, to: To, gaps: Gaps) -> String {
+    let reach = reach_by(catalog, backup, gaps);
     let wanted = match to {
         To::Time(time) => utc(time),
         To::Gtid(number) => format!("transaction 1-1-{number}"),
     };
-    let beyond = catalog.logs.iter().filter(|log| log.uuid == backup.uuid && sequence(&log.from) > reach.sequence);
-    let gap = beyond.min_by_key(|log| sequence(&log.from)).map(|log| {
-        format!(
-            "; the next binary log begins after 1-1-{}, at {}: the ones between are missing",
-            sequence(&log.from),
-            utc(log.begin)
-        )
+    let after = || {
+        let beyond = catalog.logs.iter().filter(|log| log.uuid == backup.uuid && sequence(&log.from) > reach.sequence);
+        beyond.min_by_key(|log| sequence(&log.from)).map(|log| {
+            format!(
+                "; the next binary log begins after 1-1-{}, at {}: the ones between are missing",
+                sequence(&log.from),
+                utc(log.begin)
+            )
+        })
+    };
+    let gap = reach.gap.map(|gap| {
+        format!("; {gap} came next, and no log has it: a statement that failed or had nothing to do leaves such a gap, and what a session wrote with sql_log_bin=0; --across-gaps goes on without it")
     });
     format!(
         "{wanted} cannot be reached from backup {}: binary logs lead from {} to {} (transaction 1-1-{}){}",
@@ -279,7 +293,7 @@ fn unreachable(catalog: &Catalog, backup: &Backup, to: To) -> String {
         utc(backup.ended),
         utc(reach.time),
         reach.sequence,
-        gap.unwrap_or_default()
+        gap.or_else(after).unwrap_or_default()
     )
 }
 

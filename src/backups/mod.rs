@@ -5,6 +5,7 @@
 
 mod chain;
 mod choose;
+mod gap;
 mod gtid;
 mod read;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chain::{Chain, Reach, chains, reach};
 pub use choose::{From, Replay, Source, Stop, To, Wanted, choose, utc};
+pub use gap::{Gap, Gaps};
 pub use gtid::sequence;
 
 use crate::wsrep::{Position, Uuid};
@@ -123,6 +125,9 @@ pub struct Log {
     pub from: String,
     /// GTIDs of its last transactions.
     pub to: String,
+    /// What is missing between the two, in order.
+    #[serde(with = "gap::list")]
+    pub gaps: Vec<Gap>,
     /// When it was begun.
     pub begin: i64,
     /// When it was closed.

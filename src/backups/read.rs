@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{Agent, Backup, Catalog, Extent, Log, Unusable, Verified};
+use super::{Agent, Backup, Catalog, Extent, Log, Unusable, Verified, sequence};
 use crate::names::Member;
 
 /// The last second that has four digits for its year.
@@ -113,6 +113,11 @@ fn log(name: &str, text: &str) -> Result<Log, String> {
     must("incarnation", is_word(&log.incarnation))?;
     must("from", is_gtids(&log.from))?;
     must("to", is_gtids(&log.to))?;
+    let mut before = sequence(&log.from);
+    for gap in &log.gaps {
+        must("gaps", before < gap.first && gap.last <= LARGEST && is_time(gap.after))?;
+        before = gap.last;
+    }
     must("begin", is_time(log.begin))?;
     must("end", is_time(log.end))?;
     must("bytes", log.bytes <= LARGEST)?;

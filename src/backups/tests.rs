@@ -53,6 +53,7 @@ pub(crate) fn log(from: i64, to: i64) -> Log {
         uuid: uuid(),
         from: format!("1-1-{from},103-1-5"),
         to: format!("1-1-{to},103-1-5"),
+        gaps: Vec::new(),
         begin: from,
         end: to,
         bytes: 10,
@@ -61,7 +62,7 @@ pub(crate) fn log(from: i64, to: i64) -> Log {
 }
 
 fn wanted(from: From, to: Option<To>) -> Wanted {
-    Wanted { from, increment: None, to }
+    Wanted { from, increment: None, to, gaps: Gaps::Refused }
 }
 
 fn ids(source: &Source) -> Vec<&str> {
@@ -144,8 +145,39 @@ fn a_gap_in_the_logs_names_what_can_be_reached() {
 }
 
 #[test]
+fn a_gap_in_a_log_ends_what_can_be_reached_unless_it_is_crossed() {
+    let mut catalog = catalog(&[0]);
+    let hidden = "31-33@30".parse().unwrap();
+    catalog.logs = vec![Log { gaps: vec![hidden], ..log(0, 50) }, log(50, 90)];
+    let found = reach(&catalog, &catalog.backups[0]);
+    assert_eq!(found, Reach { sequence: 30, time: 30, gap: Some(hidden) });
+    for to in [To::Time(30), To::Gtid(30)] {
+        assert!(choose(&catalog, &wanted(From::Latest, Some(to))).unwrap().crossed.is_empty());
+    }
+    for to in [To::Time(31), To::Time(70), To::Gtid(31), To::Gtid(34)] {
+        let wanted = wanted(From::Latest, Some(to));
+        let why = choose(&catalog, &wanted).unwrap_err();
+        assert!(
+            why.contains("(transaction 1-1-30); transactions 1-1-31 to 1-1-33 came next, and no log has it"),
+            "{why}"
+        );
+        let crossing = choose(&catalog, &Wanted { gaps: Gaps::Crossed, ..wanted }).unwrap();
+        assert_eq!(crossing.crossed, [hidden], "{to:?}");
+    }
+    // Another node's log has them.
+    catalog.logs.push(log(20, 60));
+    let whole = choose(&catalog, &wanted(From::Latest, Some(To::Gtid(80)))).unwrap();
+    assert!(whole.crossed.is_empty() && reach(&catalog, &catalog.backups[0]).sequence == 90, "{whole:?}");
+    // A backup that was taken after it has them as well.
+    catalog.logs.pop();
+    catalog.backups[0].gtid = "1-1-33".to_owned();
+    assert_eq!(reach(&catalog, &catalog.backups[0]).sequence, 90);
+}
+
+#[test]
 fn a_catalog_is_read_as_it_is_printed() {
-    let one = catalog(&[0]);
+    let mut one = catalog(&[0]);
+    one.logs = vec![Log { gaps: vec!["4-5@2".parse().unwrap(), "7-7@3".parse().unwrap()], ..log(2, 9) }];
     let found = Catalog::parse(FOLDER, &printed(&one).join("\n"));
     assert_eq!(found, one);
 }
@@ -190,6 +222,32 @@ proptest! {
             at = match replay.stop { Some(Stop::Gtid(number)) => number, _ => sequence(&replay.log.to) };
         }
         prop_assert_eq!(at, target);
+    }
+
+    /// Nothing that is missing in a log lies before a point that can be had, unless gaps are crossed.
+    #[test]
+    fn what_can_be_had_has_no_gap(
+        holes in prop::collection::btree_map(1_u64..200, 1_u64..5, 0..6), cut in 1_i64..200, target in 0_u64..200,
+    ) {
+        let mut catalog = catalog(&[2]);
+        let mut gaps: Vec<Gap> = Vec::new();
+        for (first, count) in holes {
+            let first = gaps.last().map_or(first, |gap| first.max(gap.last + 2));
+            gaps.push(Gap { first, last: first + count - 1, after: i64::try_from(first).unwrap() - 1 });
+        }
+        // A gap over the end of a log is none of it.
+        let split = u64::try_from(cut).unwrap();
+        gaps.retain(|gap| gap.last <= 200 && (gap.last <= split || gap.first > split));
+        let (early, late) = gaps.iter().partition(|gap| gap.last <= split);
+        catalog.logs = vec![Log { gaps: early, ..log(0, cut) }, Log { gaps: late, ..log(cut, 200) }];
+        let wanted = Wanted { gaps: Gaps::Crossed, ..wanted(From::Latest, Some(To::Gtid(target))) };
+        let crossing = choose(&catalog, &wanted).unwrap();
+        let base = sequence(&crossing.last().gtid);
+        let hit: Vec<Gap> = gaps.iter().copied().filter(|gap| gap.last > base && gap.first <= target).collect();
+        prop_assert_eq!(&crossing.crossed, &hit);
+        prop_assert_eq!(choose(&catalog, &Wanted { gaps: Gaps::Refused, ..wanted }).is_ok(), hit.is_empty());
+        let reach = reach(&catalog, crossing.last());
+        prop_assert_eq!(reach.sequence < target, !hit.is_empty());
     }
 
     /// Whatever stands in one line, all other backups are there, and those that do not build on it can be restored.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backups::{From, To, Wanted};
+use crate::backups::{From, Gaps, To, Wanted};
 use crate::checks::{Check, Mark, passed};
 use crate::cli::Globals;
 use crate::desired::Desired;
@@ -53,12 +53,8 @@ pub struct Args {
     /// How many increments of the chain: a number, or latest for all
     #[arg(long, value_name = "K", requires = "from", value_parser = increment)]
     increment: Option<Increment>,
-    /// Replay binary logs: everything before this moment, such as 2026-11-25T10:00:00Z
-    #[arg(long, value_name = "TIME", requires = "from", conflicts_with = "to_gtid", value_parser = To::time)]
-    to_time: Option<To>,
-    /// Replay binary logs: everything up to this transaction, such as 1-1-4711
-    #[arg(long, value_name = "GTID", requires = "from", value_parser = To::gtid)]
-    to_gtid: Option<To>,
+    #[command(flatten)]
+    point: Point,
     #[command(flatten)]
     place: Where,
     /// all fills every volume from the backup; one fills that of node1, and the others get a state transfer from it
@@ -78,6 +74,25 @@ pub struct Args {
     confirm: Option<String>,
     #[command(flatten)]
     bounds: Bounds,
+}
+
+#[derive(Debug, clap::Args)]
+struct Point {
+    /// Replay binary logs: everything before this moment, such as 2026-11-25T10:00:00Z
+    #[arg(long, value_name = "TIME", requires = "from", group = "moment", value_parser = To::time)]
+    to_time: Option<To>,
+    /// Replay binary logs: everything up to this transaction, such as 1-1-4711
+    #[arg(long, value_name = "GTID", requires = "from", group = "moment", value_parser = To::gtid)]
+    to_gtid: Option<To>,
+    /// Go on where transactions are missing in the binary logs; what was in them is lost
+    #[arg(long, requires = "moment")]
+    across_gaps: bool,
+}
+
+impl Point {
+    fn to(&self) -> Option<To> {
+        self.to_time.or(self.to_gtid)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -125,8 +140,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 fn origin(args: &Args) -> Result<Origin> {
     let from = args.from.as_deref().unwrap_or("latest");
     if let Some(path) = from.strip_prefix("dir:") {
-        let to = args.to_time.or(args.to_gtid);
-        if to.is_some() || args.increment.is_some() {
+        if args.point.to().is_some() || args.increment.is_some() {
             let why = "--increment, --to-time and --to-gtid do not go with dir:, which has neither increments nor binary logs";
             return Err(Failure::message(Kind::Usage, why));
         }
@@ -144,7 +158,8 @@ fn origin(args: &Args) -> Result<Origin> {
         Some(Increment::Latest) | None => None,
     };
     let from = if from == "latest" { From::Latest } else { From::Id(from.to_owned()) };
-    Ok(Origin::Backup(Wanted { from, increment, to: args.to_time.or(args.to_gtid) }))
+    let gaps = if args.point.across_gaps { Gaps::Crossed } else { Gaps::Refused };
+    Ok(Origin::Backup(Wanted { from, increment, to: args.point.to(), gaps }))
 }
 
 /// Runs steps without showing them: nothing may move on the screen before a question.

@@ -7,10 +7,11 @@ use crate::desired::{Backup, Desired};
 use crate::names::Member;
 
 /// What the agent runs, by key of the ConfigMap with the scripts.
-pub const SCRIPTS: [(&str, &str); 4] = [
+pub const SCRIPTS: [(&str, &str); 5] = [
     ("agent.sh", include_str!("scripts/backup/agent.sh")),
     ("common.sh", include_str!("scripts/backup/common.sh")),
     ("keep.sh", include_str!("scripts/backup/keep.sh")),
+    ("gaps.pl", include_str!("scripts/backup/gaps.pl")),
     ("position.pl", include_str!("scripts/backup/position.pl")),
 ];
 

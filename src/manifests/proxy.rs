@@ -51,14 +51,12 @@ defaults
   retries 3
   timeout connect 3s
   timeout check 3s
-  timeout queue 10s
   timeout client 8h
   timeout server 8h
-  default-server inter 1s fastinter 300ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions resolvers kubernetes init-addr last,libc,none maxconn {server}
+  default-server inter 1s fastinter 300ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions resolvers kubernetes init-addr last,libc,none
 ";
 
-/// How many clients a server takes: what its settings say, or what it does without them. The proxy lets no more through
-/// to a server, for it would refuse them, and no fewer.
+/// How many clients a server takes: what its settings say, or what it does without them.
 fn server_connections(desired: &Desired) -> u64 {
     const DEFAULT: u64 = 151;
     desired
@@ -73,9 +71,10 @@ fn server_connections(desired: &Desired) -> u64 {
 #[must_use]
 pub fn configuration(desired: &Desired) -> String {
     let server = server_connections(desired);
-    // Both doors may be full at once, and who comes then still gets a place in the queue.
+    // A client too many gets the server's own answer, error 1040, and at once. The proxy would let it wait, say nothing
+    // and hang up. Both doors may be full at once, and who comes then has to get as far as that.
     let all = 4096.max(4 * server);
-    let mut text = HEAD.replace("{all}", &all.to_string()).replace("{server}", &server.to_string());
+    let mut text = HEAD.replace("{all}", &all.to_string());
     let _ = write!(
         text,
         "listen write\n  bind \"${{GALERA_BIND}}:{SQL_PORT}\"\n  option httpchk GET /ready\n  http-check expect status 200\n"

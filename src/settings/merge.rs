@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::inventory::{self, Assigned, Doubt, Inventory, Literal, Stray};
 use super::keys;
 use super::kind::{Kind, visible};
+use super::mysqld;
 use super::origin::{Origin, Problems, Value};
 use super::table::{self, Setting};
 use super::topic::Topic;
@@ -65,6 +66,8 @@ impl Merge {
                 given.extend(self.assignment(key, assigned, origin));
             } else if let Some(near) = almost_known(key) {
                 self.notices.push(format!("{origin}: {key} is ignored; did you mean {near}?"));
+            } else if mysqld::is_surely_one(key) {
+                self.notices.push(format!("{origin}: {key} is ignored here; server options stand under `[mysqld]`"));
             }
         }
         if given.is_empty() && self.problems.none() && self.notices.is_empty() && inventory.options.is_empty() {
@@ -91,13 +94,18 @@ impl Merge {
             self.problems.add(&origin, format!("{key}: is a Jinja template, which is not evaluated; write the value"));
             return None;
         }
+        if text.starts_with("!vault") || text.starts_with("$ANSIBLE_VAULT") {
+            let problem = "is encrypted by ansible-vault, which is not read; write the value, or leave the line out and give it in the environment";
+            self.problems.add(&origin, format!("{key}: {problem}"));
+            return None;
+        }
         match assigned.doubt {
             Some(Doubt::Comment) if setting.kind.check(text).is_err() => {
                 let problem = "ends in a comment, which Ansible takes for part of the value; give it a line of its own";
                 self.problems.add(&origin, format!("{key}: {problem}"));
                 return None;
             }
-            Some(Doubt::Comment) if setting.secret() => {
+            Some(Doubt::Comment) => {
                 self.notices.push(format!("{origin}: {key} includes what follows ` #`, as it does for Ansible"));
             }
             Some(Doubt::Number) if !matches!(setting.kind, Kind::Int { .. }) => {
@@ -144,6 +152,11 @@ impl Merge {
     }
 
     fn unknown(&mut self, key: &str, origin: &Origin) {
+        // What stands behind may be a password.
+        if let Some((key, _)) = key.split_once(':') {
+            self.problems.add(origin, format!("{}: expected `key=value`, with `=` in place of `:`", visible(key)));
+            return;
+        }
         let near = table::nearest(key).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         self.problems.add(origin, format!("{} is not a known key{near}", visible(key)));
     }

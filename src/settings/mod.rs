@@ -248,12 +248,19 @@ fn brought_options(source: &Source, settled: &BTreeMap<String, String>, merge: &
     };
     if !file.others.is_empty() {
         let others: Vec<String> = file.others.iter().map(|name| format!("[{name}]")).collect();
-        merge.notices.push(format!("{}: {} are for other programs and not read", source.name, others.join(", ")));
+        merge.notices.push(format!(
+            "{}: sections that servers do not read are left out: {}",
+            source.name,
+            others.join(", ")
+        ));
+    }
+    if file.options.is_empty() {
+        merge.notices.push(format!("{} has no options of a server", source.name));
     }
     let mut theirs = Vec::new();
     for line in file.options {
         if let Some(why) = mysqld::taken(&line) {
-            merge.notices.push(format!("{}: {} is left out: it is set by galeractl: {why}", at(line.line), line.name));
+            merge.notices.push(format!("{}: {} is left out: {why}", at(line.line), line.name));
         } else if !settled.contains_key(&mysqld::spelt(&line.name)) {
             theirs.push(line);
         }

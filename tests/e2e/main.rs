@@ -16,6 +16,7 @@ mod checker;
 mod crashes;
 mod facts;
 mod formation;
+mod full;
 mod helper;
 mod iscsi;
 mod killed;

@@ -1,8 +1,11 @@
 //! What cannot be restored is refused with its reason, and what is on the volumes stays as it is.
 
+use std::time::Duration;
+
 use galeractl::names::ClusterName;
 
 use crate::place::{Place, in_namespace};
+use crate::wait::until;
 
 const UP: [&str; 4] = [
     "--nodes=1",
@@ -29,6 +32,7 @@ async fn what_cannot_be_restored_is_refused() {
             place.shipped(sequence).await;
         }
         let newest = place.sequence(1).await;
+        a_gap_is_told(place, &node).await;
         let trial = place.run(&["backup", "verify"]).await.ended(0);
         assert!(trial.stderr.contains("can be restored: "), "{trial:?}");
         let list = place.run(&["backup", "list"]).await.ended(0);
@@ -51,9 +55,14 @@ async fn what_cannot_be_restored_is_refused() {
                 format!("mv /data/aside {manifest}"),
             )
         };
-        let last = format!("$(ls {root}/binlog/*.json | tail -n 2 | head -n 1)");
+        let last = format!("$(ls {root}/binlog/*.json | tail -n 3 | head -n 1)");
         let gap = (format!("mv {last} /data/aside; cp /data/aside /data/name"), "true".to_owned());
         tamper.with(&gap, &second, &["--to-gtid", &format!("1-1-{newest}")], "the ones between are missing").await;
+        let beyond = ["--to-gtid", &format!("1-1-{}", newest + 2)];
+        tamper.with(&no_change(), &second, &beyond, "came next, and no log has it").await;
+        let across = [&["restore", "--from", &second, "--across-gaps", "--dry-run"][..], &beyond, &UP].concat();
+        let across = place.run(&across).await.ended(0);
+        assert!(across.stdout.contains(&format!("WITHOUT transaction 1-1-{}", newest + 1)), "{across:?}");
         tamper.with(&no_change(), "dir:nowhere", &[], "there is no folder nowhere on the backup volume").await;
         let bad = place.run(&["restore", "--from", "latest", "--to-time", "yesterday"]).await.ended(2);
         assert!(bad.stderr.contains("`yesterday` is no time"), "{bad:?}");
@@ -66,7 +75,7 @@ async fn what_cannot_be_restored_is_refused() {
 
         let up = place.up(&UP).await.ended(0);
         assert!(!up.changes().iter().any(|change| change.contains("seed")), "{:?}", up.changes());
-        assert_eq!(place.sql(&node, "SELECT COUNT(*) FROM d.t").await, [[Some("5".to_owned())]]);
+        assert_eq!(place.sql(&node, "SELECT COUNT(*) FROM d.t").await, [[Some("7".to_owned())]]);
         let trial = place.run(&["backup", "verify", &full]).await.ended(1);
         assert!(trial.stderr.contains("cannot be restored: backup"), "{trial:?}");
         let list = place.run(&["backup", "list"]).await.ended(0);
@@ -81,6 +90,27 @@ async fn what_cannot_be_restored_is_refused() {
     .await;
 }
 
+/// A row that no binary log has: nobody says that any moment after it can be had.
+async fn a_gap_is_told(place: &Place, node: &str) {
+    let mut sql = place.root().await.open(node).await.unwrap();
+    for statement in ["SET SESSION sql_log_bin=0", "INSERT INTO d.t VALUES (6)"] {
+        sql.query(statement).await.unwrap();
+    }
+    let hidden = place.sequence(1).await + 1;
+    place.sql(node, "INSERT INTO d.t VALUES (7)").await;
+    let told = format!("transaction 1-1-{hidden}");
+    until("a gap in the binary logs", Duration::from_secs(60), async || {
+        let list = place.catalog().await;
+        let all =
+            list["chains"].as_array().unwrap().iter().flat_map(|chain| chain["members"].as_array().unwrap().clone());
+        let gaps: Vec<_> = all.map(|member| member["restores_to"]["gap"].clone()).collect();
+        if gaps.iter().all(|gap| *gap == told) { Ok(()) } else { Err(format!("{gaps:?}")) }
+    })
+    .await;
+    let list = place.run(&["backup", "list"]).await.ended(0);
+    assert!(list.stdout.contains(", then a gap") && list.stdout.contains(&format!("Gap: {told}, after ")), "{list:?}");
+}
+
 /// For tests of an application: while the original runs, with passwords of its own.
 async fn a_copy_under_another_name(place: &Place) {
     let source = format!("{}/{}", place.namespace, place.cluster);
@@ -91,7 +121,7 @@ async fn a_copy_under_another_name(place: &Place) {
     place.reaching(&[&args[..], &at].concat()).end().await.ended(0);
     let qa: ClusterName = "qa".parse().unwrap();
     let mut sql = place.door_of(&qa, "root", "root-password").await.open("qa-galera-node1-0").await.unwrap();
-    assert_eq!(sql.value("SELECT COUNT(*) FROM d.t").await, "5");
+    assert_eq!(sql.value("SELECT COUNT(*) FROM d.t").await, "7");
     let gone = ["teardown", "--delete-volumes", "--confirm", "qa"];
     place.reaching(&[&gone[..], &at].concat()).end().await.ended(0);
     place.healthy().await;

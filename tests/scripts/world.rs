@@ -66,8 +66,8 @@ impl World {
         }
         fs::write(world.at("volume/data/incarnation"), format!("{INCARNATION}\n")).unwrap();
         for (log, time) in [("bin.000001", NOW - 100), ("bin.000002", NOW)] {
-            let time = u32::try_from(time).unwrap().to_le_bytes();
-            fs::write(world.at("volume/binlog").join(log), [b"\xfebin".as_slice(), &time, &[7; 20]].concat()).unwrap();
+            fs::write(world.at("volume/binlog").join(log), binary_log(time, (11..=20).map(|number| (number, 1, time))))
+                .unwrap();
         }
         world.backup(FULL, "", FULL, 0);
         world.backup(INCREMENT, FULL, FULL, 10);
@@ -197,10 +197,26 @@ pub(crate) fn backup_json(id: &str, base: &str, chain: &str, lsn: u64) -> String
     )
 }
 
+/// A binary log that was begun at a time, with transactions: number, domain, time.
+pub(crate) fn binary_log(begun: i64, transactions: impl Iterator<Item = (u64, u32, i64)>) -> Vec<u8> {
+    let event = |kind: u8, time: i64, body: &[u8]| {
+        let size = u32::try_from(19 + body.len()).unwrap().to_le_bytes();
+        let time = u32::try_from(time).unwrap().to_le_bytes();
+        [time.as_slice(), &[kind], &[1, 0, 0, 0], &size, &[0; 6], body].concat()
+    };
+    let mut log = [b"\xfebin".as_slice(), &event(15, begun, &[0; 60])].concat();
+    for (number, domain, time) in transactions {
+        log.extend(event(162, time, &[number.to_le_bytes().as_slice(), &domain.to_le_bytes(), &[0; 7]].concat()));
+        // What it did: bytes that look like the event of another transaction.
+        log.extend(event(23, time, &event(162, time, &[9; 19])));
+    }
+    log
+}
+
 pub(crate) fn log_json(name: &str) -> String {
     format!(
         "{{\"name\":\"{name}\",\"incarnation\":\"{INCARNATION}\",\"uuid\":\"{UUID}\",\"from\":\"\",\"to\":\"1-1-10\",\
-         \"begin\":1795130000,\"end\":1795140000,\"bytes\":3,\"sha256\":\"{}\"}}\n",
+         \"gaps\":\"\",\"begin\":1795130000,\"end\":1795140000,\"bytes\":3,\"sha256\":\"{}\"}}\n",
         "b".repeat(64)
     )
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::backups::{Backup, From, Wanted, choose};
+use crate::backups::{Backup, From, Gaps, Wanted, choose};
 use crate::cli::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
@@ -53,7 +53,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
     let (folder, claim) = (args.place.folder(&desired)?, args.place.claim(&desired));
     let from = if args.id == "latest" { From::Latest } else { From::Id(args.id.clone()) };
-    let wanted = Wanted { from, increment: None, to: None };
+    let wanted = Wanted { from, increment: None, to: None, gaps: Gaps::Refused };
     let mut planned = Vec::new();
     Frame::whole(ui, "backup", async |frame| {
         let world = world(&connection, desired, &args.bounds, frame).await?;

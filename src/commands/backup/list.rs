@@ -1,8 +1,10 @@
 //! `galeractl backup list`.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
-use crate::backups::{Backup, Catalog, Chain, chains, reach, utc};
+use crate::backups::{Backup, Catalog, Chain, Gap, chains, reach, utc};
 use crate::cli::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::{Frame, patiently};
@@ -53,6 +55,15 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     ui.table(&table(&catalog, &all))?;
     for why in all.iter().filter_map(|chain| chain.broken.as_deref()) {
         ui.out(&format!("\nNot usable: {why}\n"))?;
+    }
+    let members = all.iter().flat_map(|chain| &chain.members);
+    let gaps: BTreeSet<Gap> = members.filter_map(|backup| reach(&catalog, backup).gap).collect();
+    for gap in gaps {
+        ui.out(&format!(
+            "\nGap: {gap}, after {}, cannot be replayed, for no binary log has it. A statement that failed or had\n\
+             nothing to do leaves such a gap, and what a session wrote with sql_log_bin=0. The next backup holds it.\n",
+            utc(gap.after)
+        ))?;
     }
     if let Some(agent) = &catalog.agent {
         let free = format!("{} of {} free", units::bytes(agent.free), units::bytes(agent.size));
@@ -107,10 +118,10 @@ fn table(catalog: &Catalog, all: &[Chain<'_>]) -> Table {
         Table::new(["BACKUP", "KIND", "COMPLETE AT", ">SIZE", ">DATABASE", "POSITION", "VERIFIED", "RESTORES TO"]);
     for backup in all.iter().flat_map(|chain| &chain.members) {
         let reach = reach(catalog, backup);
-        let until = if reach.time > backup.ended {
-            format!("any time until {}", utc(reach.time))
-        } else {
-            "this moment".to_owned()
+        let until = match reach.gap {
+            _ if reach.time <= backup.ended => "this moment".to_owned(),
+            None => format!("any time until {}", utc(reach.time)),
+            Some(_) => format!("any time until {}, then a gap", utc(reach.time)),
         };
         let (tone, verified) = verdict(catalog, backup);
         table.row([
@@ -154,7 +165,7 @@ fn as_json(folder: &str, catalog: &Catalog) -> serde_json::Value {
         let reach = reach(catalog, backup);
         json!({
             "backup": backup, "verified": catalog.verified.get(&backup.id),
-            "restores_to": {"time": utc(reach.time), "transaction": format!("1-1-{}", reach.sequence)},
+            "restores_to": {"time": utc(reach.time), "transaction": format!("1-1-{}", reach.sequence), "gap": reach.gap.map(|gap| gap.to_string())},
         })
     };
     let chain = |chain: &Chain<'_>| json!({"members": chain.members.iter().map(member).collect::<Vec<_>>(), "broken": chain.broken});

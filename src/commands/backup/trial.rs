@@ -1,6 +1,6 @@
 //! `galeractl backup verify`.
 
-use crate::backups::{From, Wanted};
+use crate::backups::{From, Gaps, Wanted};
 use crate::cli::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
@@ -37,7 +37,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let increment = args.id.as_ref().is_some_and(|id| id.ends_with("-full")).then_some(0);
     let from = args.id.clone().map_or(From::Latest, From::Id);
     let step = Trial {
-        wanted: Wanted { from, increment, to: None },
+        wanted: Wanted { from, increment, to: None, gaps: Gaps::Refused },
         folder: args.place.folder(&desired)?,
         claim: args.place.claim(&desired),
     };

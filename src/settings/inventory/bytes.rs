@@ -2,18 +2,42 @@
 
 use super::{Fault, MAX_SIZE};
 
+/// What a file is to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    Inventory,
+    OptionFile,
+}
+
+impl Form {
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Inventory => "an INI inventory, with `key=value` under `[all:vars]`",
+            Self::OptionFile => "the option file of a server, with `option = value` under `[mysqld]`",
+        }
+    }
+
+    fn reader(self) -> &'static str {
+        match self {
+            Self::Inventory => "Ansible refuses",
+            Self::OptionFile => "servers refuse",
+        }
+    }
+}
+
 /// The bytes as text.
 ///
 /// # Errors
 /// What is no text, or is a file of another kind.
-pub(super) fn decode(bytes: &[u8]) -> Result<&str, Fault> {
+pub(super) fn decode(bytes: &[u8], form: Form) -> Result<&str, Fault> {
     let line_of = |at: usize| bytes[..at].split(|byte| *byte == b'\n').count();
     if bytes.len() > MAX_SIZE {
         return Err(Fault { line: 0, problem: format!("is larger than {} KiB", MAX_SIZE / 1024) });
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
-        let problem = "starts with a byte-order mark, which Ansible refuses; save the file as UTF-8 without BOM";
-        return Err(Fault { line: 1, problem: problem.to_owned() });
+        let reader = form.reader();
+        let problem = format!("starts with a byte-order mark, which {reader}; save the file as UTF-8 without BOM");
+        return Err(Fault { line: 1, problem });
     }
     if bytes.starts_with(b"$ANSIBLE_VAULT;") {
         let problem = "is encrypted by ansible-vault; write the plain text to a file that only you can read: ansible-vault decrypt --output";
@@ -28,8 +52,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, Fault> {
     if let Some((at, line)) = first
         && (line.trim_end() == "---" || line.trim_end().strip_suffix(':').is_some_and(is_word))
     {
-        let problem = "is YAML; expected an INI inventory, with `key=value` under `[all:vars]`";
-        return Err(Fault { line: at + 1, problem: problem.to_owned() });
+        return Err(Fault { line: at + 1, problem: format!("is YAML; expected {}", form.expected()) });
     }
     Ok(text)
 }

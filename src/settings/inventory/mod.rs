@@ -16,7 +16,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use bytes::{decode, lines, strip};
+use bytes::{Form, decode, lines, strip};
 use groups::Groups;
 pub use literal::{Literal, read, write};
 pub use options::MysqldOption;
@@ -117,7 +117,8 @@ pub struct Broken {
 /// # Errors
 /// Every line that Ansible would refuse, and bytes that are no text.
 pub fn parse(bytes: &[u8]) -> Result<Inventory, Broken> {
-    let text = decode(bytes).map_err(|fault| Broken { faults: vec![fault], rest: Inventory::default() })?;
+    let text =
+        decode(bytes, Form::Inventory).map_err(|fault| Broken { faults: vec![fault], rest: Inventory::default() })?;
     let mut reader = Reader::new();
     for (index, line) in lines(text).enumerate() {
         reader.line = index + 1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Fault;
-use super::bytes::{decode, lines, strip};
+use super::bytes::{Form, decode, lines, strip};
 use super::options::{self, MysqldOption};
 
 /// Sections that a server of `MariaDB` with Galera reads, whatever its version.
@@ -25,10 +25,11 @@ pub struct OptionFile {
 /// # Errors
 /// Every line that a server would refuse, or that means something only where the file comes from.
 pub fn read(bytes: &[u8]) -> Result<OptionFile, Vec<Fault>> {
-    let text = decode(bytes).map_err(|fault| vec![fault])?;
+    let text = decode(bytes, Form::OptionFile).map_err(|fault| vec![fault])?;
     let (mut file, mut faults) = (OptionFile::default(), Vec::new());
     // `None` before the first header.
     let mut is_read = None;
+    let mut of_version = None;
     for (index, line) in lines(text).enumerate() {
         let mut refuse = |problem: String| faults.push(Fault { line: index + 1, problem });
         let line = strip(line);
@@ -44,9 +45,9 @@ pub fn read(bytes: &[u8]) -> Result<OptionFile, Vec<Fault>> {
             };
             let name = name.trim();
             is_read = Some(OF_SERVERS.contains(&name));
-            if VERSIONED.iter().any(|begin| name.strip_prefix(begin).is_some_and(is_version)) {
-                refuse(format!("`[{name}]` is for servers of one version; what holds here belongs under `[mysqld]`"));
-            } else if is_read == Some(false) {
+            of_version =
+                VERSIONED.iter().any(|begin| name.strip_prefix(begin).is_some_and(is_version)).then(|| name.to_owned());
+            if is_read == Some(false) && of_version.is_none() {
                 file.others.insert(name.to_owned());
             }
             continue;
@@ -54,6 +55,12 @@ pub fn read(bytes: &[u8]) -> Result<OptionFile, Vec<Fault>> {
         if line.starts_with('!') {
             refuse("names other files, which are not read: give the one that has the options".to_owned());
             continue;
+        }
+        // Packages bring such sections, and leave them empty.
+        if let Some(name) = of_version.take() {
+            refuse(format!(
+                "stands in `[{name}]`, for servers of one version; what holds here belongs under `[mysqld]`"
+            ));
         }
         match is_read {
             None => refuse("stands before the first section; expected `[mysqld]`".to_owned()),
@@ -92,7 +99,7 @@ mod tests {
         let others: Vec<String> = read(text.as_bytes()).unwrap().others.into_iter().collect();
         assert_eq!(others, ["client", "mysqld_safe", "mysqldump"]);
         assert_eq!(read(b"").unwrap(), OptionFile::default());
-        assert_eq!(names("[ mysqld ] # ours\na=1"), ["a"]);
+        assert_eq!(names("[ mysqld ] # ours\na=1\n[mariadb-11.8]\n# none yet\n"), ["a"]);
     }
 
     #[test]
@@ -101,8 +108,8 @@ mod tests {
             ("a=1\n[mysqld]\n", 1, "stands before the first section"),
             ("[mysqld]\n!includedir /etc/mysql/conf.d/\n", 2, "names other files"),
             ("!include /etc/other.cnf\n", 1, "names other files"),
-            ("[mysqld]\n[mariadb-10.6]\na=1\n", 2, "for servers of one version"),
-            ("[mysqld-8.0]\n", 1, "for servers of one version"),
+            ("[mysqld]\n[mariadb-10.6]\na=1\n", 3, "for servers of one version"),
+            ("[mysqld-8.0]\n# none\na=1\n", 3, "for servers of one version"),
             ("[mysqld\na=1\n", 1, "has no `]`"),
             ("[mysqld]\n= 3\n", 2, "expected `option = value`"),
             ("[mysqld]\na b = 3\n", 2, "expected `option = value`"),

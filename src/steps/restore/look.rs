@@ -159,6 +159,9 @@ async fn from_backup(world: &World, step: &Look, wanted: &Wanted, reader: Reader
                 None => format!("transaction 1-1-{}", sequence(&replay.log.to)),
             };
             what.push_str(&format!(", and binary logs up to {end}"));
+            for gap in &source.crossed {
+                what.push_str(&format!("\nWITHOUT {gap}, in no binary log since {}", utc(gap.after)));
+            }
         }
     }
     Ok(Prepared {

@@ -9,6 +9,8 @@ BACKUP='[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])[0-5][
 UUID='[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 MEMBER='node[1-9][0-9]{0,3}'
 GTIDS='([0-9]+-[0-9]+-[0-9]+(,[0-9]+-[0-9]+-[0-9]+)*|)'
+# What is missing in a binary log, as gaps.pl tells it.
+GAPS='([0-9]+-[0-9]+@[0-9]+(,[0-9]+-[0-9]+@[0-9]+)*|)'
 # A binary log, as the server calls it and as it is called on the backup volume: the time comes first.
 SERVER_LOG='[A-Za-z0-9_][A-Za-z0-9._-]{0,99}'
 # A cluster, with its namespace.

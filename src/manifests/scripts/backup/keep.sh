@@ -104,12 +104,13 @@ ship_logs() {
 }
 
 copy_log() {
-    local name=$1 target=${7}-${2%%-*}-$1.zst part=$ROOT/binlog/.partial-$1
+    local name=$1 target=${7}-${2%%-*}-$1.zst part=$ROOT/binlog/.partial-$1 gaps
     # A folder that was not there before holds no links.
     mkdir "$part" || return 1
+    gaps=$(perl "$SCRIPTS/gaps.pl" "$LOGS/$name" "$(sequence "$4")" "$(sequence "$5")") && is "$GAPS" "$gaps" || { rm -rf "$part"; return 1; }
     zstd -q -3 -c "$LOGS/$name" | tee "$part/log" | sha256sum >"$part/sum"
     [[ "${PIPESTATUS[*]}" = '0 0 0' ]] || { rm -rf "$part"; return 1; }
-    object name "$target" incarnation "$2" uuid "$3" from "$4" to "$5" begin# "$6" end# "$7" \
+    object name "$target" incarnation "$2" uuid "$3" from "$4" to "$5" gaps "$gaps" begin# "$6" end# "$7" \
         bytes# "$(stat -c %s "$part/log")" sha256 "$(cut -d ' ' -f 1 "$part/sum")" >"$part/json" &&
         sync -f "$part" && replace "$part/log" "$ROOT/binlog/$target" && replace "$part/json" "$ROOT/binlog/$target.json" &&
         rm -rf "$part"

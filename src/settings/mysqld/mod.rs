@@ -1,121 +1,39 @@
 //! Server options from `[mysqld]`: their names in one spelling, and those that are not the user's to set.
 
+mod owned;
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::inventory::MysqldOption;
+use owned::{OF_FORMING, SAME};
+use values::{leads_elsewhere, unfit};
 
-/// Options that galeractl sets itself, and why.
-pub(super) const OWNED: &[(&str, &str)] = &[
-    ("binlog_format", "Galera replicates rows only"),
-    ("innodb_autoinc_lock_mode", "Galera applies writes in parallel, which needs 2"),
-    ("innodb_flush_log_at_trx_commit", "anything but 1 loses acknowledged writes"),
-    ("innodb_doublewrite", "a node that crashed could not recover its position"),
-    ("default_storage_engine", "Galera replicates InnoDB only"),
-    ("sync_binlog", "galeractl sets it together with log_bin"),
-    ("datadir", "it lies on the data volume"),
-    ("basedir", "it belongs to the image"),
-    ("socket", "probes and tools expect it at its place"),
-    ("pid_file", "probes and tools expect it at its place"),
-    ("bind_address", "the peers and the proxy have to reach the server"),
-    ("port", "Services and probes expect 3306"),
-    ("extra_port", "galeractl comes in by it when clients have taken all connections"),
-    ("extra_max_connections", "galeractl comes in by them when clients have taken all connections"),
-    ("networking", "the peers and the proxy have to reach the server"),
-    ("log_bin", "it belongs to point-in-time recovery"),
-    ("log_bin_index", "it belongs to point-in-time recovery"),
-    ("log_basename", "it would move files that galeractl reads"),
-    ("log_error", "the log has to go to the container's output"),
-    ("log_slave_updates", "it belongs to point-in-time recovery"),
-    ("server_id", "galeractl numbers the servers"),
-    ("gtid_domain_id", "galeractl numbers the domains"),
-    ("name_resolve", "connections would wait for name servers"),
-    ("host_cache", "it goes with skip_name_resolve"),
-    ("host_cache_size", "it goes with skip_name_resolve"),
-    ("grant_tables", "it would let everybody in"),
-    ("user", "the container's user runs the server"),
-    ("tmpdir", "the root file system is read-only"),
-    ("plugin_dir", "it belongs to the image"),
-    ("init_file", "the start script decides what runs at the start"),
-    ("innodb_force_recovery", "a node in this state must not take part in a cluster"),
-    ("read_only", "a node has to apply writes"),
-    ("innodb", "Galera replicates InnoDB only"),
-    ("enforce_storage_engine", "Galera replicates InnoDB only"),
-    ("innodb_read_only", "a node has to apply writes"),
-    ("innodb_data_home_dir", "it lies on the data volume"),
-    ("innodb_log_group_home_dir", "it lies on the data volume"),
-    ("innodb_undo_directory", "it lies on the data volume"),
-    ("aria_log_dir_path", "it lies on the data volume"),
-    ("tc_heuristic_recover", "a recovery by guess loses acknowledged writes"),
-    ("replicate_do_db", "a node would drop writes that the others keep"),
-    ("replicate_do_table", "a node would drop writes that the others keep"),
-    ("replicate_ignore_db", "a node would drop writes that the others keep"),
-    ("replicate_ignore_table", "a node would drop writes that the others keep"),
-    ("replicate_wild_do_table", "a node would drop writes that the others keep"),
-    ("replicate_wild_ignore_table", "a node would drop writes that the others keep"),
-    ("replicate_rewrite_db", "a node would drop writes that the others keep"),
-    ("binlog_do_db", "a restore to a moment needs all writes"),
-    ("binlog_ignore_db", "a restore to a moment needs all writes"),
-    ("encrypt_binlog", "a restore has to read the binary logs"),
-    ("unix_socket", "probes and the agent log in by it"),
-    ("plugin_load", "it would run code before the server is asked anything; INSTALL SONAME does it afterwards"),
-    ("plugin_load_add", "it would run code before the server is asked anything; INSTALL SONAME does it afterwards"),
-    ("chroot", "the container is its root"),
-    ("bootstrap", "the server would not serve"),
-    ("help", "the server would not serve"),
-    ("version", "the server would not serve"),
-    ("flashback", "the server would not serve"),
-    ("getopt_prefix_matching", "options are named in full"),
-    ("require_secure_transport", "galeractl, the proxy's checks and the agent have no certificates in this version"),
-    ("autocommit", "the accounts and the rows that galeractl writes would not be committed"),
-    ("transaction_read_only", "a node has to take writes"),
-    ("tx_read_only", "a node has to take writes"),
-    ("default_password_lifetime", "the accounts of galeractl would lock themselves out"),
-    ("max_password_errors", "a stranger could lock the accounts of galeractl out"),
-    ("expire_logs_days", "binary logs would go before they are in a backup"),
-    ("binlog_expire_logs_seconds", "binary logs would go before they are in a backup"),
-    ("max_binlog_total_size", "binary logs would go before they are in a backup"),
-    ("ignore_db_dirs", "a backup would not have what the server has"),
-];
-
-/// Why all options of `wsrep` are galeractl's.
-const OF_FORMING: &str = "it is part of forming the cluster";
-
-/// Values of such options that are what galeractl sets, or the server does by itself: files that were written for other
-/// tools have them.
-const SAME: &[(&str, &[&str])] = &[
-    ("binlog_format", &["row"]),
-    ("innodb_autoinc_lock_mode", &["2"]),
-    ("innodb_flush_log_at_trx_commit", &["1"]),
-    ("innodb_doublewrite", &["1", "on", "true"]),
-    ("default_storage_engine", &["innodb"]),
-    ("bind_address", &["*", "0.0.0.0"]),
-    ("port", &["3306"]),
-    ("autocommit", &["1", "on", "true"]),
-    ("require_secure_transport", &["0", "off", "false"]),
-    ("transaction_read_only", &["0", "off", "false"]),
-    ("read_only", &["0", "off", "false"]),
-    ("wsrep_on", &["1", "on", "true"]),
-];
+pub(super) use owned::OWNED;
 
 /// All options of the servers of 10.11 and 11.8, in the spelling of this table: what `--help --verbose` prints. Others may
 /// have more, and plugins bring their own.
-static KNOWN: LazyLock<BTreeSet<&str>> = LazyLock::new(|| include_str!("server_options.txt").lines().collect());
+static KNOWN: LazyLock<BTreeSet<&str>> = LazyLock::new(|| include_str!("../server_options.txt").lines().collect());
 
 /// The lines by their options' names, spelt with `_`; the last of several wins.
 ///
 /// # Errors
 /// Each owned option, as line and message.
 pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, MysqldOption>, Vec<(usize, String)>> {
-    let mut options = BTreeMap::new();
+    let mut options: BTreeMap<String, MysqldOption> = BTreeMap::new();
     let mut problems = Vec::new();
     for line in lines {
         let name = spelt(&line.name);
         let value = line.value.trim_matches(['"', '\'']);
-        let why = refusal(&name).filter(|_| !is_same(&name, value)).or_else(|| unfit(&name, value));
+        let again = REPEATABLE.contains(&name.as_str()) && options.contains_key(&name);
+        let why = misplaced(&line.name).or_else(|| again.then(|| ONCE.to_owned()));
+        let why = why.or_else(|| refusal(&name).filter(|_| !is_same(&name, value))).or_else(|| unfit(&name, value));
         match why {
             Some(why) => problems.push((line.line, format!("[mysqld] {} {why}", line.name))),
             None => {
+                // The server is given them in another order.
+                options.retain(|earlier, _| meant(earlier) != meant(&name));
                 options.insert(name, line);
             }
         }
@@ -123,35 +41,51 @@ pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, Mysql
     if problems.is_empty() { Ok(options) } else { Err(problems) }
 }
 
+/// Options that a server takes several times, each for something of its own.
+const REPEATABLE: [&str; 1] = ["performance_schema_instrument"];
+const ONCE: &str = "stands here a second time, and only one such line would be taken";
+
+/// Why a line does not belong among server options.
+fn misplaced(name: &str) -> Option<String> {
+    if spelt(name).starts_with("galera_") {
+        return Some("is no server option; settings stand under `[all:vars]`".to_owned());
+    }
+    name.starts_with("--").then(|| "is written without dashes in front in a file".to_owned())
+}
+
+/// The option that a name switches or sets, whatever its prefixes.
+fn meant(name: &str) -> &str {
+    let mut rest = name;
+    while let Some(shorter) =
+        ["loose_", "skip_", "disable_", "enable_"].iter().find_map(|prefix| rest.strip_prefix(prefix))
+    {
+        rest = shorter;
+    }
+    rest
+}
+
+/// Whether a name is that of a server option, and can hardly be anything else.
+pub(super) fn is_surely_one(name: &str) -> bool {
+    let name = spelt(name);
+    name.contains('_') && KNOWN.contains(name.as_str())
+}
+
 /// The name of an option in the spelling of the table.
 pub(super) fn spelt(name: &str) -> String {
     name.to_lowercase().replace('-', "_")
 }
 
-/// Why an option is galeractl's to set to something else, if it is.
+/// Why an option of a server elsewhere cannot be taken over, though nothing is wrong with it there.
 pub(super) fn taken(line: &MysqldOption) -> Option<&'static str> {
-    let name = spelt(&line.name);
-    owned(&readings(&name)).filter(|_| !is_same(&name, line.value.trim_matches(['"', '\''])))
+    let (name, value) = (spelt(&line.name), line.value.trim_matches(['"', '\'']));
+    let foreign = leads_elsewhere(&name, value).then_some("it names a place where the server cannot write here");
+    owned(&readings(&name)).filter(|_| !is_same(&name, value)).or(foreign)
 }
 
 /// Whether this value of an owned option is what the servers have anyway.
 fn is_same(name: &str, value: &str) -> bool {
     let value = value.to_lowercase();
     SAME.iter().any(|(known, values)| *known == name && values.contains(&value.as_str()))
-}
-
-/// Why a value of an option that is the user's cannot work here.
-fn unfit(name: &str, value: &str) -> Option<String> {
-    let is_offset = |text: &str| {
-        let (sign, rest) = text.split_at_checked(1)?;
-        let (hours, minutes) = rest.split_once(':')?;
-        let number = |text: &str| text.parse::<u8>().ok().filter(|_| text.len() == 2);
-        (["+", "-"].contains(&sign) && number(hours)? <= 14 && number(minutes)? < 60).then_some(())
-    };
-    let is_zone = name == "default_time_zone" && !value.eq_ignore_ascii_case("system") && is_offset(value).is_none();
-    is_zone.then(|| {
-        format!("takes no names such as `{value}`, since the servers have no tables of zones; write an offset such as +01:00, or SYSTEM")
-    })
 }
 
 /// Why an option with one of these names is galeractl's, if it is.
@@ -254,8 +188,42 @@ mod tests {
         assert_eq!(refused.filter(|name| !owned(name)).collect::<Vec<_>>(), Vec::<&&str>::new());
         assert!(KNOWN.len() > 700 && KNOWN.contains("max_connections"));
         // A name of this list that another version lacks could be the beginning of an owned one there.
+        // All have `ssl`; and `old` begins several, which no server accepts.
         let doubtful = KNOWN.iter().filter(|name| refusal(name).is_none() && abbreviated(name).is_some());
-        assert_eq!(doubtful.collect::<Vec<_>>(), Vec::<&&str>::new());
+        assert_eq!(doubtful.collect::<Vec<_>>(), [&"old", &"ssl"]);
+    }
+
+    #[test]
+    fn the_later_of_two_lines_holds() {
+        let kept = |lines: &[&str]| {
+            let lines = lines.iter().enumerate().map(|(index, line)| {
+                let (name, value) = line.split_once('=').unwrap_or((line, ""));
+                MysqldOption { name: name.to_owned(), value: value.to_owned(), line: index + 1 }
+            });
+            options(lines.collect()).map(|options| options.into_keys().collect::<Vec<_>>())
+        };
+        for (lines, expected) in [
+            (["slow_query_log=1", "skip-slow-query-log"], "skip_slow_query_log"),
+            (["event_scheduler=ON", "disable-event-scheduler"], "disable_event_scheduler"),
+            (["loose_max_connections=1", "max-connections=2"], "max_connections"),
+            (["max-connections=2", "loose_max_connections=1"], "loose_max_connections"),
+        ] {
+            assert_eq!(kept(&lines).unwrap(), [expected], "{lines:?}");
+        }
+        let instrument = "performance-schema-instrument='stage/%=ON'";
+        assert!(kept(&[instrument, instrument]).unwrap_err()[0].1.contains("a second time"));
+    }
+
+    #[test]
+    fn what_is_no_server_option_is_told() {
+        for (line, why) in [
+            ("galera_cluster_nodes=5", "settings stand under `[all:vars]`"),
+            ("galera-mysql-password=x", "is no server option"),
+            ("--max-connections=500", "without dashes"),
+        ] {
+            let told = judged(line).unwrap_err();
+            assert!(told.contains(why), "{line}: {told}");
+        }
     }
 
     #[test]
@@ -293,16 +261,6 @@ mod tests {
             "wsrep_on=OFF",
         ] {
             assert!(judged(line).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn zones_are_offsets() {
-        for zone in ["SYSTEM", "+00:00", "-03:30", "'+14:00'"] {
-            assert_eq!(judged(&format!("default-time-zone={zone}")), Ok(()), "{zone}");
-        }
-        for zone in ["Europe/Berlin", "UTC", "+1:00", "+15:00", "+01:60", "", "+0100", "é"] {
-            assert!(judged(&format!("default_time_zone={zone}")).unwrap_err().contains("write an offset"), "{zone}");
         }
     }
 
