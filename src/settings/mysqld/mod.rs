@@ -29,13 +29,12 @@ pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, Mysql
         let again = REPEATABLE.contains(&name.as_str()) && options.contains_key(&name);
         let why = misplaced(&line.name).or_else(|| again.then(|| ONCE.to_owned()));
         let why = why.or_else(|| refusal(&name).filter(|_| !is_same(&name, value))).or_else(|| unfit(&name, value));
-        match why {
-            Some(why) => problems.push((line.line, format!("[mysqld] {} {why}", line.name))),
-            None => {
-                // The server is given them in another order.
-                options.retain(|earlier, _| meant(earlier) != meant(&name));
-                options.insert(name, line);
-            }
+        if let Some(why) = why {
+            problems.push((line.line, format!("[mysqld] {} {why}", line.name)));
+        } else {
+            // The server is given them in another order.
+            options.retain(|earlier, _| meant(earlier) != meant(&name));
+            options.insert(name, line);
         }
     }
     if problems.is_empty() { Ok(options) } else { Err(problems) }

@@ -46,7 +46,7 @@ pub(super) fn leads_elsewhere(name: &str, value: &str) -> bool {
 /// Whether a path leads to where the server cannot write.
 fn is_elsewhere(path: &str) -> bool {
     let below = |folder: &&str| path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    path.contains("..") || path.contains('\\') || (path.contains('/') && !WRITABLE.iter().any(|folder| below(&folder)))
+    path.contains("..") || path.contains('\\') || (path.contains('/') && !WRITABLE.iter().any(below))
 }
 
 /// An offset as the server takes it: hours with one digit or two.
