@@ -74,12 +74,12 @@ e2e: cluster
 
 test: check unit e2e
 
-# What takes long by nature: other values for every property, every case of the scripts' tables, half a gigabyte restored,
+# What takes long by nature: other values for every property, every case of the scripts' tables, half a gigabyte restored, a server full for a minute,
 # all servers killed ten times.
 proof: shellcheck cluster
 	PROPTEST_CASES=5000 tests/timed $(CARGO) test $(PROPERTIES) --
 	EVERY_CASE=1 tests/timed $(CARGO) test --test scripts --
-	$(E2E) EVERY_CASE=1 tests/timed $(CARGO) test --test e2e -- --test-threads=1 restore:: alone::
+	$(E2E) EVERY_CASE=1 tests/timed $(CARGO) test --test e2e -- --test-threads=1 restore:: alone:: full::
 
 bench: cluster
 	$(E2E) $(CARGO) bench --bench formation

@@ -170,6 +170,7 @@ localhost
 - Lines that start with `#` or `;` are comments. Behind a value without quotes, `# …` belongs to the value.
 - A value in quotes is text, with the escapes of Python. Without quotes, a number is a number: `5.10` is `5.1`.
 - Of a key that is set twice, the last one counts. A group's child overrides the group, the host overrides both.
+- The items of a list are separated by commas. A comma that belongs to an item has a backslash in front: `example.org/subnets=a\\,b`.
 - Templates in `{{ }}` are not evaluated but refused.
 
 Options of the server stand in a section of their own, which Ansible does not know:

@@ -158,12 +158,24 @@ pub(super) fn visible(text: &str) -> String {
 
 /// Checks each item of a list; blanks around the commas do not count.
 fn each(text: &str, check: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {
-    items(text).try_for_each(|item| if item.is_empty() { Err("holds an empty item".to_owned()) } else { check(item) })
+    items(text)
+        .iter()
+        .try_for_each(|item| if item.is_empty() { Err("holds an empty item".to_owned()) } else { check(item) })
 }
 
-/// Items of a list.
-pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim)
+/// Items of a list. A comma with a backslash in front belongs to its item.
+pub(super) fn items(text: &str) -> Vec<String> {
+    let mut items = vec![String::new()];
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let last = items.len() - 1;
+        match c {
+            '\\' if rest.next_if_eq(&',').is_some() => items[last].push(','),
+            ',' => items.push(String::new()),
+            c => items[last].push(c),
+        }
+    }
+    items.iter().map(|item| item.trim().to_owned()).collect()
 }
 
 fn image(text: &str) -> Result<(), &'static str> {
@@ -316,5 +328,24 @@ fn identifier(text: &str, max: usize) -> Result<(), String> {
             visible(&bad.to_string())
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_can_belong_to_an_item() {
+        for (text, expected) in [
+            ("a,b", &["a", "b"][..]),
+            ("x=a\\,b, y=c", &["x=a,b", "y=c"]),
+            ("a\\,", &["a,"]),
+            ("a\\b\\", &["a\\b\\"]),
+            ("a,", &["a", ""]),
+            ("", &[""]),
+        ] {
+            assert_eq!(items(text), expected, "{text}");
+        }
     }
 }

@@ -106,7 +106,7 @@ impl Resolver<'_> {
     }
 
     fn list(&self, key: &str) -> Vec<String> {
-        self.text(key).map(|text| kind::items(&text).map(str::to_owned).collect()).unwrap_or_default()
+        self.text(key).map(|text| kind::items(&text)).unwrap_or_default()
     }
 
     fn labels(&self, key: &str) -> BTreeMap<String, String> {

@@ -7,7 +7,7 @@ use galeractl::backups::utc;
 use crate::checker::check;
 use crate::place::{Place, in_namespace};
 use crate::wait::{holds, until};
-use crate::writers::Writers;
+use crate::writers::{Journal, Writers};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const UP: [&str; 6] = [
@@ -46,7 +46,7 @@ async fn everything_comes_back_to_the_transaction() {
         for node in 1..=3 {
             assert_eq!(place.sums(node, TABLES).await, sums, "node{node}");
         }
-        check(place, 3, &uuid, &[&backup.1]).await;
+        check(place, 3, &uuid, &backup.1.each_ref()).await;
         place.sql(&place.node(2), "INSERT INTO app.t VALUES (1000, 'after the restore')").await;
 
         place.stop().await;
@@ -67,7 +67,7 @@ type Sums = Vec<Option<String>>;
 
 /// A full backup and increments while three writers write. Answers with the newest backup whose content is known, and
 /// the writers' journal; and with a moment between that and the next one.
-async fn back_up_under_load(place: &Place) -> ((String, crate::writers::Journal), Sums, String, Sums) {
+async fn back_up_under_load(place: &Place) -> ((String, [Journal; 2]), Sums, String, Sums) {
     let node = place.node(1);
     place.sql(&node, "CREATE DATABASE IF NOT EXISTS e2e").await;
     place.sql(&node, "CREATE TABLE e2e.big (id INT AUTO_INCREMENT PRIMARY KEY, v VARBINARY(1000))").await;
@@ -75,20 +75,15 @@ async fn back_up_under_load(place: &Place) -> ((String, crate::writers::Journal)
     for _ in 0..chunks() {
         place.sql(&node, "INSERT INTO e2e.big (v) SELECT RANDOM_BYTES(1000) FROM app.seq_1_to_20000").await;
     }
-    let writers = Writers::start(place, (1..=3).map(|index| vec![place.node(index)]).collect()).await;
-    writers.longest();
-    let begun = Instant::now();
-    let full = place.backup("--full").await;
-    let took = begun.elapsed().as_secs_f64();
-    eprintln!("a full backup under writes in {took:.1} s; the longest that a writer waited: {:?}", writers.longest());
+    let proxy = place.proxy_pods().await.remove(0);
+    let writers = Writers::start(place, vec![vec![proxy]; 3]).await;
+    // One more where the backup is taken from.
+    let beside = Writers::start(place, vec![vec![place.node(3)]]).await;
+    let full = backup_beside(place, &writers, "--full").await;
     place.sql(&node, "UPDATE e2e.big SET v = RANDOM_BYTES(1000) WHERE id % 50 = 0").await;
-    writers.longest();
-    let begun = Instant::now();
-    place.backup("--incremental").await;
-    let took = begun.elapsed().as_secs_f64();
-    eprintln!("an incremental one in {took:.1} s; the longest that a writer waited: {:?}", writers.longest());
-    let journal = writers.stop().await;
-    assert!(journal.unknown.is_empty(), "a backup has cost connections");
+    backup_beside(place, &writers, "--incremental").await;
+    let journals = [writers.stop().await, beside.stop().await];
+    assert!(journals.iter().all(|journal| journal.unknown.is_empty()), "a backup has cost connections");
     place.sql(&node, "DELETE FROM e2e.big WHERE id % 7 = 0").await;
     place.sql(&node, "INSERT INTO app.t VALUES (1, 'before the backup')").await;
     let sums = place.sums(1, TABLES).await;
@@ -113,5 +108,32 @@ async fn back_up_under_load(place: &Place) -> ((String, crate::writers::Journal)
     let sequence = place.sequence(1).await;
     place.shipped(sequence).await;
     place.backup("--incremental").await;
-    ((backup, journal), sums, utc(moment), sums_then)
+    ((backup, journals), sums, utc(moment), sums_then)
+}
+
+/// A backup, and how long writers through the proxy waited meanwhile, and without one.
+async fn backup_beside(place: &Place, writers: &Writers, kind: &str) -> String {
+    until("all nodes have caught up", LIMIT, async || {
+        let mut queues = Vec::new();
+        for index in 1..=3 {
+            let rows = place.sql(&place.node(index), "SHOW GLOBAL STATUS LIKE 'wsrep_local_recv_queue'").await;
+            queues.push(rows[0][1].clone().unwrap());
+        }
+        holds(queues.iter().all(|queue| queue.len() == 1), || format!("{queues:?}"))
+    })
+    .await;
+    writers.longest();
+    let before = writers.acknowledged();
+    until("writes without a backup", LIMIT, async || {
+        let count = writers.acknowledged() - before;
+        holds(count > 500, || count.to_string())
+    })
+    .await;
+    let (quiet, begun) = (writers.longest(), Instant::now());
+    let id = place.backup(kind).await;
+    let (took, longest) = (begun.elapsed(), writers.longest());
+    eprintln!(
+        "{kind} in {took:.1?}: the longest that a writer waited through the proxy: {longest:?}; without it {quiet:?}"
+    );
+    id
 }

@@ -54,9 +54,12 @@ fn a_member_without_a_free_connection_is_what_it_has_told_of_last() {
     let told =
         |status: &str, primary: &str, uuid: &str| format!("status={status} primary={primary} uuid={uuid} members=x\n");
     let full = "ERROR 1040 (08004): Too many connections";
+    let hasty = "ERROR 2002 (HY000): Received error packet before completion of TLS handshake. The authenticity of \
+        the following error cannot be verified: 1040 - Too many connections";
     for (rows, told, ready) in [
         (full, told("synced", "yes", A), 200),
         (full, told("donor", "yes", A), 200),
+        (hasty, told("synced", "yes", A), 200),
         ("ERROR 1203 (42000): User mysql already has more than 'max_user_connections'", told("synced", "yes", A), 200),
         (full, told("synced", "no", A), 503),
         (full, told("joiner", "yes", A), 503),
@@ -187,9 +190,12 @@ fn a_server_hangs_when_it_has_been_silent_for_long() {
 
 #[test]
 fn a_server_that_says_no_does_not_hang() {
-    for text in
-        ["ERROR 1040 (08004): Too many connections", "ERROR 1045 (28000): Access denied", "ERROR 1203 (42000): x"]
-    {
+    for text in [
+        "ERROR 2002 (HY000): x cannot be verified: 1040 - y",
+        "ERROR 1040 (08004): Too many connections",
+        "ERROR 1045 (28000): Access denied",
+        "ERROR 1203 (42000): x",
+    ] {
         let (stage, _socket) = server(text);
         stage.write("stub/code", "1");
         since(&stage, 301);

@@ -50,11 +50,11 @@ if [ -S "$RUN/mysqld.sock" ]; then
         'wsrep_local_state', 'wsrep_ready', 'wsrep_connected', 'wsrep_cluster_state_uuid', 'wsrep_local_state_comment',
         'wsrep_last_committed'); SHOW GLOBAL VARIABLES LIKE 'wsrep_reject_queries'" 2>&1) ||
         # A server that says no, such as one with too many connections, is alive.
-        [[ $rows == *'ERROR 1'* ]] || silent=yes
+        [[ $rows =~ (ERROR|verified:)\ 1 ]] || silent=yes
     while IFS=$'\t' read -r name value; do s[${name:-none}]=$value; done <<<"$rows"
 fi
 # All its connections are taken, which says nothing about its place in the group: what it has told of last counts.
-if [[ ${rows:-} =~ ERROR\ (1040|1203|1226)\  ]]; then
+if [[ ${rows:-} =~ (ERROR|verified:)\ (1040|1203|1226)\  ]]; then
     read -r wsrep 2>/dev/null <"$RUN/wsrep"
     if [[ ${wsrep:-} =~ ^status=(synced|donor)\ primary=yes\ uuid=($UUID)\  ]]; then
         s=([wsrep_cluster_status]=Primary [wsrep_ready]=ON [wsrep_cluster_state_uuid]=${BASH_REMATCH[2]}

@@ -135,10 +135,17 @@ fn readings(name: &str) -> Vec<&str> {
 
 /// The owned option that begins with this, in one of its forms, with the reason why it is owned.
 fn abbreviated(name: &str) -> Option<(String, &'static str)> {
-    let begins = |full: &String| full.starts_with(name);
+    let skipping = |owned: &str| {
+        "skip_".starts_with(name) || name.strip_prefix("skip_").is_some_and(|rest| owned.starts_with(rest))
+    };
     let wsrep = KNOWN.iter().filter(|known| known.starts_with("wsrep")).map(|known| (*known, OF_FORMING));
     OWNED.iter().copied().chain(wsrep).find_map(|(owned, why)| {
-        [owned.to_owned(), format!("skip_{owned}")].into_iter().find(begins).map(|full| (full, why))
+        let full = if owned.starts_with(name) {
+            owned.to_owned()
+        } else {
+            format!("skip_{}", Some(owned).filter(|owned| skipping(owned))?)
+        };
+        Some((full, why))
     })
 }
 
@@ -266,9 +273,8 @@ mod tests {
     /// Whatever a server could take for an owned option is refused.
     #[test]
     fn every_beginning_of_an_owned_option_is_refused() {
-        let before = ["", "_", "x."].into_iter().chain(PREFIXES);
-        let pairs = before.clone().flat_map(|first| before.clone().map(move |second| format!("{first}{second}")));
-        for prefixes in pairs {
+        let pairs = ["loose_skip_", "skip_loose_", "loose_x.", "_enable_"];
+        for prefixes in ["", "_", "x."].into_iter().chain(PREFIXES).chain(pairs) {
             for (owned, _) in OWNED {
                 for begun in (1..=owned.len()).map(|length| &owned[..length]) {
                     let name = format!("{prefixes}{begun}");

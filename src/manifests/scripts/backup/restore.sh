@@ -138,6 +138,7 @@ wsrep_on=OFF
 
 [client]
 socket=$RUN/mysqld.sock
+skip_ssl
 CNF
     } | sed -E 's/^(loose[-_])?(log[-_]bin|log[-_]slave[-_]updates|wsrep[-_]gtid[-_]mode|wsrep[-_]notify[-_]cmd)(=.*)?$//' >"$RUN/my.cnf"
 }
