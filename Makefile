@@ -74,8 +74,8 @@ e2e: cluster
 
 test: check unit e2e
 
-# What takes long by nature: other values for every property, every case of the scripts' tables, half a gigabyte restored, a server full for a minute,
-# all servers killed ten times.
+# What takes long by nature: other values for every property, every case of the scripts' tables, half a gigabyte restored,
+# a server that is full for a minute, all servers killed ten times.
 proof: shellcheck cluster
 	PROPTEST_CASES=5000 tests/timed $(CARGO) test $(PROPERTIES) --
 	EVERY_CASE=1 tests/timed $(CARGO) test --test scripts --
