@@ -10,7 +10,10 @@ use crate::names;
 use super::keys;
 use super::origin::{Origin, Problems, Value};
 use super::variant::Variant;
-use super::{iscsi, kind, units};
+use super::{OPTION_PREFIX, iscsi, kind, units};
+
+/// The option by which a server takes most of its memory.
+const POOL: &str = "innodb_buffer_pool_size";
 
 /// Merged values under examination.
 pub(super) struct Resolver<'a> {
@@ -60,6 +63,7 @@ impl Resolver<'_> {
         };
         let storage_class = self.storage_class();
         self.sizes();
+        self.server_fits(&mysqld);
         self.accounts();
         let (external_access, node_port) = self.access();
         Some(Desired {
@@ -216,6 +220,16 @@ impl Resolver<'_> {
             self.problem(request, &format!("{wanted} is more than {limit} allows ({most})"));
         } else {
             self.set_default(request, &most);
+        }
+    }
+
+    /// A server that may take more memory than its container has is killed once it does.
+    fn server_fits(&mut self, mysqld: &BTreeMap<String, String>) {
+        let pool = mysqld.get(POOL).and_then(|text| units::server_bytes(text.trim_matches(['"', '\''])).ok());
+        let Some(limit) = self.text(keys::NODE.memory_limit) else { return };
+        if pool.zip(units::bytes(&limit).ok()).is_some_and(|(pool, limit)| pool >= limit) {
+            let why = format!("leaves no memory for anything else: {} is {limit}", keys::NODE.memory_limit);
+            self.problem(&format!("{OPTION_PREFIX}{POOL}"), &why);
         }
     }
 

@@ -55,14 +55,14 @@ async fn what_cannot_be_restored_is_refused() {
                 format!("mv /data/aside {manifest}"),
             )
         };
-        let last = format!("$(ls {root}/binlog/*.json | tail -n 3 | head -n 1)");
-        let gap = (format!("mv {last} /data/aside; cp /data/aside /data/name"), "true".to_owned());
-        tamper.with(&gap, &second, &["--to-gtid", &format!("1-1-{newest}")], "the ones between are missing").await;
         let beyond = ["--to-gtid", &format!("1-1-{}", newest + 2)];
         tamper.with(&no_change(), &second, &beyond, "came next, and no log has it").await;
         let across = [&["restore", "--from", &second, "--across-gaps", "--dry-run"][..], &beyond, &UP].concat();
         let across = place.run(&across).await.ended(0);
         assert!(across.stdout.contains(&format!("WITHOUT transaction 1-1-{}", newest + 1)), "{across:?}");
+        let last = format!("$(ls {root}/binlog/*.json | tail -n 3 | head -n 1)");
+        let gap = (format!("mv {last} /data/aside; cp /data/aside /data/name"), "true".to_owned());
+        tamper.with(&gap, &second, &["--to-gtid", &format!("1-1-{newest}")], "the ones between are missing").await;
         tamper.with(&no_change(), "dir:nowhere", &[], "there is no folder nowhere on the backup volume").await;
         let bad = place.run(&["restore", "--from", "latest", "--to-time", "yesterday"]).await.ended(2);
         assert!(bad.stderr.contains("`yesterday` is no time"), "{bad:?}");
