@@ -1,15 +1,11 @@
-//! The command line: options that all verbs share, and the list of verbs.
+//! The command line: its list of verbs, and the way from what was typed to an exit code.
 
-use std::path::PathBuf;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use clap::{Parser, Subcommand};
-
-use crate::commands;
-use crate::kube::client;
-use crate::names::{ClusterName, Namespace};
-use crate::ui::color::Color;
-use crate::ui::hints::Meant;
-use crate::ui::{self, Progress};
+use crate::commands::{self, Globals};
+use crate::error::{Failure, Kind, Result};
+use crate::exit;
+use crate::ui::{self, Ui};
 
 /// Form, prove and remove MariaDB Galera clusters on Kubernetes
 ///
@@ -43,44 +39,6 @@ First cluster, on the cluster of your kubeconfig:
   galeractl up
   galeractl verify";
 
-/// Options that all verbs share.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Globals {
-    /// Name of the cluster
-    #[arg(long, global = true, value_name = "CLUSTER", help_heading = "Which cluster")]
-    pub name: Option<String>,
-    /// Namespace of the cluster
-    #[arg(short, long, global = true, value_name = "NAMESPACE", help_heading = "Which cluster")]
-    pub namespace: Option<String>,
-    /// Kubeconfig file
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Which cluster")]
-    pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Which cluster")]
-    pub context: Option<String>,
-    /// User to act as
-    #[arg(long = "as", global = true, value_name = "USER", help_heading = "Which cluster")]
-    pub impersonate: Option<String>,
-    /// Group to act as; can be repeated
-    #[arg(long = "as-group", global = true, value_name = "GROUP", help_heading = "Which cluster")]
-    pub impersonate_groups: Vec<String>,
-    /// How progress is shown: auto, tty, plain, json or off
-    #[arg(long, global = true, value_name = "MODE", default_value = "auto", help_heading = "Output")]
-    pub progress: Progress,
-    /// When to use colours: auto, always or never
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
-    pub color: Color,
-    /// Only warnings and errors
-    #[arg(short, long, global = true, help_heading = "Output")]
-    pub quiet: bool,
-    /// Also every object that is created, changed or kept
-    #[arg(short, long, global = true, help_heading = "Output")]
-    pub verbose: bool,
-    /// What has become known of the cluster that is meant.
-    #[arg(skip)]
-    pub meant: Meant,
-}
-
 /// What is to be done; the help of each verb is the doc comment of its arguments.
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "a doc comment here would hide the longer help of the verb")]
@@ -102,45 +60,40 @@ pub enum Verb {
     Runs(commands::runs::Args),
 }
 
-impl Globals {
-    /// How to reach the API server.
-    #[must_use]
-    pub fn connection(&self) -> client::Options {
-        client::Options {
-            kubeconfig: self.kubeconfig.clone(),
-            context: self.context.clone(),
-            namespace: self.namespace.clone(),
-            impersonate: self.impersonate.clone(),
-            impersonate_groups: self.impersonate_groups.clone(),
-            ..client::Options::default()
+/// Runs a verb to its end and answers with the exit code.
+#[must_use]
+pub fn run(cli: &Cli) -> u8 {
+    let ui = Ui::new(ui::Options { meant: cli.globals.meant.in_terms_of(Cli::command), ..cli.globals.ui() });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = runtime
+        .map_err(|error| Failure::new(Kind::Bug, error).context("cannot start the runtime"))
+        .and_then(|runtime| runtime.block_on(dispatch(cli, &ui)));
+    match result {
+        Ok(()) => exit::OK,
+        Err(failure) => {
+            ui.fail(&failure);
+            failure.kind.exit_code()
         }
     }
+}
 
-    /// How to show things.
-    #[must_use]
-    pub fn ui(&self) -> ui::Options {
-        self.meant.learn(|place| {
-            place.name.clone_from(&self.name);
-            place.namespace.clone_from(&self.namespace);
-            place.context.clone_from(&self.context);
-            place.kubeconfig = self.kubeconfig.as_ref().map(|path| path.display().to_string());
-            place.user.clone_from(&self.impersonate);
-            place.groups.clone_from(&self.impersonate_groups);
-        });
-        ui::Options {
-            progress: self.progress,
-            color: self.color,
-            quiet: self.quiet,
-            verbose: self.verbose,
-            meant: self.meant.clone(),
-        }
-    }
-
-    /// Remembers which cluster is meant, for hints.
-    pub fn learn(&self, cluster: &ClusterName, namespace: &Namespace) {
-        self.meant.learn(|place| {
-            place.name = Some(cluster.to_string());
-            place.namespace = Some(namespace.to_string());
-        });
+async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
+    let globals = &cli.globals;
+    match &cli.verb {
+        Verb::Up(args) => commands::up::run(args, globals, ui).await,
+        Verb::Verify(args) => commands::verify::run(args, globals, ui).await,
+        Verb::Status(args) => commands::status::run(args, globals, ui).await,
+        Verb::Teardown(args) => commands::teardown::run(args, globals, ui).await,
+        Verb::Credentials(args) => commands::credentials::run(args, globals, ui).await,
+        Verb::Config(args) => commands::config::run(args, globals, ui),
+        Verb::Diff(args) => commands::diff::run(args, globals, ui).await,
+        Verb::Expose(args) => commands::expose::run(args, globals, ui).await,
+        Verb::Unexpose(args) => commands::expose::close(args, globals, ui).await,
+        Verb::Backup(args) => commands::backup::run(args, globals, ui).await,
+        Verb::Restore(args) => commands::restore::run(args, globals, ui).await,
+        Verb::Recover(args) => commands::recover::run(args, globals, ui).await,
+        Verb::Purge(args) => commands::purge::run(args, globals, ui).await,
+        Verb::Render(args) => commands::render::run(args, globals, ui),
+        Verb::Runs(args) => commands::runs::run(args, ui),
     }
 }

@@ -67,7 +67,7 @@ fn answers(case: &Case<'_>) -> Check {
         .map(|node| {
             format!(
                 "{node}: {}",
-                case.observed.members.get(node).map_or("no pod".to_owned(), super::super::observed::MemberView::phrase)
+                case.observed.members.get(node).map_or("no pod".to_owned(), crate::observed::MemberView::phrase)
             )
         })
         .collect();
@@ -217,7 +217,7 @@ fn cause(case: &Case<'_>, node: Member) -> Option<String> {
     let view = case.observed.members.get(&node);
     match view.and_then(|view| view.status()) {
         Some(status) if status.is_primary() && status.ready => None,
-        _ => Some(view.map_or("no pod".to_owned(), super::super::observed::MemberView::phrase)),
+        _ => Some(view.map_or("no pod".to_owned(), crate::observed::MemberView::phrase)),
     }
 }
 

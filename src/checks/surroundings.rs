@@ -59,7 +59,7 @@ fn backends(case: &Case<'_>) -> Check {
                 view.and_then(|view| view.status()).is_some_and(|s| s.is_synced() || (s.is_primary() && s.is_donor()));
             if backend.up != serves {
                 let state = if backend.up { "up" } else { "down" };
-                let phrase = view.map_or("no pod".to_owned(), super::super::observed::MemberView::phrase);
+                let phrase = view.map_or("no pod".to_owned(), crate::observed::MemberView::phrase);
                 wrong.push(format!("{pod} takes {node} for {state} ({}), but it is: {phrase}", backend.check));
             }
             let address = view.and_then(|view| view.pod.address.as_deref());

@@ -1,6 +1,6 @@
 //! `galeractl config`.
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::error::{Failure, Kind, Result};
 use crate::settings;
 use crate::ui::Ui;
@@ -28,7 +28,7 @@ pub struct Args {
     example: Option<String>,
 }
 
-pub(super) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     if let Some(profile) = &args.example {
         return ui.out(&settings::example(profile.parse().map_err(|why| Failure::message(Kind::Usage, why))?));
     }

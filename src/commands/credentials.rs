@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::error::{Kind, Result};
 use crate::manifests::config::{ROOT_PASSWORD, USER_PASSWORD};
@@ -23,7 +23,7 @@ pub struct Args {
     output: String,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     let stored = running(&connection, &target, Kind::No).await?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::engine::event::{Change, Level};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::plans::difference::differences;
@@ -29,7 +29,7 @@ pub struct Args {
     output: String,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let mut settings = args.wish.settings(globals, Some(&connection.default_namespace))?;
     if let Some(stored) = stored_wish(&settings, &connection).await? {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::{Desired, ExternalAccess, Passwords};
 use crate::engine::Step;
 use crate::error::{Failure, Kind, Result};
@@ -65,7 +65,7 @@ pub struct CloseArgs {
     bounds: Bounds,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     let desired = running(&connection, &target, Kind::Preflight).await?.desired;
@@ -91,7 +91,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     ui.out(&format!("mariadb -h {host} -P {port} -u root -p"))
 }
 
-pub(super) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     let desired = running(&connection, &target, Kind::Preflight).await?.desired;

@@ -1,6 +1,6 @@
 //! `galeractl purge`.
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::{Desired, Passwords};
 use crate::engine::event::Level;
 use crate::engine::{Cx, Events, Step, run as run_steps};
@@ -50,7 +50,7 @@ pub struct Args {
     bounds: Bounds,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let desired = desired(args, globals, &connection).await?;
     rights::check(&connection, &desired, rights::PURGE).await?;

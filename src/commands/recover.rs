@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::{Desired, Passwords};
 use crate::engine::event::Level;
 use crate::engine::{Cx, Events, Step, run as run_steps};
@@ -55,7 +55,7 @@ pub struct Args {
     bounds: Bounds,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     must_exist(&connection, &target, Kind::Preflight).await?;

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, DynamicObject};
+use kube::api::DynamicObject;
 
 use crate::desired::Desired;
 use crate::engine::event::Change;
 use crate::error::{Kind, Result};
 use crate::kube::apply::{Applied, Applier, Strategy};
 use crate::kube::client::Connection;
-use crate::kube::errors::explain;
+use crate::kube::objects::{Objects, Seen};
 use crate::manifests::Object;
 use crate::plans::course::Course;
 use crate::steps::record;
@@ -111,13 +111,9 @@ impl Rehearsal {
 /// # Errors
 /// As [`Rehearsal::of`].
 pub(super) async fn of_recorded(connection: &Connection, desired: &Desired) -> Result<Vec<Planned>> {
-    let all: Api<Namespace> = Api::all(connection.client.clone());
-    let name = desired.namespace.as_str();
-    let exists = match all.get_opt(name).await {
-        // Someone who may work in a namespace need not be allowed to look at it.
-        Err(kube::Error::Api(status)) if status.code == 403 => true,
-        found => found.map_err(|error| explain(Kind::Preflight, format!("read namespace/{name}"), error))?.is_some(),
-    };
+    let all: Objects<Namespace> = Objects::everywhere(&connection.client);
+    // Someone who may work in a namespace need not be allowed to look at it.
+    let exists = all.look(desired.namespace.as_str(), Kind::Preflight).await? != Seen::Missing;
     let record = record::recorded(&connection.client, &desired.namespace, &desired.cluster).await?;
     let record = record.unwrap_or_default();
     let course = if record.formed { Course::Keep } else { Course::Form };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::engine::event::Level;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::manifests::Object;
@@ -54,7 +54,7 @@ impl From<Extra> for Include {
     }
 }
 
-pub(super) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let settings = args.wish.settings(globals, None)?;
     for notice in &settings.notices {
         ui.notice(Level::Warning, notice);

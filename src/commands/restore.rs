@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backups::{From, Gaps, To, Wanted};
 use crate::checks::{Check, Mark, passed};
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::engine::{Cx, Events, Step, run as run_steps};
@@ -108,7 +108,7 @@ fn increment(text: &str) -> Result<Increment, String> {
     }
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = Connection::open(&globals.connection()).await?;
     let mut settings = args.wish.settings(globals, Some(&connection.default_namespace))?;
     connection.version().await?;

@@ -39,7 +39,7 @@ enum Verb {
     },
 }
 
-pub(super) fn run(args: &Args, ui: &Ui) -> Result<()> {
+pub(crate) fn run(args: &Args, ui: &Ui) -> Result<()> {
     let directory = journal::directory(|name| std::env::var_os(name)).ok_or_else(|| {
         Failure::message(Kind::Usage, "neither XDG_STATE_HOME nor HOME names a directory, so there are no journals")
     })?;

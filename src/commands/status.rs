@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::backups::Catalog;
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::error::{Kind, Result};
 use crate::kube::client::Connection;
@@ -50,7 +50,7 @@ struct Around {
     backups: Option<Result<Catalog, String>>,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     must_exist(&connection, &target, Kind::No).await?;

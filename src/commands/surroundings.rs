@@ -3,7 +3,6 @@
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +11,7 @@ use crate::engine::event::Level;
 use crate::error::{Failure, Kind, Result};
 use crate::kube::classes::{DEFAULT_CLASS, is_default};
 use crate::kube::client::Connection;
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::names::INSTANCE_LABEL;
 use crate::observe::objects::claim_owner;
 use crate::settings::{Settings, Variant, bytes};
@@ -47,9 +46,8 @@ pub(super) async fn default_class(
     }
     let question = format!("Make storage class {name} no longer the default one, for everybody on this Kubernetes?");
     ui.yes_no(&question, yes, cancel).await?;
-    let all: Api<StorageClass> = Api::all(connection.client.clone());
-    let patched = all.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
-    patched.map_err(|error| explain(Kind::Preflight, format!("patch storageclass/{name}"), error))?;
+    let all: Objects<StorageClass> = Objects::everywhere(&connection.client);
+    all.merge(name, "patch", &patch, Kind::Preflight).await?;
     ui.notice(Level::Info, &format!("storage class {name} is no longer the default one"));
     Ok(())
 }
@@ -58,13 +56,10 @@ pub(super) async fn default_class(
 pub(super) async fn volume_size(connection: &Connection, settings: &Settings) -> Result<()> {
     let Some((origin, wanted)) = settings.given_volume_size() else { return Ok(()) };
     let Desired { cluster, namespace, .. } = &settings.desired;
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(connection.client.clone(), namespace.as_str());
-    let found = claims.list(&ListParams::default().labels(&format!("{INSTANCE_LABEL}={cluster}"))).await;
-    let found = match found {
-        // The preflight asks for this right, and names it together with all others that are missing.
-        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(()),
-        found => found.map_err(|error| explain(Kind::Preflight, "list claims", error))?.items,
-    };
+    let claims: Objects<PersistentVolumeClaim> = Objects::within(&connection.client, namespace);
+    let found = claims.list_seen(&format!("{INSTANCE_LABEL}={cluster}"), Kind::Preflight).await?;
+    // The preflight asks for this right, and names it together with all others that are missing.
+    let Some(found) = found else { return Ok(()) };
     for claim in found {
         let name = claim.name_any();
         let requests = claim.spec.and_then(|spec| spec.resources?.requests);

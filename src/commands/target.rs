@@ -2,14 +2,15 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, ObjectMeta};
+use kube::api::{ApiResource, ObjectMeta};
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::client::Connection;
 use crate::kube::delete::owned;
 use crate::kube::errors::explain;
+use crate::kube::objects::{self, Objects, Seen};
 use crate::manifests::config::Record;
 use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Member, Namespace};
 use crate::settings::{self, Flag, Input};
@@ -107,21 +108,20 @@ fn parts() -> [ApiResource; 5] {
 /// kinds could not be looked at.
 async fn clusters(connection: &Connection, namespace: &Namespace) -> Result<(Vec<ClusterName>, Option<Failure>)> {
     let list = async |kind: ApiResource| {
-        let api: Api<DynamicObject> = Api::namespaced_with(connection.client.clone(), namespace.as_str(), &kind);
         // A claim that has lost its labels still holds data.
-        let params = match kind.kind.as_str() {
-            "PersistentVolumeClaim" => ListParams::default(),
-            _ => ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}")),
+        let labels = match kind.kind.as_str() {
+            "PersistentVolumeClaim" => String::new(),
+            _ => format!("{MANAGED_BY_LABEL}={MANAGER}"),
         };
-        api.list_metadata(&params).await
+        objects::metadata(&connection.client, namespace, &kind, &labels).await
     };
     let (mut names, mut hidden) = (Vec::new(), None);
     for answer in futures::future::join_all(parts().map(list)).await {
-        let forbidden = matches!(&answer, Err(kube::Error::Api(status)) if status.is_forbidden());
+        let forbidden = answer.as_ref().is_err_and(objects::is_forbidden);
         match answer
             .map_err(|error| explain(Kind::Preflight, format!("look for clusters in namespace {namespace}"), error))
         {
-            Ok(list) => names.extend(list.items.iter().filter_map(|object| cluster_of(&object.metadata))),
+            Ok(list) => names.extend(list.iter().filter_map(cluster_of)),
             Err(failure) if forbidden => hidden = Some(failure),
             Err(failure) => return Err(failure),
         }
@@ -157,13 +157,12 @@ pub(super) async fn must_exist(connection: &Connection, target: &Target, kind: K
     if !others.is_empty() {
         return failure(format!("in namespace {namespace}; there is: {}", names(&others)));
     }
-    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(connection.client.clone());
-    match namespaces.get_opt(namespace.as_str()).await {
-        Ok(None) => failure(format!("in namespace {namespace}: that namespace does not exist")),
+    let namespaces: Objects<k8s_openapi::api::core::v1::Namespace> = Objects::everywhere(&connection.client);
+    match namespaces.look(namespace.as_str(), kind).await? {
+        Seen::Missing => failure(format!("in namespace {namespace}: that namespace does not exist")),
         // Someone who may work in a namespace need not be allowed to look at it.
-        Err(kube::Error::Api(status)) if status.is_forbidden() => failure(format!("in namespace {namespace}")),
-        Ok(Some(_)) => failure(format!("in namespace {namespace}, nor any other")),
-        Err(error) => Err(explain(kind, format!("read namespace/{namespace}"), error)),
+        Seen::Hidden => failure(format!("in namespace {namespace}")),
+        Seen::There(_) => failure(format!("in namespace {namespace}, nor any other")),
     }
 }
 

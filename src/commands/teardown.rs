@@ -1,6 +1,6 @@
 //! `galeractl teardown`.
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::{Desired, Passwords};
 use crate::engine::event::Change;
 use crate::engine::{Step, StepCx};
@@ -40,7 +40,7 @@ pub struct Args {
     bounds: Bounds,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     must_exist(&connection, &target, Kind::Preflight).await?;

@@ -1,6 +1,6 @@
 //! `galeractl up`.
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::engine::{Step, StepCx};
@@ -47,7 +47,7 @@ pub struct Args {
     take_ownership: bool,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = Connection::open(&globals.connection()).await?;
     let mut settings = args.wish.settings(globals, Some(&connection.default_namespace))?;
     connection.version().await?;

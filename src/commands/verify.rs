@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::checks::{Case, Check, Mark, passed, run as judge};
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::error::{Failure, Kind, Result};
@@ -40,7 +40,7 @@ pub struct Args {
     wait: Option<Duration>,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     let stored = running(&connection, &target, Kind::No).await?;

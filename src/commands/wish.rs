@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::error::Result;
 use crate::settings::{self, Flag, Settings};
 

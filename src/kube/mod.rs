@@ -16,6 +16,7 @@ pub mod lease;
 pub mod live;
 pub mod logs;
 mod object;
+pub mod objects;
 mod proxy;
 pub mod trouble;
 pub mod tunnel;

@@ -2,12 +2,11 @@
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 
 use crate::desired::{Desired, ExternalAccess};
 use crate::error::{Kind, Result};
 use crate::kube::client::Connection;
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::manifests::access::{ALLOW_ANNOTATION, UNTIL_ANNOTATION};
 use crate::names::{COMPONENT_LABEL, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Role};
 use crate::observed::Exposed;
@@ -21,15 +20,13 @@ pub async fn list(connection: &Connection, desired: &Desired) -> Result<Vec<Expo
         let cluster = &desired.cluster;
         format!("{INSTANCE_LABEL}={cluster},{MANAGED_BY_LABEL}={MANAGER},{COMPONENT_LABEL}={}", role.label())
     };
-    let services: Api<Service> = Api::namespaced(connection.client.clone(), desired.namespace.as_str());
-    let found = services.list(&ListParams::default().labels(&labels(Role::Access))).await;
-    let found = found.map_err(|error| explain(Kind::Preflight, "list services", error))?.items;
+    let services: Objects<Service> = Objects::within(&connection.client, &desired.namespace);
+    let found = services.list(&labels(Role::Access), Kind::Preflight).await?;
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let pods: Api<Pod> = Api::namespaced(connection.client.clone(), desired.namespace.as_str());
-    let proxies = pods.list(&ListParams::default().labels(&labels(Role::Proxy))).await;
-    let proxies = proxies.map_err(|error| explain(Kind::Preflight, "list pods", error))?.items;
+    let pods: Objects<Pod> = Objects::within(&connection.client, &desired.namespace);
+    let proxies = pods.list(&labels(Role::Proxy), Kind::Preflight).await?;
     Ok(found.iter().filter_map(|service| exposed(service, &proxies)).collect())
 }
 

@@ -1,7 +1,7 @@
 //! Volumes that no storage class makes: those that exist are used if they are the ones that are meant.
 
 use k8s_openapi::api::core::v1::PersistentVolume;
-use kube::api::{Api, DynamicObject};
+use kube::api::DynamicObject;
 use kube::core::ApiResource;
 
 use crate::engine::StepCx;
@@ -9,7 +9,7 @@ use crate::engine::event::Change;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::apply::is_ours;
 use crate::kube::delete::{Deletion, Found, delete};
-use crate::kube::errors::explain;
+use crate::kube::objects::raw;
 use crate::manifests::{self, Object};
 use crate::plans::adoption::{Misfit, fits};
 
@@ -78,9 +78,7 @@ pub async fn forget(cx: &StepCx<'_, World>, name: &str) -> Result<usize> {
     let world = cx.world;
     let client = &world.connection.client;
     let resource = ApiResource::erase::<PersistentVolume>(&());
-    let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-    let found =
-        all.get_opt(name).await.map_err(|error| explain(Kind::Step, format!("read persistentvolume/{name}"), error))?;
+    let found = raw(client, &resource, name, Kind::Step).await?;
     let Some(live) = found.filter(|live| is_ours(live, &world.desired.cluster) && is_for(live, world)) else {
         return Ok(0);
     };

@@ -7,14 +7,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 use kube::core::ApiResource;
 
 use crate::desired::ExternalAccess;
 use crate::engine::event::Level;
 use crate::engine::{Finished, Never, Patience, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::manifests::Object;
 use crate::manifests::access::{self, Exposure};
 use crate::observe::exposures;
@@ -87,12 +86,9 @@ async fn open(cx: &StepCx<'_, World>, exposure: &Exposure) -> Result<Finished> {
 /// A port can have one owner in the whole Kubernetes cluster.
 async fn port_is_free(world: &World, exposure: &Exposure) -> Result<()> {
     let Some(wanted) = exposure.node_port.map(i32::from) else { return Ok(()) };
-    let all: Api<Service> = Api::all(world.connection.client.clone());
-    let services = match all.list(&ListParams::default()).await {
-        // The API server itself refuses a taken port; it only does not say whose it is.
-        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(()),
-        found => found.map_err(|error| explain(Kind::Preflight, "list services", error))?.items,
-    };
+    let all: Objects<Service> = Objects::everywhere(&world.connection.client);
+    // The API server itself refuses a taken port; it only does not say whose it is.
+    let Some(services) = all.list_seen("", Kind::Preflight).await? else { return Ok(()) };
     let own = access::name(&world.desired, exposure.way);
     let namespace = world.desired.namespace.as_str();
     let ports = |service: &Service| -> Vec<i32> {
@@ -181,9 +177,9 @@ async fn answer(found: &Exposed) -> Verdict {
 
 /// What Kubernetes says about a Service without an address.
 async fn no_address(world: &World, name: &str) -> String {
-    let events: Api<Event> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
-    let about = ListParams::default().fields(&format!("involvedObject.kind=Service,involvedObject.name={name}"));
-    let newest = events.list(&about).await.ok().and_then(|events| events.items.into_iter().next_back());
+    let events: Objects<Event> = Objects::within(&world.connection.client, &world.desired.namespace);
+    let about = format!("involvedObject.kind=Service,involvedObject.name={name}");
+    let newest = events.list_by(&about, Kind::Step).await.ok().and_then(|events| events.into_iter().next_back());
     newest.and_then(|event| event.message).unwrap_or_else(|| "none is assigned yet".to_owned())
 }
 

@@ -6,13 +6,12 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{PersistentVolume, Pod};
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 use kube::core::ApiResource;
 
 use crate::engine::{StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
-use crate::kube::errors::explain;
 use crate::kube::logs::Follow;
+use crate::kube::objects::Objects;
 use crate::kube::trouble::pod_trouble;
 use crate::manifests::config::Record;
 use crate::manifests::{Object, member};
@@ -55,7 +54,7 @@ pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence
         && !observed
             .members
             .values()
-            .any(|view| view.status().is_some_and(super::super::wsrep::status::WsrepStatus::is_primary))
+            .any(|view| view.status().is_some_and(crate::wsrep::status::WsrepStatus::is_primary))
     {
         found.extend(inspect(cx, &to_inspect).await?);
     }
@@ -92,16 +91,13 @@ async fn without_claim(world: &World) -> Result<BTreeMap<Member, Evidence>> {
         }
         return Ok(found);
     }
-    let volumes: Api<PersistentVolume> = Api::all(world.connection.client.clone());
-    let volumes = match volumes.list(&ListParams::default()).await {
+    let volumes: Objects<PersistentVolume> = Objects::everywhere(&world.connection.client);
+    let Some(volumes) = volumes.list_seen("", Kind::Preflight).await? else {
         // Who may not see them learns from the nodes what is there.
-        Err(kube::Error::Api(status)) if status.code == 403 => {
-            for (_, evidence) in found.iter_mut().filter(|(member, _)| claimless(member)) {
-                evidence.contents = Contents::Unseen;
-            }
-            return Ok(found);
+        for (_, evidence) in found.iter_mut().filter(|(member, _)| claimless(member)) {
+            evidence.contents = Contents::Unseen;
         }
-        volumes => volumes.map_err(|error| explain(Kind::Preflight, "list persistent volumes", error))?.items,
+        return Ok(found);
     };
     for (member, evidence) in found.iter_mut().filter(|(member, _)| claimless(member)) {
         let claim = world.desired.cluster.claim(*member);
@@ -187,15 +183,15 @@ async fn report(cx: &StepCx<'_, World>, member: Member) -> Result<Evidence> {
 
 async fn started(cx: &StepCx<'_, World>, member: Member, name: &str) -> Result<String> {
     let world = cx.world;
-    let pods: Api<Pod> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let pods: Objects<Pod> = Objects::within(&world.connection.client, &world.desired.namespace);
     cx.wait(world.observer.changes(), BEAT.min(Duration::from_millis(500)), world.patience(), || async {
         let snapshot = world.observer.live().snapshot();
         let pod = match snapshot.pods.get(name) {
             Some(pod) => pod.as_ref().clone(),
-            None => match pods.get_opt(name).await {
+            None => match pods.get(name, Kind::Step).await {
                 Ok(Some(pod)) => pod,
                 Ok(None) => return Verdict::wait(format!("the volume of {member}: its inspector is created")),
-                Err(error) => return Verdict::wait(explain(Kind::Step, format!("read pod/{name}"), error).to_string()),
+                Err(failure) => return Verdict::wait(failure.to_string()),
             },
         };
         let phase = pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();

@@ -7,12 +7,11 @@ use futures::future::join_all;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 
 use crate::engine::{Never, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
-use crate::kube::errors::explain;
 use crate::kube::logs;
+use crate::kube::objects::Objects;
 use crate::kube::trouble::pod_trouble;
 use crate::wsrep::Report;
 
@@ -72,16 +71,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn state(world: &World, name: &str, container: &str, phrase: impl Fn(&[Report]) -> String) -> State {
-    let (client, namespace) = (world.connection.client.clone(), world.desired.namespace.as_str());
-    let job = match Api::<Job>::namespaced(client.clone(), namespace).get(name).await {
-        Ok(job) => job,
-        Err(error) => return State::Works(explain(Kind::Step, format!("read job/{name}"), error).to_string(), 0),
+    let (client, namespace) = (&world.connection.client, &world.desired.namespace);
+    let job = match Objects::<Job>::within(client, namespace).get(name, Kind::Step).await {
+        Ok(Some(job)) => job,
+        Ok(None) => return State::Works(format!("job/{name} is not there"), 0),
+        Err(failure) => return State::Works(failure.to_string(), 0),
     };
-    let pods: Api<Pod> = Api::namespaced(client, namespace);
-    let selector = ListParams::default().labels(&format!("job-name={name}"));
-    let pod = match pods.list(&selector).await {
-        Ok(pods) => pods.items.into_iter().next(),
-        Err(error) => return State::Works(explain(Kind::Step, "list pods", error).to_string(), 0),
+    let pods: Objects<Pod> = Objects::within(client, namespace);
+    let pod = match pods.list(&format!("job-name={name}"), Kind::Step).await {
+        Ok(pods) => pods.into_iter().next(),
+        Err(failure) => return State::Works(failure.to_string(), 0),
     };
     let status = job.status.unwrap_or_default();
     let ended = |count: Option<i32>| count.unwrap_or(0) > 0;

@@ -2,7 +2,6 @@
 
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::Api;
 
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -10,7 +9,7 @@ use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied};
 use crate::kube::classes;
-use crate::kube::errors::explain;
+use crate::kube::objects::{Objects, Seen};
 use crate::manifests;
 use crate::manifests::config::{ROOT_PASSWORD, Record, USER_PASSWORD};
 use crate::names::Member;
@@ -84,13 +83,13 @@ pub async fn look(cx: &StepCx<'_, World>) -> Result<Finished> {
 /// It is being deleted, or does not exist and may not be made.
 pub async fn namespace(world: &World) -> Result<bool> {
     let name = world.desired.namespace.as_str();
-    let all: Api<Namespace> = Api::all(world.connection.client.clone());
-    let found = match all.get_opt(name).await {
+    let all: Objects<Namespace> = Objects::everywhere(&world.connection.client);
+    let found = all.look(name, Kind::Preflight).await?;
+    if found == Seen::Hidden {
         // Someone who may work in a namespace need not be allowed to look at it.
-        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(true),
-        other => other.map_err(|error| explain(Kind::Preflight, format!("read namespace/{name}"), error))?,
-    };
-    let Some(namespace) = found else {
+        return Ok(true);
+    }
+    let Some(namespace) = found.there() else {
         let right = Right { verb: "create", group: "", resource: "namespaces", subresource: "", namespace: None };
         if denied(&world.connection.client, &[right]).await?.is_empty() {
             return Ok(false);

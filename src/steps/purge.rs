@@ -6,7 +6,6 @@ use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::core::ApiResource;
 use serde_json::json;
 
@@ -14,7 +13,7 @@ use crate::engine::event::Change;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::manifests::config::Record;
 use crate::manifests::{self, Object, purge};
 use crate::names::{COMPONENT_LABEL, Member, Role, UUID_ANNOTATION};
@@ -77,10 +76,8 @@ async fn newest_backup(cx: &StepCx<'_, World>) -> Result<String> {
     let world = cx.world;
     let (connection, desired) = (&world.connection, &world.desired);
     let claim = desired.cluster.backup_claim();
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(connection.client.clone(), desired.namespace.as_str());
-    let found = claims.get_opt(&claim).await;
-    if found.map_err(|error| explain(Kind::Preflight, format!("read persistentvolumeclaim/{claim}"), error))?.is_none()
-    {
+    let claims: Objects<PersistentVolumeClaim> = Objects::within(&connection.client, &desired.namespace);
+    if claims.get(&claim, Kind::Preflight).await?.is_none() {
         return Ok("There is no backup of this cluster in this namespace.".to_owned());
     }
     let looked = async {
@@ -100,10 +97,9 @@ async fn newest_backup(cx: &StepCx<'_, World>) -> Result<String> {
 /// # Errors
 /// Pods that use the volumes, or belong to the cluster.
 pub(super) async fn nobody_uses_them(world: &World) -> Result<()> {
-    let (desired, pods) =
-        (&world.desired, Api::<Pod>::namespaced(world.connection.client.clone(), world.desired.namespace.as_str()));
-    let pods = pods.list(&ListParams::default()).await;
-    let pods = pods.map_err(|error| explain(Kind::Preflight, "list pods", error))?.items;
+    let desired = &world.desired;
+    let pods: Objects<Pod> = Objects::within(&world.connection.client, &desired.namespace);
+    let pods = pods.list("", Kind::Preflight).await?;
     let prefix = format!("{}-galera-", desired.cluster);
     let is_tool = |pod: &Pod| {
         let role = pod.labels().get(COMPONENT_LABEL);
@@ -170,15 +166,14 @@ pub(super) async fn claim_targets(cx: &StepCx<'_, World>, step: &Look) -> Result
 
 /// Lets a released volume be claimed again by the claim that it was made for.
 async fn reclaim(cx: &StepCx<'_, World>, name: &str) -> Result<()> {
-    let all: Api<PersistentVolume> = Api::all(cx.world.connection.client.clone());
-    let refused = |error| explain(Kind::Step, format!("release persistentvolume/{name}"), error);
-    let Some(volume) = all.get_opt(name).await.map_err(refused)? else { return Ok(()) };
+    let all: Objects<PersistentVolume> = Objects::everywhere(&cx.world.connection.client);
+    let Some(volume) = all.get(name, Kind::Step).await? else { return Ok(()) };
     let claim = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
     let released = volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Released");
     let is_ours = claim.and_then(|claim| claim.namespace.as_deref()) == Some(cx.world.desired.namespace.as_str());
     if released && is_ours {
         let patch = json!({"metadata": {"resourceVersion": volume.resource_version()}, "spec": {"claimRef": {"uid": null, "resourceVersion": null}}});
-        all.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.map_err(refused)?;
+        all.merge(name, "release", &patch, Kind::Step).await?;
         cx.world.tell(cx, &format!("persistentvolume/{name}"), Change::Changed);
     }
     Ok(())
@@ -272,13 +267,11 @@ async fn prove(cx: &StepCx<'_, World>) -> Result<Finished> {
             .hint("the same command goes on from there"));
     }
     // What is recorded at a claim was true of the data that is gone.
-    let claims: Api<PersistentVolumeClaim> =
-        Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let claims: Objects<PersistentVolumeClaim> = Objects::within(&world.connection.client, &world.desired.namespace);
     let patch = json!({"metadata": {"annotations": {UUID_ANNOTATION: null}}});
     for member in &members {
         let name = world.desired.cluster.claim(*member);
-        let patched = claims.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await;
-        patched.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
+        claims.merge(&name, "annotate", &patch, Kind::Step).await?;
     }
     // The same is true of the cluster's record, once nothing of it is left.
     let all_gone = world.desired.members().all(|node| members.contains(&node));

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ListParams};
 use kube::core::ApiResource;
 use tokio::time::Instant;
 
@@ -14,9 +13,9 @@ use crate::desired::Desired;
 use crate::engine::{StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
-use crate::kube::errors::explain;
 use crate::kube::exec::{Output, Place, exec};
 use crate::kube::live::Snapshot;
+use crate::kube::objects::Objects;
 use crate::kube::trouble::{Lasting, pod_trouble};
 use crate::manifests::Object;
 use crate::manifests::restore::{self, CONTAINER};
@@ -54,15 +53,15 @@ pub async fn open(cx: &StepCx<'_, World>, claim: &str) -> Result<Reader> {
     let host = host_of(world, claim).await?;
     let name = world.desired.cluster.backup_reader();
     world.applier.apply_all(&[Object::of(&restore::reader(&world.desired, claim, host.as_deref()))]).await?;
-    let pods: Api<Pod> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let pods: Objects<Pod> = Objects::within(&world.connection.client, &world.desired.namespace);
     let (begun, lasting) = (Instant::now(), Mutex::new(Lasting::default()));
     let address = cx
         .wait(world.observer.changes(), BEAT.min(Duration::from_millis(300)), world.patience(), || async {
             let events = world.observer.live().snapshot();
-            let pod = match pods.get_opt(&name).await {
+            let pod = match pods.get(&name, Kind::Step).await {
                 Ok(Some(pod)) => pod,
                 Ok(None) => return Verdict::wait("the backup volume: its reader is created"),
-                Err(error) => return Verdict::wait(explain(Kind::Step, format!("read pod/{name}"), error).to_string()),
+                Err(failure) => return Verdict::wait(failure.to_string()),
             };
             let status = pod.status.clone().unwrap_or_default();
             if let (Some("Running"), Some(address)) = (status.phase.as_deref(), status.pod_ip) {
@@ -105,8 +104,8 @@ pub async fn close(cx: &StepCx<'_, World>) -> Result<()> {
 
 /// The host of a pod that has the volume mounted: a volume for one host can be had only there.
 async fn host_of(world: &World, claim: &str) -> Result<Option<String>> {
-    let pods: Api<Pod> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
-    let pods = pods.list(&ListParams::default()).await.map_err(|error| explain(Kind::Preflight, "list pods", error))?;
+    let pods: Objects<Pod> = Objects::within(&world.connection.client, &world.desired.namespace);
+    let pods = pods.list("", Kind::Preflight).await?;
     let mounts = |pod: &&Pod| {
         let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
         let ended = pod.status.as_ref().and_then(|status| status.phase.as_deref());
@@ -116,7 +115,7 @@ async fn host_of(world: &World, claim: &str) -> Result<Option<String>> {
                 .filter_map(|volume| volume.persistent_volume_claim.as_ref())
                 .any(|source| source.claim_name == claim)
     };
-    Ok(pods.items.iter().find(mounts).and_then(|pod| pod.spec.as_ref()?.node_name.clone()))
+    Ok(pods.iter().find(mounts).and_then(|pod| pod.spec.as_ref()?.node_name.clone()))
 }
 
 /// Writes a file in the reader's own memory.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams};
 use rand::RngExt;
 use serde_json::json;
 
@@ -13,7 +12,7 @@ use crate::engine::StepCx;
 use crate::engine::event::Change;
 use crate::error::{Failure, Kind, Result};
 use crate::kube::apply::{Applier, is_ours};
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::manifests::Object;
 use crate::manifests::config::{
     OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_record_map, read_spec_map, record_map,
@@ -53,8 +52,7 @@ pub async fn recorded(client: &Client, namespace: &Namespace, cluster: &ClusterN
 }
 
 async fn map(client: &Client, namespace: &Namespace, name: String) -> Result<Option<ConfigMap>> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace.as_str());
-    maps.get_opt(&name).await.map_err(|error| explain(Kind::Preflight, format!("read configmap/{name}"), error))
+    Objects::within(client, namespace).get(&name, Kind::Preflight).await
 }
 
 /// Reads the passwords of a cluster.
@@ -66,10 +64,8 @@ pub async fn stored_passwords(
     namespace: &Namespace,
     cluster: &ClusterName,
 ) -> Result<Option<BTreeMap<String, String>>> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace.as_str());
-    let name = cluster.credentials();
-    let found =
-        secrets.get_opt(&name).await.map_err(|error| explain(Kind::Preflight, format!("read secret/{name}"), error))?;
+    let secrets: Objects<Secret> = Objects::within(client, namespace);
+    let found = secrets.get(&cluster.credentials(), Kind::Preflight).await?;
     let text = |(key, value): (String, k8s_openapi::ByteString)| Some((key, String::from_utf8(value.0).ok()?));
     Ok(found.map(|secret| secret.data.unwrap_or_default().into_iter().filter_map(text).collect()))
 }
@@ -241,17 +237,14 @@ pub async fn mark_claims(cx: &StepCx<'_, World>, members: &[Member], uuid: Uuid)
 pub async fn remark_claims(cx: &StepCx<'_, World>, members: &[Member], uuid: Uuid) -> Result<()> {
     let world = cx.world;
     let observed = world.observer.now();
-    let claims: Api<PersistentVolumeClaim> =
-        Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let claims: Objects<PersistentVolumeClaim> = Objects::within(&world.connection.client, &world.desired.namespace);
     for member in members {
         let name = world.desired.cluster.claim(*member);
         if observed.claims.get(&name).is_some_and(|claim| claim.recorded == Some(uuid)) {
             continue;
         }
         let patch = json!({"metadata": {"annotations": {UUID_ANNOTATION: uuid.to_string()}}});
-        let params = PatchParams { field_manager: Some(RECORDER.to_owned()), ..PatchParams::default() };
-        let marked = claims.patch(&name, &params, &Patch::Merge(&patch)).await;
-        marked.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
+        claims.merge_as(RECORDER, &name, "annotate", &patch, Kind::Step).await?;
     }
     Ok(())
 }

@@ -2,12 +2,11 @@
 
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
-use kube::api::Api;
 use kube::core::ApiResource;
 
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::manifests::{self, Object, config};
 use crate::names::Member;
 
@@ -81,17 +80,16 @@ async fn reachable(world: &World, to: Member) -> Result<()> {
 
 /// Where the volume of a claim can be used; `None` for everywhere.
 async fn hosts(world: &World, claim: &str) -> Result<Option<String>> {
-    let client = world.connection.client.clone();
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), world.desired.namespace.as_str());
-    let cannot = |error| explain(Kind::Preflight, format!("read the volume of persistentvolumeclaim/{claim}"), error);
-    let Some(volume) = claims.get(claim).await.map_err(cannot)?.spec.and_then(|spec| spec.volume_name) else {
+    let client = &world.connection.client;
+    let claims: Objects<PersistentVolumeClaim> = Objects::within(client, &world.desired.namespace);
+    let found = claims.get(claim, Kind::Preflight).await?;
+    let missing = || Failure::message(Kind::Preflight, format!("persistentvolumeclaim/{claim} does not exist"));
+    let Some(volume) = found.ok_or_else(missing)?.spec.and_then(|spec| spec.volume_name) else {
         return Ok(None);
     };
-    let volume = match Api::<PersistentVolume>::all(client).get(&volume).await {
-        // Who may not look at volumes finds out when the pod is placed.
-        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(None),
-        found => found.map_err(cannot)?,
-    };
+    let volumes: Objects<PersistentVolume> = Objects::everywhere(client);
+    // Who may not look at volumes finds out when the pod is placed.
+    let Some(volume) = volumes.look(&volume, Kind::Preflight).await?.there() else { return Ok(None) };
     let required = volume.spec.and_then(|spec| spec.node_affinity?.required);
     let expressions = required.into_iter().flat_map(|selector| selector.node_selector_terms);
     let words: Vec<String> = expressions

@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
-use kube::api::{Api, DeleteParams};
 use kube::core::ApiResource;
 
 use crate::engine::event::Change;
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::hopeless::{hopeless, telling_error};
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::manifests;
 use crate::manifests::config::Record;
 use crate::names::Member;
@@ -212,9 +211,8 @@ async fn give_way(cx: &StepCx<'_, World>, new_secret: bool) -> Result<Finished> 
     remove::objects(cx, &[ApiResource::erase::<PersistentVolumeClaim>(&())], |name| name == claim).await?;
     if new_secret {
         // Its passwords are not those of the database that has been found.
-        let secrets: Api<Secret> = Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
-        let deleted = secrets.delete(&secret, &DeleteParams::default()).await;
-        deleted.map_err(|error| explain(Kind::Step, format!("delete secret/{secret}"), error))?;
+        let secrets: Objects<Secret> = Objects::within(&world.connection.client, &world.desired.namespace);
+        secrets.delete(&secret, Kind::Step).await?;
         world.tell(cx, &format!("secret/{secret}"), Change::Deleted);
         world.memory().secrets = None;
     }

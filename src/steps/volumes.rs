@@ -2,7 +2,6 @@
 
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
-use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::engine::event::Change;
@@ -10,7 +9,7 @@ use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Kind, Result};
 use crate::gates::hopeless::hopeless;
 use crate::kube::apply::is_ours;
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::manifests::{self, Object, volumes};
 use crate::names::Member;
 use crate::plans::course::Course;
@@ -41,23 +40,17 @@ async fn namespace(cx: &StepCx<'_, World>) -> Result<Finished> {
     if world.memory().namespace_exists {
         return Ok(Finished::unchanged(format!("{name} is there")));
     }
-    let all: Api<Namespace> = Api::all(world.connection.client.clone());
-    let created = all.create(&PostParams::default(), &volumes::namespace(&world.desired)).await;
-    match created {
-        // Somebody was faster: the lock decides who goes on.
-        Err(kube::Error::Api(status)) if status.code == 409 => {}
-        other => {
-            other.map_err(|error| explain(Kind::Step, format!("create namespace/{name}"), error))?;
-            world.tell(cx, &format!("namespace/{name}"), Change::Created);
-        }
+    let all: Objects<Namespace> = Objects::everywhere(&world.connection.client);
+    // If somebody was faster, the lock decides who goes on.
+    if all.create(&volumes::namespace(&world.desired), Kind::Step).await? {
+        world.tell(cx, &format!("namespace/{name}"), Change::Created);
     }
     cx.wait(crate::engine::Never, BEAT / 10, world.patience(), || async {
-        match all.get(&name).await {
-            Ok(namespace) if namespace.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Active") => {
-                Verdict::pass("")
-            }
+        let phase = |found: Option<Namespace>| found.and_then(|namespace| namespace.status?.phase);
+        match all.get(&name, Kind::Step).await.map(phase) {
+            Ok(Some(phase)) if phase == "Active" => Verdict::pass(""),
             Ok(_) => Verdict::wait(format!("namespace {name}: not Active")),
-            Err(error) => Verdict::wait(format!("namespace {name}: {error}")),
+            Err(failure) => Verdict::wait(format!("namespace {name}: {failure}")),
         }
     })
     .await?;
@@ -142,16 +135,14 @@ async fn relabel(cx: &StepCx<'_, World>, claims: &[Object]) -> Result<()> {
     if !world.choices.take_ownership {
         return Ok(());
     }
-    let api: Api<PersistentVolumeClaim> =
-        Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let all: Objects<PersistentVolumeClaim> = Objects::within(&world.connection.client, &world.desired.namespace);
     for claim in claims {
         let live = world.applier.find(claim).await?;
         if live.is_none_or(|live| is_ours(&live, &world.desired.cluster)) {
             continue;
         }
         let patch = json!({"metadata": {"labels": claim.value["metadata"]["labels"]}});
-        let patched = api.patch(&claim.name, &PatchParams::default(), &Patch::Merge(&patch)).await;
-        patched.map_err(|error| explain(Kind::Step, format!("label {claim}"), error))?;
+        all.merge(&claim.name, "label", &patch, Kind::Step).await?;
         world.tell(cx, &claim.display(), Change::Changed);
     }
     Ok(())

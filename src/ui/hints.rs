@@ -4,9 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clap::{ArgAction, Command, CommandFactory};
-
-use crate::cli::Cli;
+use clap::{ArgAction, Command};
 
 /// How a command begins.
 const PROGRAM: &str = "galeractl ";
@@ -54,28 +52,43 @@ impl Place {
     }
 }
 
+/// Makes the command line, with its verbs and their options.
+pub type Grammar = fn() -> Command;
+
 /// A [`Place`] that becomes known while a verb runs. The command line, which learns it, and the views, which tell it,
 /// share one.
 #[derive(Debug, Clone, Default)]
-pub struct Meant(Arc<Mutex<Place>>);
+pub struct Meant {
+    place: Arc<Mutex<Place>>,
+    grammar: Option<Grammar>,
+}
 
 impl Meant {
+    /// The same place, for a view that knows the commands of this program.
+    #[must_use]
+    pub fn in_terms_of(&self, grammar: Grammar) -> Self {
+        Self { grammar: Some(grammar), ..self.clone() }
+    }
+
     /// Takes in what has become known.
     pub fn learn(&self, change: impl FnOnce(&mut Place)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.place.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// A text whose commands mean the same cluster as this one.
     #[must_use]
     pub fn complete(&self, text: &str) -> String {
-        complete(text, &self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        complete(text, &self.place.lock().unwrap_or_else(PoisonError::into_inner), self.grammar)
     }
 }
 
 /// A text with complete commands. What a command says already is not said again, so a hint may be about another place.
-#[must_use]
-pub fn complete(text: &str, place: &Place) -> String {
-    own(&kubectl(text, place), place)
+fn complete(text: &str, place: &Place, grammar: Option<Grammar>) -> String {
+    let text = kubectl(text, place);
+    match grammar {
+        Some(grammar) if text.contains(PROGRAM) => own(&text, place, grammar()),
+        _ => text,
+    }
 }
 
 /// Other programs take the way to the cluster before their verb.
@@ -92,11 +105,7 @@ fn kubectl(text: &str, place: &Place) -> String {
     done
 }
 
-fn own(text: &str, place: &Place) -> String {
-    if !text.contains(PROGRAM) {
-        return text.to_owned();
-    }
-    let mut grammar = Cli::command();
+fn own(text: &str, place: &Place, mut grammar: Command) -> String {
     grammar.build();
     let mut done = String::with_capacity(text.len());
     let mut rest = text;

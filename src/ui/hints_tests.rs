@@ -1,9 +1,14 @@
 use std::fs;
 use std::path::Path;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use super::*;
+use crate::cli::Cli;
+
+fn complete(text: &str, place: &Place) -> String {
+    super::complete(text, place, Some(Cli::command))
+}
 
 fn place() -> Place {
     Place { name: Some("shop".to_owned()), namespace: Some("data".to_owned()), ..Place::default() }
@@ -87,7 +92,7 @@ fn the_way_to_the_cluster_is_repeated_and_a_file_where_a_verb_reads_it() {
 
 #[test]
 fn what_becomes_known_later_is_used() {
-    let meant = Meant::default();
+    let meant = Meant::default().in_terms_of(Cli::command);
     let view = meant.clone();
     assert_eq!(view.complete("galeractl up"), "galeractl up");
     meant.learn(|place| place.name = Some("shop".to_owned()));

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::backups::{Backup, From, Gaps, Wanted, choose};
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
 use crate::engine::event::Level;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::backups::{Backup, Catalog, Chain, Gap, chains, reach, utc};
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::{Frame, patiently};
 use crate::commands::{Format, gather};

@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::Api;
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::desired::{Desired, Passwords};
 use crate::engine::{Step, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::settings;
 use crate::steps::reader::{self, Reader};
 use crate::steps::rights;
@@ -65,7 +64,7 @@ pub(super) struct Where {
     pub(super) claim: Option<String>,
 }
 
-pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     match &args.verb {
         Verb::Now(args) => now::run(args, globals, ui).await,
         Verb::List(args) => list::run(args, globals, ui).await,
@@ -120,9 +119,8 @@ async fn desired(connection: &Connection, globals: &Globals, place: Option<&Wher
 /// A volume that is named does not exist.
 async fn has_volume(connection: &Connection, desired: &Desired, place: &Where) -> Result<bool> {
     let (name, namespace) = (place.claim(desired), &desired.namespace);
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(connection.client.clone(), namespace.as_str());
-    let found = claims.get_opt(&name).await;
-    let found = found.map_err(|error| explain(Kind::Preflight, format!("read persistentvolumeclaim/{name}"), error))?;
+    let claims: Objects<PersistentVolumeClaim> = Objects::within(&connection.client, namespace);
+    let found = claims.get(&name, Kind::Preflight).await?;
     match (found, &place.claim) {
         (None, Some(claim)) => Err(Failure::message(
             Kind::Preflight,

@@ -1,6 +1,6 @@
 //! `galeractl backup now`.
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
 use crate::error::{Kind, Result};

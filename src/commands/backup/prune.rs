@@ -1,6 +1,6 @@
 //! `galeractl backup prune`.
 
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
 use crate::error::{Failure, Kind, Result};

@@ -1,7 +1,7 @@
 //! `galeractl backup verify`.
 
 use crate::backups::{From, Gaps, Wanted};
-use crate::cli::Globals;
+use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
 use crate::error::{Kind, Result};

@@ -149,7 +149,7 @@ async fn a_lock_that_cannot_be_renewed_is_lost_before_others_may_take_it() {
     })
     .await;
     drop(client);
-    let pace = Pace { duration: Duration::from_secs(5), give_up: Duration::from_millis(400), ..quick() };
+    let pace = Pace { duration: Duration::from_secs(20), give_up: Duration::from_millis(1500), ..quick() };
     let lock = claim(&failing, "a").acquire_at(pace, Duration::ZERO, &mut |_| ()).await.unwrap();
     *down.lock().unwrap() = true;
     let begun = Instant::now();

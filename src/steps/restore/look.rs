@@ -2,12 +2,11 @@
 
 use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::Api;
 
 use crate::backups::{Catalog, Stop, Wanted, choose, sequence, series, utc};
 use crate::engine::{Finished, Step, StepCx};
 use crate::error::{Failure, Kind, Result};
-use crate::kube::errors::explain;
+use crate::kube::objects::Objects;
 use crate::manifests;
 use crate::names::{ClusterName, Member};
 use crate::steps::reader::{self, Reader};
@@ -94,14 +93,8 @@ async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
 async fn claim(cx: &StepCx<'_, World>, step: &Look) -> Result<String> {
     let world = cx.world;
     let desired = &world.desired;
-    let claims: Api<PersistentVolumeClaim> =
-        Api::namespaced(world.connection.client.clone(), desired.namespace.as_str());
-    let exists = async |name: &str| -> Result<bool> {
-        let found = claims.get_opt(name).await;
-        Ok(found
-            .map_err(|error| explain(Kind::Preflight, format!("read persistentvolumeclaim/{name}"), error))?
-            .is_some())
-    };
+    let claims: Objects<PersistentVolumeClaim> = Objects::within(&world.connection.client, &desired.namespace);
+    let exists = async |name: &str| Ok::<_, Failure>(claims.get(name, Kind::Preflight).await?.is_some());
     if let Some(name) = &step.claim {
         return if exists(name).await? {
             Ok(name.clone())

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture, try_join_all};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
 use crate::engine::event::Level;
 use crate::engine::{Finished, Step, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
-use crate::kube::errors::explain;
 use crate::kube::exec::{Place, exec};
+use crate::kube::objects::Objects;
 use crate::manifests::config::Record;
 use crate::manifests::restore::{CONTAINER, Turn, turn};
 use crate::manifests::{Object, member, scripts};
@@ -268,14 +267,12 @@ async fn undo(cx: &StepCx<'_, World>) -> Result<Finished> {
 async fn record_what_is_back(cx: &StepCx<'_, World>, volumes: &BTreeMap<Member, Evidence>) -> Result<()> {
     let world = cx.world;
     let nodes = || volumes.iter().filter(|(member, _)| **member != Member::Seed);
-    let claims: Api<PersistentVolumeClaim> =
-        Api::namespaced(world.connection.client.clone(), world.desired.namespace.as_str());
+    let claims: Objects<PersistentVolumeClaim> = Objects::within(&world.connection.client, &world.desired.namespace);
     for (member, evidence) in nodes().filter(|(_, evidence)| evidence.contents != Contents::Missing) {
         let name = world.desired.cluster.claim(*member);
         let uuid = evidence.history.map(|uuid| uuid.to_string());
         let patch = json!({"metadata": {"annotations": {UUID_ANNOTATION: uuid}}});
-        let patched = claims.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await;
-        patched.map_err(|error| explain(Kind::Step, format!("annotate persistentvolumeclaim/{name}"), error))?;
+        claims.merge(&name, "annotate", &patch, Kind::Step).await?;
     }
     let histories: BTreeSet<Uuid> = nodes().filter_map(|(_, evidence)| evidence.history).collect();
     let uuid = histories.first().copied().filter(|_| histories.len() == 1);
