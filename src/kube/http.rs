@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use http::Request;
+use http::header::{CONNECTION, HOST};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::names::Namespace;
@@ -11,7 +18,7 @@ use super::client::Streams;
 use super::tunnel;
 
 /// No page of interest is longer.
-const MAX_ANSWER: u64 = 4 * 1024 * 1024;
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// Status code and body of `GET path` at a pod's port, through the API server.
 ///
@@ -36,28 +43,30 @@ pub async fn get(
     }
 }
 
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, path: &str) -> Result<(u16, String)> {
-    // HTTP/1.0: the answer is not chunked and ends with the connection.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.or_fail(Kind::Unreachable)?;
-    let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer).await.or_fail(Kind::Unreachable)?;
-    let text = String::from_utf8_lossy(&answer);
-    parse(&text).ok_or_else(|| match text.lines().next() {
-        None => Failure::message(Kind::Unreachable, "the port is closed"),
-        Some(line) => Failure::message(Kind::Unreachable, format!("this is not HTTP: {line}")),
-    })
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    host: &str,
+    path: &str,
+) -> Result<(u16, String)> {
+    let request = Request::get(path).header(HOST, host).header(CONNECTION, "close").body(Empty::<Bytes>::new());
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+    let _driven = AbortOnDropHandle::new(tokio::spawn(connection));
+    let answer = sender.send_request(request.or_fail(Kind::Bug)?).await.map_err(|error| broken(&error))?;
+    let status = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+    let body = body.map_err(|error| Failure::message(Kind::Unreachable, format!("the answer breaks off: {error}")))?;
+    Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
 }
 
-fn parse(answer: &str) -> Option<(u16, String)> {
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let mut words = head.lines().next()?.split(' ');
-    let status = words.next().filter(|version| version.starts_with("HTTP/")).and(words.next())?;
-    Some((status.parse().ok()?, body.to_owned()))
+fn broken(error: &hyper::Error) -> Failure {
+    let why = if error.is_parse() { "this is not HTTP" } else { "the port is closed" };
+    Failure::message(Kind::Unreachable, why)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     async fn answer(bytes: &[u8]) -> Result<(u16, String)> {
@@ -81,6 +90,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_answer_says_so() {
         assert_eq!(answer(b"").await.unwrap_err().to_string(), "the port is closed");
-        assert_eq!(answer(b"\x4a\0\0\0MariaDB").await.unwrap_err().kind, Kind::Unreachable);
+        let greeting = answer(b"\x4a\0\0\0MariaDB").await.unwrap_err();
+        assert_eq!((greeting.kind, greeting.to_string().as_str()), (Kind::Unreachable, "this is not HTTP"));
+        let torn = answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nup").await.unwrap_err();
+        assert!(torn.to_string().starts_with("the answer breaks off"), "{torn}");
     }
 }
