@@ -140,6 +140,17 @@ fn only_two_rooms_touch_the_world() {
     );
 }
 
+/// What pods run lies in files that `shellcheck` and the tests of the scripts read.
+#[test]
+fn no_shell_stands_in_the_program() {
+    for path in files("src", &[".rs"]) {
+        let text = product(&path);
+        for word in ["&& mv ", "[ ! -", "|| exit", "$1", "; done", "2>/dev/null"] {
+            assert!(!text.contains(word), "{} has shell in it: `{word}`", path.display());
+        }
+    }
+}
+
 #[test]
 fn no_file_is_too_long() {
     for folder in ["src", "tests"] {

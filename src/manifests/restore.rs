@@ -81,12 +81,9 @@ pub enum Near {
 pub fn reader(desired: &Desired, claim: &str, host: Option<&str>) -> Pod {
     let mut metadata = meta(desired, desired.cluster.backup_reader(), Role::Reader);
     dress(desired, &mut metadata);
-    let script = "printf '%s' \"$SERVE\" >/tmp/serve.sh; trap 'exit 0' TERM; \
-                  case $POD_IP in *:*) on=TCP6-LISTEN:4445,ipv6only=0 ;; *) on=TCP4-LISTEN:4445 ;; esac; \
-                  socat -T 60 $on,fork,reuseaddr,max-children=64 'EXEC:bash /tmp/serve.sh' & wait $!";
     let container = Container {
-        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), script.to_owned()]),
-        env: Some(vec![env("SERVE", include_str!("scripts/backup/serve.sh")), env_field("POD_IP", "status.podIP")]),
+        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::READER.to_owned()]),
+        env: Some(vec![env("SERVE", super::scripts::SERVE), env_field("POD_IP", "status.podIP")]),
         volume_mounts: Some(vec![mount("backups", BACKUPS, false), mount("tmp", "/tmp", false)]),
         resources: requirements(&desired.helper_resources),
         ..container(desired)

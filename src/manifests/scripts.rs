@@ -46,6 +46,21 @@ pub const TURN: &str = concat!(
     include_str!("scripts/backup/turn.sh")
 );
 
+/// Gives files of the backup volume to Jobs, with [`SERVE`] for each of them.
+pub const READER: &str = include_str!("scripts/backup/reader.sh");
+/// Gives one file.
+pub const SERVE: &str = include_str!("scripts/backup/serve.sh");
+/// Writes a file where a reader runs: the path is its argument.
+pub const PUT: &str = include_str!("scripts/backup/put.sh");
+/// Says what a folder of mariadb-backup holds: the folder is its argument.
+pub const DIRECTORY: &str = include_str!("scripts/backup/directory.sh");
+/// Says all that is known about the backups of a cluster: its folder is the argument.
+pub const CATALOG: &str = concat!(include_str!("scripts/backup/common.sh"), include_str!("scripts/backup/catalog.sh"));
+/// Asks the agent for something.
+pub const ASK: &str = include_str!("scripts/backup/ask.sh");
+/// Asks the agent what it would remove.
+pub const EXPIRED: &str = include_str!("scripts/backup/expired.sh");
+
 /// Fills a volume from a backup.
 pub const RESTORE: &str = concat!(
     include_str!("scripts/lib/report.sh"),

@@ -7,6 +7,7 @@ use futures::future::{FutureExt, LocalBoxFuture};
 use crate::engine::{Finished, Step, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::logs::Follow;
+use crate::manifests::scripts;
 use crate::wsrep::Report;
 
 use super::reader::{self, Reader};
@@ -63,13 +64,11 @@ async fn ask(cx: &StepCx<'_, World>, request: &str) -> Result<Finished> {
     let agent = present(world)?;
     let token = random_password();
     let mut lines = Follow::start(&world.connection.streams, &world.desired.namespace, &agent.pod, &agent.container);
-    let script = "[ ! -e /run/agent/request ] || exit 9
-        cat >/run/agent/request.new && mv /run/agent/request.new /run/agent/request && printf '\\n' 1<>/run/agent/bell";
     let output = reader::run(
         &world.connection,
         &world.desired.namespace,
         &agent,
-        &["/bin/bash", "-c", script],
+        &["/bin/bash", "-c", scripts::ASK],
         Some(&format!("{token} {request}\n")),
     )
     .await?;

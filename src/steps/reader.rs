@@ -19,6 +19,7 @@ use crate::kube::objects::Objects;
 use crate::kube::trouble::{Lasting, pod_trouble};
 use crate::manifests::Object;
 use crate::manifests::restore::{self, CONTAINER};
+use crate::manifests::scripts;
 use crate::names::{Member, Namespace};
 
 use super::record::random_password;
@@ -123,9 +124,8 @@ async fn host_of(world: &World, claim: &str) -> Result<Option<String>> {
 /// # Errors
 /// The pod cannot be reached, or has no room.
 pub async fn write(world: &World, reader: &Reader, path: &str, text: &str) -> Result<()> {
-    let script = format!("umask 077 && cat >{path}.new && mv {path}.new {path}");
-    let output =
-        run(&world.connection, &world.desired.namespace, reader, &["/bin/bash", "-c", &script], Some(text)).await?;
+    let argv = ["/bin/bash", "-c", scripts::PUT, "put", path];
+    let output = run(&world.connection, &world.desired.namespace, reader, &argv, Some(text)).await?;
     if output.exit_code == 0 {
         return Ok(());
     }
@@ -152,11 +152,8 @@ pub async fn run(
 /// # Errors
 /// It cannot be looked at. What on it cannot be understood is in the answer as such.
 pub async fn catalog(connection: &Connection, namespace: &Namespace, reader: &Reader, folder: &str) -> Result<Catalog> {
-    let script = concat!(
-        include_str!("../manifests/scripts/backup/common.sh"),
-        include_str!("../manifests/scripts/backup/catalog.sh")
-    );
-    let output = run(connection, namespace, reader, &["/bin/bash", "-s", "--", folder], Some(script)).await?;
+    let argv = ["/bin/bash", "-s", "--", folder];
+    let output = run(connection, namespace, reader, &argv, Some(scripts::CATALOG)).await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();
         return Err(Failure::message(Kind::Preflight, format!("the backup volume cannot be looked at: {why}")));

@@ -55,8 +55,13 @@ fn shellcheck_finds_nothing() {
         ("restore", ("bash", scripts::RESTORE.to_owned())),
         ("agent", backup(&["common.sh", "keep.sh", "agent.sh"])),
         ("haproxy", ("sh", include_str!("../../src/manifests/scripts/haproxy.sh").to_owned())),
-        ("catalog", ("bash", include_str!("../../src/manifests/scripts/backup/catalog.sh").to_owned())),
-        ("serve", ("bash", include_str!("../../src/manifests/scripts/backup/serve.sh").to_owned())),
+        ("catalog", ("bash", scripts::CATALOG.to_owned())),
+        ("serve", ("bash", scripts::SERVE.to_owned())),
+        ("reader", ("bash", scripts::READER.to_owned())),
+        ("put", ("bash", scripts::PUT.to_owned())),
+        ("directory", ("bash", scripts::DIRECTORY.to_owned())),
+        ("ask", ("bash", scripts::ASK.to_owned())),
+        ("expired", ("bash", scripts::EXPIRED.to_owned())),
     ];
     let found: Vec<String> = all.iter().filter_map(|(name, (shell, text))| judge(name, shell, text).err()).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));

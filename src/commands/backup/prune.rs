@@ -4,6 +4,7 @@ use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
 use crate::error::{Failure, Kind, Result};
+use crate::manifests::scripts;
 use crate::steps::agent::{Ask, present};
 use crate::steps::reader;
 use crate::steps::world::World;
@@ -26,11 +27,6 @@ pub(super) struct Args {
     bounds: Bounds,
 }
 
-/// What the agent would remove, by its own rules.
-const EXPIRED: &str = "export TZ=UTC LC_ALL=C; ROOT=/backups/$GALERA_NAMESPACE/$GALERA_CLUSTER SERVER=/run/galeractl
-    . /galeractl/scripts/common.sh; . /galeractl/scripts/keep.sh
-    expired";
-
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let wanted = desired(&connection, globals, None, Kind::Preflight).await?;
@@ -44,7 +40,8 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 async fn prune(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
     let agent = present(world)?;
     let output =
-        reader::run(&world.connection, &world.desired.namespace, &agent, &["/bin/bash", "-c", EXPIRED], None).await?;
+        reader::run(&world.connection, &world.desired.namespace, &agent, &["/bin/bash", "-c", scripts::EXPIRED], None)
+            .await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();
         return Err(Failure::message(

@@ -7,7 +7,7 @@ use crate::backups::{Catalog, Stop, Wanted, choose, sequence, series, utc};
 use crate::engine::{Finished, Step, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::objects::Objects;
-use crate::manifests;
+use crate::manifests::{self, scripts};
 use crate::names::{ClusterName, Member};
 use crate::steps::reader::{self, Reader};
 use crate::steps::world::World;
@@ -179,15 +179,12 @@ fn refused(catalog: &Catalog, folder: &str, why: String) -> Failure {
 }
 
 async fn from_directory(world: &World, step: &Look, path: &str, reader: Reader) -> Result<Prepared> {
-    let script = "cd \"/backups/$1\" 2>/dev/null || { echo missing; exit 0; }
-        ls *_checkpoints >/dev/null 2>&1 || { echo none; exit 0; }
-        du -sb . | cut -f 1; sed -n 's/^server_version = //p' *_info | head -n 1; mariadbd --version";
     let output = reader::run(
         &world.connection,
         &world.desired.namespace,
         &reader,
         &["/bin/bash", "-s", "--", path],
-        Some(script),
+        Some(scripts::DIRECTORY),
     )
     .await?;
     let mut lines = output.stdout.lines();
