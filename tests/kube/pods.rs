@@ -69,7 +69,7 @@ async fn a_pod_is_reached_in_every_way() {
                 Err(error) => assert!(error.to_string().contains("the port is closed"), "{error}"),
             }
         };
-        assert_eq!((answer.0, answer.1.trim()), (200, "GET /x HTTP/1.0"));
+        assert_eq!((answer.0, answer.1.trim()), (200, "GET /x HTTP/1.1"));
         let closed = http::get(streams, &place.namespace, name, 8081, "/", LIMIT).await.unwrap_err();
         assert!(closed.to_string().contains("the port is closed"), "{closed}");
 
