@@ -6,7 +6,7 @@ use kube::core::ApiResource;
 
 use crate::engine::{Finished, Step, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
-use crate::kube::objects::Objects;
+use crate::kube::objects::{Objects, Seen};
 use crate::manifests::{self, Object, config};
 use crate::names::Member;
 
@@ -88,8 +88,15 @@ async fn hosts(world: &World, claim: &str) -> Result<Option<String>> {
         return Ok(None);
     };
     let volumes: Objects<PersistentVolume> = Objects::everywhere(client);
-    // Who may not look at volumes finds out when the pod is placed.
-    let Some(volume) = volumes.look(&volume, Kind::Preflight).await?.there() else { return Ok(None) };
+    let volume = match volumes.look(&volume, Kind::Preflight).await? {
+        Seen::There(volume) => volume,
+        // Who may not look at volumes finds out when the pod is placed.
+        Seen::Hidden => return Ok(None),
+        Seen::Missing => {
+            let why = format!("persistentvolume/{volume} of persistentvolumeclaim/{claim} does not exist");
+            return Err(Failure::message(Kind::Preflight, why));
+        }
+    };
     let required = volume.spec.and_then(|spec| spec.node_affinity?.required);
     let expressions = required.into_iter().flat_map(|selector| selector.node_selector_terms);
     let words: Vec<String> = expressions
