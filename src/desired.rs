@@ -227,6 +227,12 @@ pub struct Passwords {
     pub user: Option<Hidden>,
 }
 
+/// A server option's value, without the quotes that it may have in an option file.
+#[must_use]
+pub fn unquoted(value: &str) -> &str {
+    value.trim_matches(['"', '\''])
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

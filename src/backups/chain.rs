@@ -118,7 +118,7 @@ pub(super) fn lead<'a>(catalog: &'a Catalog, backup: &Backup, covered: u64, gaps
 }
 
 /// The first gap of a log after a point.
-pub(super) fn missing_in(log: &Log, covered: u64) -> Option<Gap> {
+fn missing_in(log: &Log, covered: u64) -> Option<Gap> {
     let gap = log.gaps.iter().find(|gap| gap.last > covered)?;
     Some(Gap { first: gap.first.max(covered + 1), ..*gap })
 }

@@ -9,7 +9,7 @@ use crate::desired::Desired;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::client::Connection;
 use crate::kube::delete::owned;
-use crate::kube::errors::explain;
+use crate::kube::errors::{explain, is_forbidden};
 use crate::kube::objects::{self, Objects, Seen};
 use crate::manifests::config::Record;
 use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Member, Namespace};
@@ -117,7 +117,7 @@ async fn clusters(connection: &Connection, namespace: &Namespace) -> Result<(Vec
     };
     let (mut names, mut hidden) = (Vec::new(), None);
     for answer in futures::future::join_all(parts().map(list)).await {
-        let forbidden = answer.as_ref().is_err_and(objects::is_forbidden);
+        let forbidden = answer.as_ref().is_err_and(is_forbidden);
         match answer
             .map_err(|error| explain(Kind::Preflight, format!("look for clusters in namespace {namespace}"), error))
         {

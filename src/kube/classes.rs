@@ -1,12 +1,11 @@
 //! Storage classes.
 
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 
 use crate::error::{Kind, Result};
 
-use super::errors::explain;
+use super::objects::Objects;
 
 /// Annotation that makes a storage class the default one.
 pub const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
@@ -16,11 +15,7 @@ pub const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 /// # Errors
 /// A failure of `kind` if the API server refuses for another reason; [`Kind::Unreachable`].
 pub async fn list(client: &Client, kind: Kind) -> Result<Option<Vec<StorageClass>>> {
-    let all: Api<StorageClass> = Api::all(client.clone());
-    match all.list(&ListParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
-        other => other.map(|list| Some(list.items)).map_err(|error| explain(kind, "list storage classes", error)),
-    }
+    Objects::everywhere(client).list_seen("", kind).await
 }
 
 /// Whether claims that name no class get this one.

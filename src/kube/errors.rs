@@ -30,6 +30,12 @@ pub fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_not_found())
 }
 
+/// Whether the API server answered that the user may not.
+#[must_use]
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_forbidden())
+}
+
 /// Whether the API server answered that somebody else was faster.
 #[must_use]
 pub fn is_conflict(error: &kube::Error) -> bool {

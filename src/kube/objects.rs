@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::errors::{explain, is_conflict};
-use crate::error::{Kind, Result};
+use super::errors::{explain, is_conflict, is_forbidden};
+use crate::error::{Failure, Kind, Result};
 use crate::names::Namespace;
 
 /// What a user gets to see of an object.
@@ -64,7 +64,7 @@ where
     /// # Errors
     /// A failure of `kind` if the API server refuses; [`Kind::Unreachable`].
     pub async fn get(&self, name: &str, kind: Kind) -> Result<Option<K>> {
-        self.0.get_opt(name).await.map_err(|error| explain(kind, format!("read {}", named::<K>(name)), error))
+        self.0.get_opt(name).await.map_err(with_one::<K>("read", name, kind))
     }
 
     /// As [`Objects::get`], for a user who may not be allowed to look.
@@ -74,9 +74,9 @@ where
     pub async fn look(&self, name: &str, kind: Kind) -> Result<Seen<K>> {
         match self.0.get_opt(name).await {
             Err(error) if is_forbidden(&error) => Ok(Seen::Hidden),
-            found => found
-                .map(|found| found.map_or(Seen::Missing, Seen::There))
-                .map_err(|error| explain(kind, format!("read {}", named::<K>(name)), error)),
+            found => {
+                found.map(|found| found.map_or(Seen::Missing, Seen::There)).map_err(with_one::<K>("read", name, kind))
+            }
         }
     }
 
@@ -85,7 +85,7 @@ where
     /// # Errors
     /// As [`Objects::get`].
     pub async fn list(&self, labels: &str, kind: Kind) -> Result<Vec<K>> {
-        self.select(&ListParams::default().labels(labels)).await.map_err(|error| explain(kind, all::<K>(), error))
+        self.select(&ListParams::default().labels(labels)).await.map_err(with_all::<K>(kind))
     }
 
     /// As [`Objects::list`]; `None` for a user who may not look.
@@ -95,7 +95,7 @@ where
     pub async fn list_seen(&self, labels: &str, kind: Kind) -> Result<Option<Vec<K>>> {
         match self.select(&ListParams::default().labels(labels)).await {
             Err(error) if is_forbidden(&error) => Ok(None),
-            found => found.map(Some).map_err(|error| explain(kind, all::<K>(), error)),
+            found => found.map(Some).map_err(with_all::<K>(kind)),
         }
     }
 
@@ -104,7 +104,7 @@ where
     /// # Errors
     /// As [`Objects::get`].
     pub async fn list_by(&self, fields: &str, kind: Kind) -> Result<Vec<K>> {
-        self.select(&ListParams::default().fields(fields)).await.map_err(|error| explain(kind, all::<K>(), error))
+        self.select(&ListParams::default().fields(fields)).await.map_err(with_all::<K>(kind))
     }
 
     async fn select(&self, params: &ListParams) -> Result<Vec<K>, kube::Error> {
@@ -122,7 +122,7 @@ where
         let name = object.meta().name.clone().unwrap_or_default();
         match self.0.create(&PostParams::default(), object).await {
             Err(error) if is_conflict(&error) => Ok(false),
-            made => made.map_err(|error| explain(kind, format!("create {}", named::<K>(&name)), error)).map(|_| true),
+            made => made.map(|_| true).map_err(with_one::<K>("create", &name, kind)),
         }
     }
 
@@ -145,7 +145,7 @@ where
 
     async fn merge_with(&self, name: &str, doing: &str, patch: &Value, params: &PatchParams, kind: Kind) -> Result<()> {
         let merged = self.0.patch(name, params, &Patch::Merge(patch)).await;
-        merged.map(drop).map_err(|error| explain(kind, format!("{doing} {}", named::<K>(name)), error))
+        merged.map(drop).map_err(with_one::<K>(doing, name, kind))
     }
 
     /// Deletes an object.
@@ -154,7 +154,7 @@ where
     /// As [`Objects::get`]; the object does not exist.
     pub async fn delete(&self, name: &str, kind: Kind) -> Result<()> {
         let deleted = self.0.delete(name, &DeleteParams::default()).await;
-        deleted.map(drop).map_err(|error| explain(kind, format!("delete {}", named::<K>(name)), error))
+        deleted.map(drop).map_err(with_one::<K>("delete", name, kind))
     }
 }
 
@@ -168,7 +168,7 @@ pub async fn raw(client: &Client, resource: &ApiResource, name: &str, kind: Kind
     all.get_opt(name).await.map_err(|error| explain(kind, doing, error))
 }
 
-/// Names and labels of all objects of a kind in a namespace. `doing` is what an error names.
+/// Names and labels of all objects of a kind in a namespace.
 ///
 /// # Errors
 /// As the API server answers, so that a lack of rights can be told from the rest.
@@ -183,19 +183,15 @@ pub async fn metadata(
     Ok(found.items.into_iter().map(|object| object.metadata).collect())
 }
 
-/// Whether the API server answered that the user may not.
-#[must_use]
-pub fn is_forbidden(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_forbidden())
+/// Says what could not be done to one object, such as "cannot read pod/shop-galera-node1-0".
+fn with_one<K: Resource<DynamicType = ()>>(doing: &str, name: &str, kind: Kind) -> impl FnOnce(kube::Error) -> Failure {
+    let doing = format!("{doing} {}/{name}", K::kind(&()).to_lowercase());
+    move |error| explain(kind, doing, error)
 }
 
-/// `pod/shop-galera-node1-0`.
-fn named<K: Resource<DynamicType = ()>>(name: &str) -> String {
-    format!("{}/{name}", K::kind(&()).to_lowercase())
-}
-
-fn all<K: Resource<DynamicType = ()>>() -> String {
-    format!("list {}", K::plural(&()))
+/// Says that all objects of a kind cannot be listed.
+fn with_all<K: Resource<DynamicType = ()>>(kind: Kind) -> impl FnOnce(kube::Error) -> Failure {
+    move |error| explain(kind, format!("list {}", K::plural(&())), error)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::config::{MEMBERS_KEY, RECORD_KEYS};
 use super::labels::{matching, member_meta, member_selector, meta};
 use super::pod::{
-    MARIADB_UID, apart, base, claimed, config_files, confined, domain, dress, env, env_field, http_probe, mount, port,
-    requirements, scratch, secret_files,
+    MARIADB_UID, apart, base, bash, claimed, config_files, confined, domain, dress, env, env_field, http_probe, mount,
+    port, requirements, scratch, secret_files,
 };
 use crate::desired::Desired;
 use crate::names::{MEMBER_LABEL, Member, Role};
@@ -92,7 +92,7 @@ pub fn inspector(desired: &Desired, member: Member) -> Pod {
         image: Some(desired.mariadb_image.clone()),
         image_pull_policy: Some(desired.image_pull_policy.clone()),
         // Nothing else of the cluster need exist for this.
-        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::INSPECT.to_owned()]),
+        command: Some(bash(super::scripts::INSPECT)),
         env: Some(vec![env("GALERA_MEMBER", member.to_string())]),
         volume_mounts: Some(vec![mount("data", "/var/lib/mysql", true)]),
         resources: requirements(&desired.helper_resources),

@@ -190,6 +190,12 @@ pub fn claimed(name: &str, claim_name: String) -> Volume {
     Volume { name: name.to_owned(), persistent_volume_claim: Some(source), ..Volume::default() }
 }
 
+/// The command of a container that needs nothing but this script.
+#[must_use]
+pub fn bash(script: &str) -> Vec<String> {
+    ["/bin/bash", "-c", script].map(str::to_owned).into()
+}
+
 /// An HTTP probe; times in seconds.
 #[must_use]
 pub fn http_probe(path: &str, port: i32, period: i32, timeout: i32, failures: i32) -> Probe {

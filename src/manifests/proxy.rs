@@ -14,7 +14,7 @@ use super::pod::{
     scratch,
 };
 use super::services::{READ_PORT, SQL_PORT};
-use crate::desired::{Desired, ProxyMode};
+use crate::desired::{Desired, ProxyMode, unquoted};
 use crate::names::{Role, fingerprint};
 
 /// Port of statistics, metrics and the proxy's own health.
@@ -59,11 +59,7 @@ defaults
 /// How many clients a server takes: what its settings say, or what it does without them.
 fn server_connections(desired: &Desired) -> u64 {
     const DEFAULT: u64 = 151;
-    desired
-        .mysqld
-        .get("max_connections")
-        .and_then(|text| text.trim_matches(['"', '\'']).parse().ok())
-        .unwrap_or(DEFAULT)
+    desired.mysqld.get("max_connections").and_then(|text| unquoted(text).parse().ok()).unwrap_or(DEFAULT)
 }
 
 /// The proxy's configuration. Ports, check and timeouts follow the rule that a node which is not part of the

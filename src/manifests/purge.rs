@@ -4,7 +4,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Container;
 
 use super::labels::meta;
-use super::pod::{MARIADB_UID, base, claimed, confined, env, mount, requirements};
+use super::pod::{MARIADB_UID, base, bash, claimed, confined, env, mount, requirements};
 use crate::desired::Desired;
 use crate::names::{MEMBER_LABEL, Member, Role};
 
@@ -25,7 +25,7 @@ pub fn job(desired: &Desired, member: Member, expected: &str) -> Job {
         name: CONTAINER.to_owned(),
         image: Some(desired.mariadb_image.clone()),
         image_pull_policy: Some(desired.image_pull_policy.clone()),
-        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::PURGE.to_owned()]),
+        command: Some(bash(super::scripts::PURGE)),
         env: Some(vec![env("GALERA_MEMBER", member.to_string()), env("EXPECT", expected)]),
         volume_mounts: Some(vec![mount("data", "/var/lib/mysql", false)]),
         resources: requirements(&desired.helper_resources),

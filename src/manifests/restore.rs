@@ -11,7 +11,7 @@ use super::backup::BACKUPS;
 use super::config::server_options;
 use super::labels::meta;
 use super::pod::{
-    MARIADB_UID, apart, base, beside, claimed, confined, dress, env, env_field, mount, requirements, scratch,
+    MARIADB_UID, apart, base, bash, beside, claimed, confined, dress, env, env_field, mount, requirements, scratch,
     secret_files,
 };
 use crate::desired::Desired;
@@ -82,7 +82,7 @@ pub fn reader(desired: &Desired, claim: &str, host: Option<&str>) -> Pod {
     let mut metadata = meta(desired, desired.cluster.backup_reader(), Role::Reader);
     dress(desired, &mut metadata);
     let container = Container {
-        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::READER.to_owned()]),
+        command: Some(bash(super::scripts::READER)),
         env: Some(vec![env("SERVE", super::scripts::SERVE), env_field("POD_IP", "status.podIP")]),
         volume_mounts: Some(vec![mount("backups", BACKUPS, false), mount("tmp", "/tmp", false)]),
         resources: requirements(&desired.helper_resources),
@@ -133,7 +133,7 @@ fn filling(desired: &Desired, fill: &Fill, member: Member, mode: &str, target: V
         volumes.push(secret_files("secrets", desired.cluster.credentials()));
     }
     let container = Container {
-        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::RESTORE.to_owned()]),
+        command: Some(bash(super::scripts::RESTORE)),
         env: Some(vec![
             env("VOLUME", "/target"),
             env("MODE", mode),
@@ -210,7 +210,7 @@ pub fn verify(desired: &Desired, fill: &Fill) -> Job {
 #[must_use]
 pub fn turn(desired: &Desired, member: Member, turn: Turn, expected: &str, near: Option<Near>) -> Job {
     let container = Container {
-        command: Some(vec!["/bin/bash".to_owned(), "-c".to_owned(), super::scripts::TURN.to_owned()]),
+        command: Some(bash(super::scripts::TURN)),
         env: Some(vec![
             env("VOLUME", "/target"),
             env("GALERA_MEMBER", member.to_string()),

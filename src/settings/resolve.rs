@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::desired::{
     Backup, BackupTarget, Desired, ExternalAccess, Hidden, NfsShare, Passwords, ProxyMode, Resources, Toleration,
+    unquoted,
 };
 use crate::names;
 
@@ -225,7 +226,7 @@ impl Resolver<'_> {
 
     /// A server that may take more memory than its container has is killed once it does.
     fn server_fits(&mut self, mysqld: &BTreeMap<String, String>) {
-        let pool = mysqld.get(POOL).and_then(|text| units::server_bytes(text.trim_matches(['"', '\''])).ok());
+        let pool = mysqld.get(POOL).and_then(|text| units::server_bytes(unquoted(text)).ok());
         let Some(limit) = self.text(keys::NODE.memory_limit) else { return };
         if pool.zip(units::bytes(&limit).ok()).is_some_and(|(pool, limit)| pool >= limit) {
             let why = format!("leaves no memory for anything else: {} is {limit}", keys::NODE.memory_limit);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::backups::{Backup, Catalog, Chain, Gap, chains, reach, utc};
+use crate::backups::{Backup, Catalog, Chain, Reach, chains, reach, utc};
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::{Frame, patiently};
@@ -52,13 +52,13 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         ui.out(&format!("There is no backup of {folder}.\n"))?;
         return others(ui, &folder, &catalog);
     }
-    ui.table(&table(&catalog, &all))?;
+    let members = all.iter().flat_map(|chain| &chain.members);
+    let reaches: Vec<(&Backup, Reach)> = members.map(|backup| (*backup, reach(&catalog, backup))).collect();
+    ui.table(&table(&catalog, &reaches))?;
     for why in all.iter().filter_map(|chain| chain.broken.as_deref()) {
         ui.out(&format!("\nNot usable: {why}\n"))?;
     }
-    let members = all.iter().flat_map(|chain| &chain.members);
-    let gaps: BTreeSet<Gap> = members.filter_map(|backup| reach(&catalog, backup).gap).collect();
-    for gap in gaps {
+    for gap in reaches.iter().filter_map(|(_, reach)| reach.gap).collect::<BTreeSet<_>>() {
         ui.out(&format!(
             "\nGap: {gap}, after {}, cannot be replayed, for no binary log has it. A statement that failed or had\n\
              nothing to do leaves such a gap, and what a session wrote with sql_log_bin=0. The next backup holds it.\n",
@@ -113,11 +113,10 @@ fn others(ui: &Ui, folder: &str, catalog: &Catalog) -> Result<()> {
     ui.out(&format!("The volume has backups of {}; see them with --source.\n", others.join(", ")))
 }
 
-fn table(catalog: &Catalog, all: &[Chain<'_>]) -> Table {
+fn table(catalog: &Catalog, reaches: &[(&Backup, Reach)]) -> Table {
     let mut table =
         Table::new(["BACKUP", "KIND", "COMPLETE AT", ">SIZE", ">DATABASE", "POSITION", "VERIFIED", "RESTORES TO"]);
-    for backup in all.iter().flat_map(|chain| &chain.members) {
-        let reach = reach(catalog, backup);
+    for (backup, reach) in reaches {
         let until = match reach.gap {
             _ if reach.time <= backup.ended => "this moment".to_owned(),
             None => format!("any time until {}", utc(reach.time)),

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Asked by the script that receives a state transfer, before it removes anything: may what lies here be replaced by what
 # the running component has? Only by a copy of the same history. Nothing else in the way of a transfer asks.
+# shellcheck disable=SC2034 # What is written in capitals is for the parts that are read here.
 set -uo pipefail
 [[ " $* " =~ \ --role\ joiner\  ]] || exit 0
 for part in report volume peers node; do

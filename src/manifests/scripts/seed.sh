@@ -117,6 +117,7 @@ prepare_seed() {
     why=$(HELD=nothing seed_objection)
     [ -z "$why" ] || { drop_unused; refuse "$why"; return 1; }
     (umask 077 && seed_sql >"$RUN/seed.sql")
+    # shellcheck disable=SC2034 # start.sh runs the server with them.
     ARGS=(--wsrep-new-cluster "--init-file=$RUN/seed.sql")
     say "event=initialised"
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::inventory::MysqldOption;
+use crate::desired::unquoted;
 use owned::{OF_FORMING, SAME};
 use values::{leads_elsewhere, unfit};
 
@@ -25,7 +26,7 @@ pub(super) fn options(lines: Vec<MysqldOption>) -> Result<BTreeMap<String, Mysql
     let mut problems = Vec::new();
     for line in lines {
         let name = spelt(&line.name);
-        let value = line.value.trim_matches(['"', '\'']);
+        let value = unquoted(&line.value);
         let again = REPEATABLE.contains(&name.as_str()) && options.contains_key(&name);
         let why = misplaced(&line.name).or_else(|| again.then(|| ONCE.to_owned()));
         let why = why.or_else(|| refusal(&name).filter(|_| !is_same(&name, value))).or_else(|| unfit(&name, value));
@@ -76,7 +77,7 @@ pub(super) fn spelt(name: &str) -> String {
 
 /// Why an option of a server elsewhere cannot be taken over, though nothing is wrong with it there.
 pub(super) fn taken(line: &MysqldOption) -> Option<&'static str> {
-    let (name, value) = (spelt(&line.name), line.value.trim_matches(['"', '\'']));
+    let (name, value) = (spelt(&line.name), unquoted(&line.value));
     let foreign = leads_elsewhere(&name, value).then_some("it names a place where the server cannot write here");
     owned(&readings(&name)).filter(|_| !is_same(&name, value)).or(foreign)
 }

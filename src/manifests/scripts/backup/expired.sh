@@ -2,7 +2,6 @@
 # shellcheck shell=bash disable=SC2034 # What is read here uses them.
 export TZ=UTC LC_ALL=C
 ROOT=${ROOT:-/backups/$GALERA_NAMESPACE/$GALERA_CLUSTER}
-SERVER=/run/galeractl
 SCRIPTS=${SCRIPTS:-/galeractl/scripts}
 # shellcheck source=src/manifests/scripts/backup/common.sh
 . "$SCRIPTS/common.sh"
