@@ -62,7 +62,7 @@ if [[ ${rows:-} =~ (ERROR|verified:)\ (1040|1203|1226)\  ]]; then
     fi
 fi
 uuid=${s[wsrep_cluster_state_uuid]:-}
-expected=$(cat "$STATE/uuid" 2>/dev/null)
+read -r expected 2>/dev/null <"$STATE/uuid"
 expected=${expected:-$(identity uuid)}
 primary=no ready=no
 if [ "${s[wsrep_cluster_status]:-}" = Primary ] && [ -n "$uuid" ] && [ "$uuid" != "$ZERO" ]; then primary=yes; fi
@@ -79,25 +79,29 @@ summary="phase=${phase:-none} primary=$primary ready=$ready state=${s[wsrep_loca
 
 # The highest position that this member has committed, kept beside its data: when a volume is lost or comes back older
 # than it was, this says what has existed. Written by one at a time, every two seconds at most, and never lowered.
-remember_position() {
+is_remembered() {
     local committed=${s[wsrep_last_committed]:-} known='' at=''
     [[ $ready = yes && $committed =~ ^[0-9]{1,18}$ ]] || return 0
     { read -r known && read -r at; } 2>/dev/null <"$VOLUME/seen"
     [[ $at =~ ^at=([0-9]{1,12})$ ]] && ((EPOCHSECONDS - 10#${BASH_REMATCH[1]} < 2)) && ((EPOCHSECONDS >= 10#${BASH_REMATCH[1]})) && return 0
-    [[ $known =~ ^position=$uuid:([0-9]{1,18})$ ]] && ((10#${BASH_REMATCH[1]} >= committed)) && return 0
-    printf 'position=%s:%s\nat=%s\n' "$uuid" "$committed" "$EPOCHSECONDS" >"$VOLUME/seen.new" && mv "$VOLUME/seen.new" "$VOLUME/seen"
+    [[ $known =~ ^position=$uuid:([0-9]{1,18})$ ]] && ((10#${BASH_REMATCH[1]} >= committed))
 }
-(exec 8>"$RUN/seen.lock" && flock -n 8 && remember_position) 2>/dev/null
+remember_position() {
+    printf 'position=%s:%s\nat=%s\n' "$uuid" "${s[wsrep_last_committed]}" "$EPOCHSECONDS" >"$VOLUME/seen.new" &&
+        mv "$VOLUME/seen.new" "$VOLUME/seen"
+}
+# Looked at before, since most answers need no lock, and again with it.
+is_remembered || (exec 8>"$RUN/seen.lock" && flock -n 8 && ! is_remembered && remember_position) 2>/dev/null
 
-# Seconds for which a server that was up has not answered.
+# Seconds for which a server that was up has not answered, as SILENCE.
 silence() {
+    SILENCE=0
     if [ $silent = no ] || [ "$phase" != up ] || [ -e "$VOLUME/data/sst_in_progress" ]; then
-        rm -f "$RUN/silent"
-        printf 0
-        return 0
+        [ ! -e "$RUN/silent" ] || rm -f "$RUN/silent"
+        return
     fi
     [ -e "$RUN/silent" ] || touch "$RUN/silent"
-    printf '%s' $((EPOCHSECONDS - $(modified "$RUN/silent")))
+    SILENCE=$((EPOCHSECONDS - $(modified "$RUN/silent")))
 }
 
 case $path in
@@ -105,7 +109,8 @@ case $path in
         # Only a server that has left the group for good or hangs is helped by a restart. Non-Primary, joining or
         # waiting servers are not: killing them destroys what they wait with.
         if [ "${s[wsrep_connected]:-ON}" = OFF ]; then answer '503 Service Unavailable' "$summary"; fi
-        if (($(silence) >= PATIENCE)); then answer '503 Service Unavailable' "$summary silent=yes"; fi
+        silence
+        if ((SILENCE >= PATIENCE)); then answer '503 Service Unavailable' "$summary silent=yes"; fi
         answer '200 OK' "$summary"
         ;;
     *)

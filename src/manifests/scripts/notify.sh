@@ -6,6 +6,16 @@ SCRIPTS=${SCRIPTS:-/galeractl/scripts}
 source "$SCRIPTS/report.sh"
 # shellcheck source=/dev/null
 source "$SCRIPTS/volume.sh"
+# Each is told as UUID/NAME/ADDRESS.
+names_of() {
+    local all each names=''
+    IFS=, read -ra all <<<"$1"
+    for each in "${all[@]}"; do
+        each=${each#*/}
+        names+=${names:+,}${each%%/*}
+    done
+    printf '%s' "$names"
+}
 status=- uuid=- primary=- index=- members=-
 while [ $# -gt 0 ]; do
     case $1 in
@@ -13,11 +23,11 @@ while [ $# -gt 0 ]; do
         --uuid) uuid=$2 ;;
         --primary) primary=$2 ;;
         --index) index=$2 ;;
-        --members) members=$(tr ',' '\n' <<<"$2" | cut -d / -f 2 | paste -sd , -) ;;
+        --members) members=$(names_of "$2") ;;
     esac
     shift 2 || break
 done
-members=$(only '[a-z0-9,.-]{1,1000}' "$members")
+members=$(only '[a-z0-9,.-]+' "$members" 1000)
 # From its first view on, a seed's data is somebody's.
 [ "$primary" != yes ] || rm -f "$VOLUME/initialising"
 # Peers that wait for their turn ask for this several times a second; a query for each would cost a process.

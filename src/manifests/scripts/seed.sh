@@ -77,7 +77,7 @@ nodes_are_empty() {
     while read -r name; do
         [ -n "$name" ] || continue
         said=$(ask_peer "$name.$DOMAIN")
-        held=$(only '[a-z0-9:-]{1,100}' "$(word "$said" held)")
+        held=$(only '[a-z0-9:-]+' "$(word "$said" held)")
         case $held in
             nothing) ;;
             '' | none) SILENT+=" $name" ;;

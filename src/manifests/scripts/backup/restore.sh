@@ -128,6 +128,7 @@ socket=$RUN/mysqld.sock
 pid_file=$RUN/mysqld.pid
 tmpdir=/tmp
 skip_networking=ON
+skip_ssl
 skip_slave_start=ON
 event_scheduler=OFF
 wsrep_cluster_name=restore

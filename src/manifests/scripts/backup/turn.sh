@@ -42,7 +42,7 @@ discard() {
 # The data has moved on since the copy was prepared beside it: writes would be lost that nobody was asked about.
 moved_on() {
     local beside now
-    beside=$(only '[a-z0-9:-]{1,100}' "$(head -c 200 restore.new/BESIDE 2>/dev/null)") || beside=''
+    beside=$(only '[a-z0-9:-]+' "$(head -c 200 restore.new/BESIDE 2>/dev/null)") || beside=''
     now=$(held)
     [ "$beside" = "$now" ] || fail "the new data was prepared beside ${beside:-nothing known}, and the volume now holds $now"
 }

@@ -3,7 +3,11 @@
 
 state() { [ -r "$STATE/$1" ] && cat "$STATE/$1"; }
 recorded() { uuid_of "$(state uuid)"; }
-formed() { [ "$(state formed)" = true ] || outlived_seed; }
+formed() {
+    local is=''
+    read -r is 2>/dev/null <"$STATE/formed"
+    [ "$is" = true ] || outlived_seed
+}
 
 # Manifests that are applied by hand are never told that the group is formed; a node with data knows it by the seed's end.
 outlived_seed() { [ -d "$DATA/mysql" ] && ! getent hosts "$GALERA_SEED_NAME.$DOMAIN" >/dev/null; }
@@ -17,20 +21,27 @@ domain() {
 }
 
 # Those who have become members; before that, those who are wanted.
-members() { if [ -s "$STATE/members" ]; then state members; else state wanted; fi; }
+members() {
+    local name those=$STATE/wanted
+    [ ! -s "$STATE/members" ] || those=$STATE/members
+    while read -r name || [ -n "$name" ]; do
+        [ -z "$name" ] || printf '%s\n' "$name"
+    done 2>/dev/null <"$those"
+}
 
 hosts() {
     local name
     formed || printf '%s.%s\n' "$GALERA_SEED_NAME" "$DOMAIN"
     while read -r name; do
-        [ -n "$name" ] && printf '%s.%s\n' "$name" "$DOMAIN"
+        printf '%s.%s\n' "$name" "$DOMAIN"
     done < <(members)
 }
 
 # What a peer says of itself, such as "phase=up serves=yes primary=yes"; nothing where nobody answers.
 ask_peer() {
     # shellcheck disable=SC2016 # the inner shell expands it
-    timeout 1 bash -c 'exec 3<>"/dev/tcp/$1/9200" && printf "GET /state HTTP/1.0\r\n\r\n" >&3 && head -c 2000 <&3' _ "$1" 2>/dev/null
+    timeout 1 bash -c 'exec 3<>"/dev/tcp/$1/9200" && printf "GET /state HTTP/1.0\r\n\r\n" >&3 || exit
+        IFS= read -r -d "" -n 2000 said <&3; printf "%s" "$said"' _ "$1" 2>/dev/null
 }
 
 # One word of such an answer: `word ANSWER KEY`.

@@ -5,19 +5,23 @@ VOLUME=${VOLUME:-/var/lib/mysql}
 ZERO=00000000-0000-0000-0000-000000000000
 UUID='[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
 
-# Files on a volume are data of whoever wrote them: only what looks as it must becomes a value.
-only() { [[ ${2:-} =~ ^($1)$ ]] && printf '%s' "$2"; }
+# Files on a volume are data of whoever wrote them: only what looks as it must becomes a value. `only PATTERN TEXT LONGEST`,
+# since a pattern that counts to a thousand takes longer than all the rest of a script.
+only() { ((${#2} <= ${3:-100})) && [[ ${2:-} =~ ^($1)$ ]] && printf '%s' "$2"; }
 uuid_of() { only "$UUID" "${1,,}"; }
 number_of() { only '[0-9]{1,19}' "${1:-}"; }
 
 # A line of a small text file on the volume: `value FILE KEY` reads `KEY=…` or `KEY: …`.
 value() {
-    local line
+    local line left=64
     [ -f "$1" ] && [ ! -L "$1" ] || return 0
-    line=$(head -c 4096 -- "$1" 2>/dev/null | tr -d '\0' | grep -a -m 1 -E "^$2[=:]") || return 0
-    line=${line#"$2"?}
-    line=${line#"${line%%[![:space:]]*}"}
-    printf '%s' "${line%%[[:space:]]*}"
+    while ((left-- > 0)) && { IFS= read -r -n 4096 line || [ -n "$line" ]; } 2>/dev/null; do
+        [[ $line == "$2"[=:]* ]] || continue
+        line=${line#"$2"?}
+        line=${line#"${line%%[![:space:]]*}"}
+        printf '%s' "${line%%[[:space:]]*}"
+        return
+    done <"$1"
 }
 
 modified() { stat -c %Y -- "$1" 2>/dev/null || printf 0; }
@@ -86,7 +90,7 @@ found() {
 # Whose data it is, by the file that its member keeps beside it: `identity group|member|uuid`.
 identity() {
     case $1 in
-        group) only '[a-z0-9.-]{1,200}' "$(value "$VOLUME/identity" group)" ;;
+        group) only '[a-z0-9.-]+' "$(value "$VOLUME/identity" group)" 200 ;;
         member) only 'seed|node[0-9]{1,3}' "$(value "$VOLUME/identity" member)" ;;
         uuid) uuid_of "$(value "$VOLUME/identity" uuid)" ;;
     esac
@@ -146,13 +150,13 @@ describe_volume() {
     [ ! -e "$VOLUME/restore.old" ] || restore=switched
     seen=$(only "$UUID:[0-9]{1,19}" "$(value "$VOLUME/seen" position)")
     seen_at=$(number_of "$(value "$VOLUME/seen" at)")
-    view=$(only '[a-z0-9,.-]{1,1000}' "$(value "$VOLUME/view" members)")
+    view=$(only '[a-z0-9,.-]+' "$(value "$VOLUME/view" members)" 1000)
     written=$(find "$VOLUME" -type f ! -path "$VOLUME/lock" -printf '%T@\n' 2>/dev/null | sort -n | tail -n 1)
     printf 'holds=%s found=%s uuid=%s seqno=%s safe=%s of=%s as=%s history=%s seen=%s seen_at=%s view=%s restore=%s' \
         "${holds%%:*}" "$(found)" "$(uuid_of "$uuid")" "$seqno" "$safe" "$(identity group)" "$(identity member)" \
         "$(history "$holds")" "$seen" "$seen_at" "$view" "$restore"
     # What a seed has made whose server has never led a component.
     [ ! -e "$VOLUME/initialising" ] || printf ' unused=yes'
-    printf ' beside=%s bytes=%s free=%s written=%s\n' "$(only '[a-z0-9:-]{1,100}' "$(head -c 200 "$VOLUME/restore.new/BESIDE" 2>/dev/null)")" \
+    printf ' beside=%s bytes=%s free=%s written=%s\n' "$(only '[a-z0-9:-]+' "$(head -c 200 "$VOLUME/restore.new/BESIDE" 2>/dev/null)")" \
         "$(du -sb "$VOLUME" 2>/dev/null | cut -f 1)" "$(df -B1 --output=avail "$VOLUME" 2>/dev/null | tail -n 1 | tr -d ' ')" "${written%%.*}"
 }
