@@ -92,6 +92,7 @@ async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &
     Ok(summary(&world.desired, changes))
 }
 
+/// Runs the steps: each takes what those before it have found out.
 async fn formed(
     run: &Run<'_>,
     [preflight, namespace, claims, seed, nodes, proxy, handover, leftovers]: [Due; 8],

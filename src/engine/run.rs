@@ -60,14 +60,14 @@ impl Named {
         Self { id, title: Cow::Borrowed(title) }
     }
 
-    /// A step whose title says more than what is known before the run.
+    /// A step whose title names what it is about.
     #[must_use]
     pub const fn titled(id: &'static str, title: String) -> Self {
         Self { id, title: Cow::Owned(title) }
     }
 }
 
-/// A step that is to be run: only once, and only in its turn. Nothing can be run without.
+/// A step that is to be run: only once, and only in its turn. No step runs without one.
 #[derive(Debug)]
 #[must_use = "a step that is announced and never run would mislead"]
 pub struct Due {

@@ -170,6 +170,9 @@ async fn give_way(cx: &StepCx<'_, World>, found: Found) -> Result<Finished<(Foun
     })
     .await?;
     let (course, _) = reconsider(cx, &found.record, found.secrets.as_ref()).await?;
+    if course == Course::Form {
+        return Err(Failure::message(Kind::Step, "what the nodes hold is not what they have said; run again"));
+    }
     let found = Found { course, ..found };
     Ok(Finished::changed("the volumes hold a cluster already; the seed has begun nothing and is gone")
         .with((found, None)))
