@@ -5,6 +5,7 @@
 pub mod backups;
 pub mod checks;
 pub mod cli;
+pub mod cluster;
 pub mod commands;
 pub mod desired;
 pub mod engine;

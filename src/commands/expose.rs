@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::cluster::rights;
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::desired::{Desired, ExternalAccess, Passwords};
-use crate::engine::Step;
+use crate::engine::{Due, Named};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
 use crate::manifests::Object;
@@ -14,13 +16,11 @@ use crate::manifests::access::{self, Exposure};
 use crate::observe::exposures;
 use crate::plans::ranges::range;
 use crate::settings::span;
-use crate::steps::expose::{Close, Open, Reach};
-use crate::steps::rights;
-use crate::steps::world::World;
+use crate::steps::expose::{self, CLOSE, OPEN, REACH};
 use crate::ui::Ui;
 
 use super::bounds::Bounds;
-use super::frame::Frame;
+use super::frame::{Frame, Run};
 use super::target::{connect, find, running};
 use super::{gather, rehearsal};
 
@@ -79,9 +79,13 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         return rehearsal::print_objects(&connection, &desired, objects.into_iter().flatten().collect(), ui).await;
     }
     let (way, limited) = (exposure.way, !exposure.allow.is_empty());
-    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Open { exposure }), Box::new(Reach { way, limited })];
     let name = access::name(&desired, way);
-    go(ui, "expose", &connection, &desired, &steps, &args.bounds, || format!("service/{name} is open")).await?;
+    let opened = async |run: &Run<'_>, [open, reach]: [Due; 2]| {
+        run.step(open, async |cx| expose::open(cx, &exposure).await).await?;
+        run.step(reach, async |cx| expose::reach(cx, way, limited).await).await
+    };
+    let done = format!("service/{name} is open");
+    go(ui, ("expose", done), (&connection, &desired), [OPEN, REACH], &args.bounds, opened).await?;
     let open = exposures::list(&connection, &desired).await?;
     let Some((host, port)) =
         open.iter().find(|open| open.name == name).and_then(|open| Some((open.hosts.first()?, open.port)))
@@ -103,16 +107,15 @@ pub(crate) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Resul
         let lines: Vec<String> = meant.map(|way| format!("close  {}", way.describe(now))).collect();
         return ui.out(if lines.is_empty() { "nothing to close".to_owned() } else { lines.join("\n") }.as_str());
     }
-    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Close { expired: args.expired })];
-    let cluster = &desired.cluster;
-    let done = || {
-        if args.expired {
-            "no exposure is over its time".to_owned()
-        } else {
-            format!("cluster {cluster} is not exposed")
-        }
+    let done = if args.expired {
+        "no exposure is over its time".to_owned()
+    } else {
+        format!("cluster {} is not exposed", desired.cluster)
     };
-    go(ui, "unexpose", &connection, &desired, &steps, &args.bounds, done).await
+    let closed = async |run: &Run<'_>, [close]: [Due; 1]| {
+        run.step(close, async |cx| expose::close(cx, args.expired).await).await
+    };
+    go(ui, ("unexpose", done), (&connection, &desired), [CLOSE], &args.bounds, closed).await
 }
 
 fn exposure(args: &Args, desired: &Desired) -> Result<Exposure> {
@@ -145,23 +148,19 @@ fn exposure(args: &Args, desired: &Desired) -> Result<Exposure> {
     })
 }
 
-async fn go(
+async fn go<const N: usize>(
     ui: &Ui,
-    verb: &'static str,
-    connection: &Connection,
-    desired: &Desired,
-    steps: &[Box<dyn Step<World>>],
+    (verb, done): (&'static str, String),
+    (connection, desired): (&Connection, &Desired),
+    steps: [Named; N],
     bounds: &Bounds,
-    done: impl FnOnce() -> String,
+    act: impl AsyncFnOnce(&Run<'_>, [Due; N]) -> Result<()>,
 ) -> Result<()> {
     let observer = gather::look(connection, desired, None).await?;
     Frame::whole(ui, verb, async |frame| {
-        frame.announce(connection, desired, steps);
         let choices = frame.choices(bounds);
         let world = World::new(connection.clone(), desired.clone(), Passwords::default(), choices, observer);
-        let result = frame.run(steps, bounds.timeout, &world).await;
-        let released = world.release_lock(false).await;
-        result.and(released).map(|()| done())
+        frame.run(steps, bounds.timeout, &world, act).await.map(|()| done)
     })
     .await
 }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::world::{Choices, World};
 use crate::desired::Desired;
 use crate::engine::event::{Event, Level, Outcome, millis};
-use crate::engine::{Cx, Deadline, Events, Step, StepCx, account, cancel, journal, outline, run};
+use crate::engine::{Cx, Deadline, Due, Events, Finished, Named, StepCx, account, cancel, journal};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::client::Connection;
 use crate::kube::lease::holder::user_at_host;
-use crate::steps::world::{Choices, World};
 use crate::ui::Ui;
 
 use super::bounds::Bounds;
@@ -27,6 +27,43 @@ pub(super) async fn patiently<T>(ui: &Ui, what: &str, act: impl Future<Output = 
         () = tokio::time::sleep(SILENCE) => ui.notice(Level::Info, &format!("waiting for {what}")),
     }
     act.await
+}
+
+/// Runs what is done unseen. What it is called is told where it fails.
+pub(super) async fn silently<T>(
+    cancel: CancellationToken,
+    id: &'static str,
+    world: &World,
+    act: impl AsyncFnOnce(&StepCx<'_, World>) -> Result<T>,
+) -> Result<T> {
+    let silent = Cx { events: Events::start(Vec::new()), cancel, deadline: None };
+    let [step] = Due::in_order([Named::new(id, "")]);
+    silent.run(step, world, async |cx| Ok(Finished::unchanged("").with(act(cx).await?))).await
+}
+
+/// Steps on one cluster, under one time limit.
+pub(super) struct Run<'a> {
+    cx: Cx,
+    world: &'a World,
+}
+
+impl Run<'_> {
+    /// Runs one step, and answers with what it has for the steps after it.
+    pub(super) async fn step<T>(
+        &self,
+        step: Due,
+        act: impl AsyncFnOnce(&StepCx<'_, World>) -> Result<Finished<T>>,
+    ) -> Result<T> {
+        or_lost(self.world, self.cx.run(step, self.world, act).await).await
+    }
+}
+
+/// The loss of the lock is the reason of whatever failed because of it.
+async fn or_lost<T>(world: &World, result: Result<T>) -> Result<T> {
+    match world.why_lost().await {
+        Some(lost) if result.is_err() => Err(lost),
+        _ => result,
+    }
 }
 
 /// One run of a verb that changes things.
@@ -79,61 +116,79 @@ impl Frame {
         }
     }
 
-    /// Announces the run and its steps.
-    pub(super) fn announce(&self, connection: &Connection, desired: &Desired, plan: &[Box<dyn Step<World>>]) {
-        self.started(connection, desired, outline(plan));
+    /// Runs a look before a question: nothing may move on the screen while that is asked.
+    pub(super) async fn silently<T>(
+        &self,
+        id: &'static str,
+        world: &World,
+        look: impl AsyncFnOnce(&StepCx<'_, World>) -> Result<T>,
+    ) -> Result<T> {
+        silently(self.cancel(), id, world, look).await
     }
 
-    fn started(&self, connection: &Connection, desired: &Desired, steps: Vec<(String, String)>) {
+    /// Announces the run and its steps.
+    pub(super) fn announce<const N: usize>(
+        &self,
+        connection: &Connection,
+        desired: &Desired,
+        steps: [Named; N],
+    ) -> [Due; N] {
+        self.started(connection, desired, &steps);
+        Due::in_order(steps)
+    }
+
+    fn started(&self, connection: &Connection, desired: &Desired, steps: &[Named]) {
         self.events.send(Event::RunStarted {
             run: self.id.clone(),
             verb: self.verb.to_owned(),
             cluster: desired.cluster.to_string(),
             namespace: desired.namespace.to_string(),
             context: connection.context.clone(),
-            steps,
+            steps: steps.iter().map(|step| (step.id.to_owned(), step.title.clone().into_owned())).collect(),
         });
     }
 
-    /// Runs the plan.
-    pub(super) async fn run(
-        &self,
-        plan: &[Box<dyn Step<World>>],
-        limit: Option<Duration>,
-        world: &World,
-    ) -> Result<()> {
+    /// What runs steps from now on. They have to be over within the limit.
+    pub(super) fn within<'a>(&self, limit: Option<Duration>, world: &'a World) -> Run<'a> {
         let cx = Cx { events: self.events.clone(), cancel: self.cancel(), deadline: limit.map(Deadline::after) };
-        Self::or_lost(world, run(plan, &cx, world).await).await
+        Run { cx, world }
     }
 
-    /// The loss of the lock is the reason of whatever failed because of it.
-    async fn or_lost<T>(world: &World, result: Result<T>) -> Result<T> {
-        match world.why_lost().await {
-            Some(lost) if result.is_err() => Err(lost),
-            _ => result,
-        }
+    /// A whole run of steps, after which the lock is given back.
+    pub(super) async fn run<const N: usize>(
+        &self,
+        steps: [Named; N],
+        limit: Option<Duration>,
+        world: &World,
+        act: impl AsyncFnOnce(&Run<'_>, [Due; N]) -> Result<()>,
+    ) -> Result<()> {
+        let steps = self.announce(&world.connection, &world.desired, steps);
+        let result = act(&self.within(limit, world), steps).await;
+        let released = world.release_lock(false).await;
+        result.and(released)
     }
 
     /// One act as a run of its own. Whatever ends it, also an interruption in its middle, `tidy` follows, and the lock
     /// is given back.
     pub(super) async fn act<T>(
         &self,
-        (id, title): (&str, &str),
+        step: Named,
         limit: Option<Duration>,
         world: &World,
         act: impl AsyncFnOnce(&StepCx<'_, World>) -> Result<T>,
         tidy: impl AsyncFnOnce(&StepCx<'_, World>) -> Result<()>,
     ) -> Result<T> {
-        self.started(&world.connection, &world.desired, vec![(id.to_owned(), title.to_owned())]);
-        let cx = Cx { events: self.events.clone(), cancel: self.cancel(), deadline: limit.map(Deadline::after) };
+        self.started(&world.connection, &world.desired, std::slice::from_ref(&step));
+        let Named { id, title } = step;
+        let cx = self.within(limit, world).cx;
         let step = StepCx::new(id, &cx, world);
-        self.events.send(Event::StepStarted { step: id.to_owned(), title: title.to_owned() });
+        self.events.send(Event::StepStarted { step: id.to_owned(), title: title.into_owned() });
         let begun = Instant::now();
         let acted = tokio::select! {
             acted = act(&step) => acted,
             () = self.cancel.cancelled() => Err(Failure::message(Kind::Interrupted, format!("interrupted in step {id}"))),
         };
-        let acted = Self::or_lost(world, acted).await;
+        let acted = or_lost(world, acted).await;
         let never = CancellationToken::new();
         let tidied = tidy(&step.tidying(&never)).await;
         let released = world.release_lock(false).await;

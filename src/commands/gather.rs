@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::backups::Catalog;
 use crate::checks::{Backend, haproxy};
+use crate::cluster::reader;
 use crate::desired::{Desired, Hidden};
 use crate::error::{Kind, Result};
 use crate::kube::classes;
@@ -23,7 +24,6 @@ use crate::manifests::proxy::STATS_PORT;
 use crate::names::Member;
 use crate::observe::{Observer, Wants};
 use crate::observed::Observed;
-use crate::steps::reader;
 
 /// A server that has not answered by then is shown as silent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(4);

@@ -1,16 +1,15 @@
 //! `galeractl purge`.
 
+use crate::cluster::rights;
+use crate::cluster::volumes::table;
+use crate::cluster::world::{Choices, World};
 use crate::commands::Globals;
 use crate::desired::{Desired, Passwords};
 use crate::engine::event::Level;
-use crate::engine::{Cx, Events, Step, run as run_steps};
 use crate::error::{Kind, Result};
 use crate::kube::client::Connection;
 use crate::names::Member;
-use crate::steps::preflight::table;
-use crate::steps::purge::{Empty, Look, Prove};
-use crate::steps::rights;
-use crate::steps::world::{Choices, World};
+use crate::steps::purge::{EMPTY, Found, PROVE, empty, look, prove};
 use crate::ui::Ui;
 use crate::ui::plural::plural;
 use crate::wsrep::volume::Contents;
@@ -78,14 +77,12 @@ async fn desired(args: &Args, globals: &Globals, connection: &Connection) -> Res
 }
 
 async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
-    let members =
+    let members: Vec<Member> =
         if args.seed_only { vec![Member::Seed] } else { args.node.iter().copied().map(Member::Node).collect() };
     // Nothing may move on the screen while a question is asked, so the look is not part of the run that is shown.
     ui.notice(Level::Info, "looking what the volumes hold");
-    let look: [Box<dyn Step<World>>; 1] = [Box::new(Look { members, released: args.released })];
-    let silent = Cx { events: Events::start(Vec::new()), cancel: frame.cancel(), deadline: None };
-    run_steps(&look, &silent, world).await?;
-    let volumes = world.memory().volumes.clone();
+    let looked = frame.silently("preflight", world, async |cx| look(cx, &members, args.released).await).await?;
+    let Found { volumes, backups, .. } = &looked;
     let cluster = world.desired.cluster.clone();
     if volumes.is_empty() {
         return Ok(format!("cluster {cluster} has no volumes"));
@@ -94,8 +91,8 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
         "This deletes ALL DATA on {} of cluster {cluster} in namespace {}:\n{}\n",
         plural(volumes.len(), "volume"),
         world.desired.namespace,
-        table(world, &volumes)
-    ) + &world.memory().backups.clone().unwrap_or_default();
+        table(world, volumes)
+    ) + backups;
     if args.bounds.dry_run.is_some() {
         ui.out(&what)?;
         return Ok("nothing was deleted".to_owned());
@@ -108,9 +105,13 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
     if !blank {
         ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
     }
-    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Empty), Box::new(Prove)];
-    frame.announce(&world.connection, &world.desired, &steps);
-    let result = frame.run(&steps, args.bounds.timeout, world).await;
+    let [empties, proves] = frame.announce(&world.connection, &world.desired, [EMPTY, PROVE]);
+    let run = frame.within(args.bounds.timeout, world);
+    let result = async {
+        run.step(empties, async |cx| empty(cx, volumes).await).await?;
+        run.step(proves, async |cx| prove(cx, &looked).await).await
+    };
+    let result = result.await;
     result.map_err(|failure| match failure.kind {
         Kind::Step | Kind::Interrupted => failure.hint("data may be gone already; the same command goes on from there"),
         _ => failure,

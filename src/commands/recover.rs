@@ -4,25 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use crate::cluster::record::own_password;
+use crate::cluster::rights;
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::desired::{Desired, Passwords};
 use crate::engine::event::Level;
-use crate::engine::{Cx, Events, Step, run as run_steps};
+use crate::engine::{Due, Named};
 use crate::error::{Failure, Kind, Result};
 use crate::names::Member;
 use crate::observe::{Observer, Wants};
 use crate::plans::recovery::{Case, Life, Plan, Row, Way, Wishes, plan};
-use crate::steps::proxy::Proxy;
-use crate::steps::record::own_password;
-use crate::steps::recover::{Gather, Rebuild, Together, Wait, rows};
-use crate::steps::rights;
-use crate::steps::world::World;
+use crate::steps::recover::{self, Found, Together, rows};
+use crate::steps::up::proxy::{self, Accounts, PROXY};
 use crate::ui::Ui;
 use crate::ui::table::{Cell, Table};
 use crate::wsrep::volume::{Contents, Evidence};
 
 use super::bounds::Bounds;
-use super::frame::Frame;
+use super::frame::{Frame, Run};
 use super::gather;
 use super::target::{connect, find, must_exist, stored};
 
@@ -94,11 +94,11 @@ async fn recover(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
         rebuild: args.rebuild.iter().copied().collect(),
     };
     ui.notice(Level::Info, "looking at every member and every volume");
-    silently(frame, world, &[Box::new(Gather)]).await?;
-    let (rows, found) = judge(world, &wishes);
+    let known = frame.silently("preflight", world, recover::gather).await?;
+    let (rows, found) = judge(world, &known, &wishes);
     let only_look = args.plan || args.bounds.dry_run.is_some();
     if only_look || found.is_err() {
-        show(args, ui, world, &rows, &found)?;
+        show(args, ui, world, (&known, &rows), &found)?;
     }
     let found = found.map_err(|reasons| refused(&reasons))?;
     if only_look {
@@ -106,18 +106,17 @@ async fn recover(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
     }
     match &found.way {
         Way::Nothing => {
-            show(args, ui, world, &rows, &Ok(found))?;
+            show(args, ui, world, (&known, &rows), &Ok(found))?;
             Ok("there is nothing to recover".to_owned())
         }
         Way::Rebuild { members } => {
-            agree(args, ui, frame, world, (&rows, &found)).await?;
-            let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Rebuild { members: members.clone() })];
-            go(args, frame, world, &steps).await
+            agree(args, ui, frame, world, (&known, &rows, &found)).await?;
+            go(args, frame, world, [recover::rebuilding(members)], async |run, [step]| {
+                run.step(step, async |cx| recover::rebuild(cx, members).await).await
+            })
+            .await
         }
-        Way::Together { gone, .. } => {
-            let wait: Vec<Box<dyn Step<World>>> = vec![Box::new(Wait { gone: gone.clone() })];
-            together(args, ui, frame, world, (&wishes, wait)).await
-        }
+        Way::Together { gone, .. } => together(args, ui, frame, world, (&known, &wishes, gone)).await,
     }
 }
 
@@ -127,33 +126,45 @@ async fn together(
     ui: &Ui,
     frame: &Frame,
     world: &World,
-    (wishes, wait): (&Wishes, Vec<Box<dyn Step<World>>>),
+    (known, wishes, gone): (&Found, &Wishes, &[Member]),
 ) -> Result<String> {
     ui.notice(
         Level::Info,
         "no member is part of a majority; each is made to wait with its position, and nothing is started",
     );
-    silently(frame, world, &wait).await?;
-    let (rows, found) = judge(world, wishes);
+    let secrets = known.secrets.as_ref();
+    let kept = frame.silently("positions", world, async |cx| recover::wait(cx, secrets, gone).await).await?;
+    let (rows, found) = judge(world, known, wishes);
     let found = match found {
         Ok(found) => found,
         Err(reasons) => {
-            show(args, ui, world, &rows, &Err(reasons.clone()))?;
+            show(args, ui, world, (known, &rows), &Err(reasons.clone()))?;
             return Err(refused(&reasons));
         }
     };
     let Way::Together { from: Some(from), aside, gone, .. } = found.way.clone() else {
-        show(args, ui, world, &rows, &Ok(found))?;
+        show(args, ui, world, (known, &rows), &Ok(found))?;
         return Ok("the members have found each other".to_owned());
     };
-    agree(args, ui, frame, world, (&rows, &found)).await?;
-    go(args, frame, world, &[Box::new(Together { from, aside, gone }), Box::new(Proxy)]).await
+    agree(args, ui, frame, world, (known, &rows, &found)).await?;
+    let chosen = Together { from, aside, gone };
+    go(args, frame, world, [chosen.step(), PROXY], async |run, [nodes, proxy]| {
+        run.step(nodes, async |cx| recover::together(cx, &chosen, &known.record).await).await?;
+        run.step(proxy, async |cx| proxy::run(cx, &kept, Accounts::AsInSettings).await).await
+    })
+    .await
 }
 
-async fn go(args: &Args, frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<String> {
-    frame.announce(&world.connection, &world.desired, steps);
+async fn go<const N: usize>(
+    args: &Args,
+    frame: &Frame,
+    world: &World,
+    steps: [Named; N],
+    act: impl AsyncFnOnce(&Run<'_>, [Due; N]) -> Result<()>,
+) -> Result<String> {
+    let steps = frame.announce(&world.connection, &world.desired, steps);
     let Desired { cluster, namespace, .. } = &world.desired;
-    frame.run(steps, args.bounds.timeout, world).await.map_err(|failure| {
+    act(&frame.within(args.bounds.timeout, world), steps).await.map_err(|failure| {
         failure.hint("no data was removed; look again, and go on from there: galeractl recover --plan")
     })?;
     Ok(format!(
@@ -161,15 +172,10 @@ async fn go(args: &Args, frame: &Frame, world: &World, steps: &[Box<dyn Step<Wor
     ))
 }
 
-async fn silently(frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<()> {
-    let silent = Cx { events: Events::start(Vec::new()), cancel: frame.cancel(), deadline: None };
-    run_steps(steps, &silent, world).await
-}
-
-fn judge(world: &World, wishes: &Wishes) -> (BTreeMap<Member, Row>, Result<Plan, Vec<String>>) {
-    let (rows, record) = (rows(world), world.memory().record.clone());
+fn judge(world: &World, known: &Found, wishes: &Wishes) -> (BTreeMap<Member, Row>, Result<Plan, Vec<String>>) {
+    let rows = rows(world, &known.volumes);
     let group = world.desired.cluster.group(&world.desired.namespace);
-    let found = plan(&Case { rows: &rows, record: &record, group: &group }, wishes);
+    let found = plan(&Case { rows: &rows, record: &known.record, group: &group }, wishes);
     (rows, found)
 }
 
@@ -183,10 +189,10 @@ async fn agree(
     ui: &Ui,
     frame: &Frame,
     world: &World,
-    (rows, found): (&BTreeMap<Member, Row>, &Plan),
+    (known, rows, found): (&Found, &BTreeMap<Member, Row>, &Plan),
 ) -> Result<()> {
     if found.losses.is_empty() {
-        return show(args, ui, world, rows, &Ok(found.clone()));
+        return show(args, ui, world, (known, rows), &Ok(found.clone()));
     }
     let question = format!("{}\n{}", table(ui, world, rows), sentences(found));
     ui.confirm_name(world.desired.cluster.as_str(), &question, args.confirm.as_deref(), &frame.cancel()).await
@@ -196,7 +202,7 @@ fn show(
     args: &Args,
     ui: &Ui,
     world: &World,
-    rows: &BTreeMap<Member, Row>,
+    (known, rows): (&Found, &BTreeMap<Member, Row>),
     found: &Result<Plan, Vec<String>>,
 ) -> Result<()> {
     let Desired { cluster, namespace, .. } = &world.desired;
@@ -204,7 +210,7 @@ fn show(
         return ui.json(&json!({
             "cluster": cluster,
             "namespace": namespace,
-            "recorded": world.memory().record.uuid,
+            "recorded": known.record.uuid,
             "members": rows,
             "plan": found.as_ref().ok(),
             "refused": found.as_ref().err(),

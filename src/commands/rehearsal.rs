@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DynamicObject;
 
+use crate::cluster::record;
 use crate::desired::Desired;
 use crate::engine::event::Change;
 use crate::error::{Kind, Result};
@@ -13,8 +14,7 @@ use crate::kube::client::Connection;
 use crate::kube::objects::{Objects, Seen};
 use crate::manifests::Object;
 use crate::plans::course::Course;
-use crate::steps::record;
-use crate::steps::stages::{Stage, stages};
+use crate::steps::up::{Stage, stages};
 use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::table::{Cell, Table};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::cluster::record::choose_passwords;
 use crate::commands::Globals;
 use crate::engine::event::Level;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::manifests::Object;
 use crate::manifests::files::{File, Include, files};
-use crate::steps::record::choose_passwords;
 use crate::ui::Ui;
 use crate::ui::plural::plural;
 

@@ -7,33 +7,36 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backups::{From, Gaps, To, Wanted};
 use crate::checks::{Check, Mark, passed};
+use crate::cluster::inspect::Volumes;
+use crate::cluster::record::{self, Secrets};
+use crate::cluster::rights;
+use crate::cluster::volumes::table;
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::desired::Desired;
+use crate::engine::Due;
 use crate::engine::event::Level;
-use crate::engine::{Cx, Events, Step, run as run_steps};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
+use crate::manifests::config::Record;
 use crate::observe::{Observer, Wants};
 use crate::plans::course::Course;
-use crate::steps::nodes::Nodes;
-use crate::steps::preflight::{self, table};
-use crate::steps::proxy::Proxy;
-use crate::steps::record;
-use crate::steps::restore::{Close, Fill, Forget, Look, Origin, Resume, Switch, Trace, Undo};
-use crate::steps::rights;
-use crate::steps::teardown::{RemoveRest, StopNodes, StopProxy};
-use crate::steps::volumes::{MakeNamespace, Volumes};
-use crate::steps::world::World;
+use crate::steps::restore::{self as steps, FILL, FORGET, Origin, RESUME, SWITCH, UNDO, Wish};
+use crate::steps::teardown::{self, REMOVE_REST, STOP_NODES, STOP_PROXY};
+use crate::steps::up::nodes::{self, NODES};
+use crate::steps::up::proxy::{self, Accounts, PROXY};
+use crate::steps::up::volumes::{self, VOLUMES};
+use crate::steps::up::{Found, preflight};
 use crate::ui::Ui;
 use crate::wsrep::volume::Contents;
 
 use super::backup::Where;
 use super::bounds::Bounds;
-use super::frame::Frame;
+use super::frame::{Frame, Run, silently};
 use super::gather;
 use super::up::stored_wish;
 use super::verify;
-use super::wish::Wish;
+use super::wish;
 
 /// How long a restored cluster may take until every check passes.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
@@ -46,7 +49,7 @@ const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    wish: Wish,
+    wish: wish::Wish,
     /// The backup: latest, its name, or dir:PATH for a folder of mariadb-backup on the backup volume
     #[arg(long, value_name = "BACKUP", required_unless_present_any = ["finish", "undo"])]
     from: Option<String>,
@@ -162,43 +165,39 @@ fn origin(args: &Args) -> Result<Origin> {
     Ok(Origin::Backup(Wanted { from, increment, to: args.point.to(), gaps }))
 }
 
-/// Runs steps without showing them: nothing may move on the screen before a question.
-async fn silently(frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<()> {
-    let silent = Cx { events: Events::start(Vec::new()), cancel: frame.cancel(), deadline: None };
-    run_steps(steps, &silent, world).await
-}
-
-async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
-    ui.notice(Level::Info, "looking for the backup, and what is on the volumes");
-    world.memory().namespace_exists = preflight::namespace(world).await?;
-    let look = Look {
+/// Finds the backup, and what is on the volumes, before the question. Makes the namespace where it does not exist.
+async fn look(args: &Args, frame: &Frame, world: &World) -> Result<steps::Found> {
+    let exists = preflight::namespace(world).await?;
+    let wish = Wish {
         origin: origin(args)?,
         folder: args.place.source.clone(),
         claim: args.place.claim.clone(),
         alone: args.fill == "one" && world.desired.nodes > 1,
         dry: args.bounds.dry_run.is_some(),
     };
-    if look.dry && !world.memory().namespace_exists {
+    if wish.dry && !exists {
         let namespace = &world.desired.namespace;
         return Err(Failure::message(
             Kind::Preflight,
             format!("namespace {namespace} does not exist, so nothing can be looked at yet"),
         ));
     }
-    let looked = silently(frame, world, &[Box::new(MakeNamespace), Box::new(look)]).await;
-    if let Err(failure) = looked {
-        return Err(close(world, failure).await);
-    }
-    let (volumes, prepared) = {
-        let memory = world.memory();
-        (memory.volumes.clone(), memory.restore.clone())
+    let looked = async {
+        frame.silently("namespace", world, async |cx| volumes::namespace(cx, exists).await).await?;
+        frame.silently("preflight", world, async |cx| steps::look(cx, &wish).await).await
     };
-    let what = prepared.map(|prepared| prepared.what).unwrap_or_default();
+    or_close(world, looked.await).await
+}
+
+async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
+    ui.notice(Level::Info, "looking for the backup, and what is on the volumes");
+    let found = look(args, frame, world).await?;
+    let what = &found.prepared.what;
     let Desired { cluster, namespace, .. } = &world.desired;
-    let held = volumes.values().any(|evidence| !matches!(evidence.contents, Contents::Missing | Contents::Empty));
+    let held = found.volumes.values().any(|evidence| !matches!(evidence.contents, Contents::Missing | Contents::Empty));
     let question = format!(
         "This restores {what}\nto cluster {cluster} in namespace {namespace}. On its volumes now:\n{}\n{}",
-        table(world, &volumes),
+        table(world, &found.volumes),
         if args.discard_current {
             "It is REMOVED BEFORE, and cannot come back."
         } else {
@@ -207,36 +206,32 @@ async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
     );
     if args.bounds.dry_run.is_some() {
         ui.out(&question)?;
-        return Err(close(world, Failure::message(Kind::Declined, "")).await).or_else(|failure| match failure.kind {
-            Kind::Declined => Ok("nothing was changed".to_owned()),
-            _ => Err(failure),
-        });
+        // What is left of a look is removed by the next one.
+        drop(close(world, Failure::message(Kind::Declined, "")).await);
+        return Ok("nothing was changed".to_owned());
     }
     if held {
         let confirmed = ui.confirm_name(cluster.as_str(), &question, args.confirm.as_deref(), &frame.cancel()).await;
-        if let Err(failure) = confirmed {
-            return Err(close(world, failure).await);
-        }
+        or_close(world, confirmed).await?;
     } else {
         frame.notice(Level::Info, format!("restoring {what}"));
     }
-    world.memory().course = Some(Course::Keep);
-    let fill: Vec<Box<dyn Step<World>>> = vec![
-        Box::new(Volumes),
-        Box::new(Fill { discard: args.discard_current }),
-        Box::new(Switch),
-        Box::new(Nodes),
-        Box::new(Proxy),
-    ];
-    frame.announce(&world.connection, &world.desired, &fill);
-    let filled = frame.run(&fill[..2], args.bounds.timeout, world).await;
-    if let Err(failure) = filled {
-        return Err(close(world, failure).await);
-    }
-    match start(args, frame, world, &fill[2..]).await {
-        Ok(()) => done(args, frame, world).await,
+    let steps = [VOLUMES, FILL, SWITCH, NODES, PROXY];
+    let [volumes, fill, switch, nodes, proxy] = frame.announce(&world.connection, &world.desired, steps);
+    let filled = fill_all(args, &frame.within(args.bounds.timeout, world), (volumes, fill), found).await;
+    let filled = or_close(world, filled).await?;
+    let run = frame.within(args.bounds.timeout, world);
+    // What is on record when the restored cluster fails, by which the way back is judged.
+    let mut record = Record::default();
+    let started = async {
+        let stands = run.step(switch, async |cx| steps::switch(cx, &filled).await).await?;
+        record = stands.1.clone();
+        start(&run, world, (nodes, proxy), stands, Some(filled.secrets)).await
+    };
+    match started.await {
+        Ok(record) => done(args, frame, world, &record).await,
         Err(failure) if failure.kind == Kind::Step && held && !args.discard_current => {
-            Err(take_back(frame, world, failure).await)
+            Err(take_back(frame, world, failure, &record).await)
         }
         Err(failure) => Err(failure
             .hint("the restored data is on the volumes; finish: galeractl restore --continue")
@@ -244,12 +239,34 @@ async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
     }
 }
 
-/// Switches, starts the nodes, and judges the result.
-async fn start(args: &Args, frame: &Frame, world: &World, steps: &[Box<dyn Step<World>>]) -> Result<()> {
-    frame.run(steps, args.bounds.timeout, world).await?;
-    let checks = healthy(world).await?;
+/// Fills the volumes. Until they are switched, the cluster is what it was.
+async fn fill_all(
+    args: &Args,
+    run: &Run<'_>,
+    (volumes, fill): (Due, Due),
+    mut found: steps::Found,
+) -> Result<steps::Filled> {
+    let known = Found { course: Course::Keep, record: Record::default(), secrets: found.secrets.clone() };
+    if let Some((_, anew)) = run.step(volumes, async |cx| volumes::claims(cx, &known).await).await? {
+        found.volumes = anew;
+    }
+    run.step(fill, async |cx| steps::fill(cx, found, args.discard_current).await).await
+}
+
+/// Starts the nodes on the new data, and judges the result.
+async fn start(
+    run: &Run<'_>,
+    world: &World,
+    (nodes, proxy): (Due, Due),
+    (course, record): (Course, Record),
+    secrets: Option<Secrets>,
+) -> Result<Record> {
+    let found = Found { course, record, secrets };
+    let (record, kept) = run.step(nodes, async |cx| nodes::run(cx, &found, None).await).await?;
+    run.step(proxy, async |cx| proxy::run(cx, &kept, Accounts::AsTheyAre).await).await?;
+    let checks = healthy(world, &record).await?;
     if passed(&checks) {
-        return Ok(());
+        return Ok(record);
     }
     let failed: Vec<String> = checks
         .iter()
@@ -260,26 +277,25 @@ async fn start(args: &Args, frame: &Frame, world: &World, steps: &[Box<dyn Step<
 }
 
 /// The restored cluster is healthy: what was kept aside goes. From here on there is no way back.
-async fn done(args: &Args, frame: &Frame, world: &World) -> Result<String> {
-    let forget: [Box<dyn Step<World>>; 1] = [Box::new(Forget)];
+async fn done(args: &Args, frame: &Frame, world: &World, record: &Record) -> Result<String> {
+    let [forget] = Due::in_order([FORGET]);
     let Desired { cluster, namespace, nodes, .. } = &world.desired;
-    frame.run(&forget, args.bounds.timeout, world).await.map_err(|failure| {
+    frame.within(args.bounds.timeout, world).step(forget, steps::forget).await.map_err(|failure| {
         failure.hint(format!(
             "cluster {cluster} is restored and healthy; only the folders restore.old and restore.gone on its volumes are left"
         ))
     })?;
-    let uuid = world.memory().record.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
+    let uuid = record.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
     Ok(format!(
         "cluster {cluster} is restored and healthy: {nodes} nodes, uuid {uuid}; how to connect: galeractl credentials --name {cluster} -n {namespace}"
     ))
 }
 
 /// The checks of `verify`, until all of them pass or the time is over.
-async fn healthy(world: &World) -> Result<Vec<Check>> {
+async fn healthy(world: &World, record: &Record) -> Result<Vec<Check>> {
     let deadline = Instant::now() + HEALTHY_WITHIN;
     loop {
-        let record = world.memory().record.clone();
-        let checks = verify::judge_once(&world.connection, &world.desired, &record, &world.observer).await?;
+        let checks = verify::judge_once(&world.connection, &world.desired, record, &world.observer).await?;
         if passed(&checks) || Instant::now() >= deadline {
             return Ok(checks);
         }
@@ -287,21 +303,35 @@ async fn healthy(world: &World) -> Result<Vec<Check>> {
     }
 }
 
+/// What was started does not stay when the restore comes to nothing.
+async fn or_close<T>(world: &World, result: Result<T>) -> Result<T> {
+    match result {
+        Err(failure) => Err(close(world, failure).await),
+        done => done,
+    }
+}
+
 /// Removes the pods of the restore after it has failed or was declined; also when the run was interrupted.
 async fn close(world: &World, failure: Failure) -> Failure {
-    let silent = Cx { events: Events::start(Vec::new()), cancel: CancellationToken::new(), deadline: None };
-    let steps: [Box<dyn Step<World>>; 1] = [Box::new(Close)];
-    match run_steps(&steps, &silent, world).await {
+    match silently(CancellationToken::new(), "close", world, steps::close).await {
         Ok(()) => failure,
         Err(other) => failure.hint(format!("what was started for the restore could not be removed: {other}")),
     }
 }
 
 /// Brings the old data back after the restored cluster has failed.
-async fn take_back(frame: &Frame, world: &World, failure: Failure) -> Failure {
+async fn take_back(frame: &Frame, world: &World, failure: Failure, record: &Record) -> Failure {
     frame.notice(Level::Warning, format!("{failure}; what was on the volumes is brought back"));
-    let steps = back();
-    match frame.run(&steps, None, world).await {
+    let [proxy, nodes, undo, rest] = Due::in_order([STOP_PROXY, STOP_NODES, UNDO, REMOVE_REST]);
+    let run = frame.within(None, world);
+    let back = async {
+        run.step(proxy, teardown::stop_proxy).await?;
+        run.step(nodes, async |cx| teardown::stop_nodes(cx, true).await).await?;
+        // What was looked at has been changed since.
+        run.step(undo, async |cx| steps::undo(cx, None, record).await).await?;
+        run.step(rest, async |cx| teardown::remove_rest(cx, false).await).await
+    };
+    match back.await {
         Ok(()) => {
             failure.hint("what was on the volumes before is back, and the cluster is stopped; start it: galeractl up")
         }
@@ -311,73 +341,57 @@ async fn take_back(frame: &Frame, world: &World, failure: Failure) -> Failure {
     }
 }
 
-fn back() -> Vec<Box<dyn Step<World>>> {
-    vec![
-        Box::new(StopProxy),
-        Box::new(StopNodes { force: true }),
-        Box::new(Undo),
-        Box::new(RemoveRest { volumes: false }),
-    ]
-}
-
-/// What is on the volumes, for a question about a restore that was broken off.
-async fn trace(frame: &Frame, world: &World, forward: bool) -> Result<String> {
-    known(world).await?;
-    if let Err(failure) = silently(frame, world, &[Box::new(Trace { forward })]).await {
-        return Err(close(world, failure).await);
-    }
-    let volumes = world.memory().volumes.clone();
-    Ok(table(world, &volumes))
-}
-
-async fn finish(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
-    let table = trace(frame, world, true).await?;
-    let Desired { cluster, namespace, .. } = &world.desired;
-    let what = format!(
-        "This finishes a restore of cluster {cluster} in namespace {namespace}. On its volumes now:\n{table}\nThe restored \
-         data takes its place. What was there before the restore is kept aside until the restored cluster is healthy, and is \
-         then REMOVED."
-    );
-    if args.bounds.dry_run.is_some() {
-        ui.out(&what)?;
-        return Ok("nothing was changed".to_owned());
-    }
-    ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
-    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Resume), Box::new(Nodes), Box::new(Proxy)];
-    frame.announce(&world.connection, &world.desired, &steps);
-    start(args, frame, world, &steps).await?;
-    done(args, frame, world).await
-}
-
-async fn undo(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
-    let table = trace(frame, world, false).await?;
-    let cluster = world.desired.cluster.clone();
-    let what = format!(
-        "This takes back a restore of cluster {cluster} in namespace {}. On its volumes now:\n{table}\nWhat was kept from \
-         before the restore comes back, and what is in its place is REMOVED, with all that was written since. What was only \
-         prepared is REMOVED; the data beside it stays.",
-        world.desired.namespace
-    );
-    if args.bounds.dry_run.is_some() {
-        ui.out(&what)?;
-        return Ok("nothing was changed".to_owned());
-    }
-    ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
-    let steps: Vec<Box<dyn Step<World>>> = vec![Box::new(Undo), Box::new(RemoveRest { volumes: false })];
-    frame.announce(&world.connection, &world.desired, &steps);
-    frame.run(&steps, args.bounds.timeout, world).await?;
-    Ok(format!("the volumes of cluster {cluster} are as they were; start it: galeractl up"))
-}
-
-/// What is recorded, for runs that go on where another one was broken off.
-async fn known(world: &World) -> Result<()> {
+/// What is recorded, and on the volumes, for a question about a restore that was broken off.
+async fn trace(frame: &Frame, world: &World, forward: bool) -> Result<(Record, Option<Secrets>, Volumes)> {
     let Desired { cluster, namespace, .. } = &world.desired;
     let client = &world.connection.client;
     let stored = record::stored(client, namespace, cluster).await?;
     let secrets = record::stored_passwords(client, namespace, cluster).await?;
-    let mut memory = world.memory();
-    memory.namespace_exists = true;
-    memory.secrets = secrets;
-    memory.record = stored.map(|(_, record)| record).unwrap_or_default();
-    Ok(())
+    let record = stored.map(|(_, record)| record).unwrap_or_default();
+    let traced = frame.silently("preflight", world, async |cx| steps::trace(cx, &record, forward).await).await;
+    let volumes = or_close(world, traced).await?;
+    Ok((record, secrets, volumes))
+}
+
+async fn finish(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
+    let (record, secrets, volumes) = trace(frame, world, true).await?;
+    let Desired { cluster, namespace, .. } = &world.desired;
+    let what = format!(
+        "This finishes a restore of cluster {cluster} in namespace {namespace}. On its volumes now:\n{}\nThe restored \
+         data takes its place. What was there before the restore is kept aside until the restored cluster is healthy, and is \
+         then REMOVED.",
+        table(world, &volumes)
+    );
+    if args.bounds.dry_run.is_some() {
+        ui.out(&what)?;
+        return Ok("nothing was changed".to_owned());
+    }
+    ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
+    let [resume, nodes, proxy] = frame.announce(&world.connection, &world.desired, [RESUME, NODES, PROXY]);
+    let run = frame.within(args.bounds.timeout, world);
+    let stands = run.step(resume, async |cx| steps::resume(cx, &volumes, &record).await).await?;
+    let record = start(&run, world, (nodes, proxy), stands, secrets).await?;
+    done(args, frame, world, &record).await
+}
+
+async fn undo(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
+    let (record, _, volumes) = trace(frame, world, false).await?;
+    let cluster = &world.desired.cluster;
+    let what = format!(
+        "This takes back a restore of cluster {cluster} in namespace {}. On its volumes now:\n{}\nWhat was kept from \
+         before the restore comes back, and what is in its place is REMOVED, with all that was written since. What was only \
+         prepared is REMOVED; the data beside it stays.",
+        world.desired.namespace,
+        table(world, &volumes)
+    );
+    if args.bounds.dry_run.is_some() {
+        ui.out(&what)?;
+        return Ok("nothing was changed".to_owned());
+    }
+    ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
+    let [undo, rest] = frame.announce(&world.connection, &world.desired, [UNDO, REMOVE_REST]);
+    let run = frame.within(args.bounds.timeout, world);
+    run.step(undo, async |cx| steps::undo(cx, Some(&volumes), &record).await).await?;
+    run.step(rest, async |cx| teardown::remove_rest(cx, false).await).await?;
+    Ok(format!("the volumes of cluster {cluster} are as they were; start it: galeractl up"))
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::backups::Catalog;
+use crate::cluster::record::own_password;
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::error::{Kind, Result};
@@ -17,7 +18,6 @@ use crate::names::Member;
 use crate::observe::exposures;
 use crate::observe::objects::claim_owner;
 use crate::observed::{Exposed, MemberView, Observed};
-use crate::steps::record::own_password;
 use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::table::{Cell, Table};

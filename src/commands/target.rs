@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
 use kube::api::{ApiResource, ObjectMeta};
 
+use crate::cluster::record;
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -14,7 +15,6 @@ use crate::kube::objects::{self, Objects, Seen};
 use crate::manifests::config::Record;
 use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Member, Namespace};
 use crate::settings::{self, Flag, Input};
-use crate::steps::record;
 
 /// A cluster by name.
 pub(super) struct Target {

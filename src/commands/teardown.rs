@@ -1,22 +1,22 @@
 //! `galeractl teardown`.
 
+use crate::cluster::record::own_password;
+use crate::cluster::rights;
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::desired::{Desired, Passwords};
 use crate::engine::event::Change;
-use crate::engine::{Step, StepCx};
+use crate::engine::{Due, StepCx};
 use crate::error::{Kind, Result};
 use crate::kube::client::Connection;
 use crate::observe::objects::claim_owner;
 use crate::observed::Observed;
-use crate::steps::record::own_password;
-use crate::steps::rights;
-use crate::steps::teardown::{self, Look, RemoveRest, StopNodes, StopProxy};
-use crate::steps::world::World;
+use crate::steps::teardown::{self, LOOK, REMOVE_ALL, REMOVE_REST, STOP_NODES, STOP_PROXY};
 use crate::ui::Ui;
 use crate::ui::plural::plural;
 
 use super::bounds::Bounds;
-use super::frame::Frame;
+use super::frame::{Frame, Run};
 use super::gather;
 use super::rehearsal::{self, Planned};
 use super::target::{Target, connect, find, must_exist, stored};
@@ -87,8 +87,7 @@ async fn rehearse(args: &Args, world: &World, frame: &Frame, ui: &Ui) -> Result<
             })
             .collect())
     };
-    let step = Look { force: args.force };
-    let planned = frame.act((step.id(), &step.title()), args.bounds.timeout, world, look, async |_| Ok(())).await?;
+    let planned = frame.act(LOOK, args.bounds.timeout, world, look, async |_| Ok(())).await?;
     rehearsal::print(&planned, ui)?;
     let cluster = &world.desired.cluster;
     let way = if args.delete_volumes { "removed with all its data" } else { "stopped" };
@@ -113,14 +112,9 @@ fn losses(desired: &Desired, observed: &Observed) -> String {
 }
 
 async fn take_down(args: &Args, world: &World, frame: &Frame) -> Result<String> {
-    let plan: Vec<Box<dyn Step<World>>> = vec![
-        Box::new(Look { force: args.force }),
-        Box::new(StopProxy),
-        Box::new(StopNodes { force: args.force }),
-        Box::new(RemoveRest { volumes: args.delete_volumes }),
-    ];
-    frame.announce(&world.connection, &world.desired, &plan);
-    let result = frame.run(&plan, args.bounds.timeout, world).await;
+    let rest = if args.delete_volumes { REMOVE_ALL } else { REMOVE_REST };
+    let steps = frame.announce(&world.connection, &world.desired, [LOOK, STOP_PROXY, STOP_NODES, rest]);
+    let result = stopped(args, &frame.within(args.bounds.timeout, world), steps).await;
     let released = world.release_lock(result.is_ok()).await;
     result.map_err(|failure| match failure.kind {
         Kind::Step | Kind::Interrupted => failure.hint("what is left still runs; the same command goes on from there"),
@@ -137,4 +131,15 @@ async fn take_down(args: &Args, world: &World, frame: &Frame) -> Result<String> 
             world.desired.cluster.credentials()
         )
     })
+}
+
+async fn stopped(args: &Args, run: &Run<'_>, [look, proxy, nodes, rest]: [Due; 4]) -> Result<()> {
+    let locked = async |cx: &StepCx<'_, World>| {
+        cx.world.take_lock(cx).await?;
+        teardown::look(cx, args.force).await
+    };
+    run.step(look, locked).await?;
+    run.step(proxy, teardown::stop_proxy).await?;
+    run.step(nodes, async |cx| teardown::stop_nodes(cx, args.force).await).await?;
+    run.step(rest, async |cx| teardown::remove_rest(cx, args.delete_volumes).await).await
 }

@@ -1,23 +1,24 @@
 //! `galeractl up`.
 
+use crate::cluster::world::{Choices, World};
+use crate::cluster::{formation, record, rights};
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
-use crate::engine::{Step, StepCx};
+use crate::engine::{Due, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
 use crate::manifests::{self, Object};
 use crate::observe::{Observer, Wants};
 use crate::plans::course::Course;
 use crate::settings::Settings;
-use crate::steps::preflight::{self, Preflight};
-use crate::steps::stages::{stages, steps};
-use crate::steps::world::{Choices, Memory, World};
-use crate::steps::{record, rights, seed};
+use crate::steps::up::preflight::{self, PREFLIGHT};
+use crate::steps::up::proxy::{self, Accounts};
+use crate::steps::up::{Found, STEPS, handover, leftovers, nodes, seed, stages, volumes};
 use crate::ui::Ui;
 
 use super::bounds::Bounds;
-use super::frame::Frame;
+use super::frame::{Frame, Run};
 use super::rehearsal::{self, Planned, Rehearsal, Whose};
 use super::surroundings;
 use super::wish::Wish;
@@ -80,16 +81,34 @@ pub(super) async fn stored_wish(settings: &Settings, connection: &Connection) ->
 }
 
 async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &Frame) -> Result<String> {
-    let plan = steps();
-    frame.announce(connection, &settings.desired, &plan);
+    let steps = frame.announce(connection, &settings.desired, STEPS);
     let world = world(args, connection, settings, frame).await?;
-    let result = frame.run(&plan, args.bounds.timeout, &world).await;
-    let changes = world.memory().changes;
+    let result = formed(&frame.within(args.bounds.timeout, &world), steps).await;
+    let changes = world.changes();
     // A run that was refused leaves nothing, its lock included.
     let released = world.release_lock(result.is_err() && changes == 0).await;
     result.map_err(|failure| continue_with(failure, &world))?;
     released?;
     Ok(summary(&world.desired, changes))
+}
+
+/// Runs the steps: each takes what those before it have found out.
+async fn formed(
+    run: &Run<'_>,
+    [preflight, namespace, claims, seed, nodes, proxy, handover, leftovers]: [Due; 8],
+) -> Result<()> {
+    let (mut found, exists) = run.step(preflight, preflight::run).await?;
+    run.step(namespace, async |cx| volumes::namespace(cx, exists).await).await?;
+    if let Some((course, _)) = run.step(claims, async |cx| volumes::claims(cx, &found).await).await? {
+        found.course = course;
+    }
+    let (found, seeded) = run.step(seed, async |cx| seed::run(cx, found).await).await?;
+    let (record, kept) = run.step(nodes, async |cx| nodes::run(cx, &found, seeded).await).await?;
+    // Whoever uses a database that was there before may have changed its accounts.
+    let accounts = if found.course == Course::Form { Accounts::AsInSettings } else { Accounts::AsTheyAre };
+    run.step(proxy, async |cx| proxy::run(cx, &kept, accounts).await).await?;
+    run.step(handover, async |cx| handover::run(cx, &record).await).await?;
+    run.step(leftovers, leftovers::run).await
 }
 
 /// One who may do it, looks at what there is.
@@ -108,30 +127,29 @@ async fn world(args: &Args, connection: &Connection, settings: Settings, frame: 
 /// Asks all that a run asks before it changes anything, and shows what it would do then.
 async fn rehearse(args: &Args, connection: &Connection, settings: Settings, frame: &Frame, ui: &Ui) -> Result<String> {
     let world = world(args, connection, settings, frame).await?;
-    let look = async |cx: &StepCx<'_, World>| -> Result<Vec<Planned>> {
-        preflight::look(cx).await?;
-        let Memory { record, namespace_exists, .. } = world.memory().clone();
-        let mut stages = stages(&world.desired, &world.course(), &record);
-        if seed::has_done_its_work(&world) {
+    let look = async |cx: &StepCx<'_, World>| -> Result<(Course, Vec<Planned>)> {
+        let (Found { course, record, .. }, exists) = preflight::look(cx).await?.value;
+        let mut stages = stages(&world.desired, &course, &record);
+        if formation::has_done_its_work(&world, &record) {
             let comes: Vec<String> = manifests::seed(&world.desired).iter().map(Object::display).collect();
             for stage in &mut stages {
                 stage.makes.retain(|object| !comes.contains(&object.display()));
             }
         }
-        let (pods, sets) = seed::failed(&world);
+        let (pods, sets) = formation::failed(&world, &course, &record);
         let named = |kind: &'static str| move |name: &String| format!("{kind}/{name}");
         let goes_first = pods.iter().map(named("pod")).chain(sets.iter().map(named("statefulset"))).collect();
         let owner = if args.take_ownership { Whose::Anybody } else { Whose::Us };
-        let rehearsal = Rehearsal::new(connection, &world.desired, namespace_exists, owner).without(goes_first);
-        rehearsal.of(&world.course(), &stages).await
+        let rehearsal = Rehearsal::new(connection, &world.desired, exists, owner).without(goes_first);
+        let planned = rehearsal.of(&course, &stages).await?;
+        Ok((course, planned))
     };
     // A lock that was taken for a look into volumes would be all that is left of it.
     let tidy = async |_: &StepCx<'_, World>| world.release_lock(true).await;
-    let step = (Preflight.id(), Preflight.title());
-    let planned = frame.act((step.0, &step.1), args.bounds.timeout, &world, look, tidy).await?;
+    let (course, planned) = frame.act(PREFLIGHT, args.bounds.timeout, &world, look, tidy).await?;
     rehearsal::print(&planned, ui)?;
     let cluster = &world.desired.cluster;
-    let way = match world.course() {
+    let way = match course {
         Course::Form => format!("cluster {cluster} would be formed"),
         Course::BringBack { from, position, .. } => {
             format!("cluster {cluster} would be brought back from its volumes; {from} starts first, at {position}")
@@ -144,7 +162,7 @@ async fn rehearse(args: &Args, connection: &Connection, settings: Settings, fram
 
 fn continue_with(failure: Failure, world: &World) -> Failure {
     match failure.kind {
-        Kind::Step | Kind::Interrupted | Kind::Unreachable if world.memory().changes > 0 => failure
+        Kind::Step | Kind::Interrupted | Kind::Unreachable if world.changes() > 0 => failure
             .hint("what was created stays; the same command goes on from there")
             .hint("look at it: galeractl status"),
         _ => failure,

@@ -6,6 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::checks::{Case, Check, Mark, passed, run as judge};
+use crate::cluster::proof::prove;
+use crate::cluster::record::{Kept, all_passwords, own_password};
+use crate::cluster::{accounts, content};
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -15,9 +18,6 @@ use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observe::{Observer, exposures};
 use crate::settings::span;
-use crate::steps::proof::prove;
-use crate::steps::record::{all_passwords, own_password};
-use crate::steps::{accounts, content};
 use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::plural::plural;
@@ -77,7 +77,7 @@ pub(super) async fn judge_once(
     record: &Record,
     observer: &Observer,
 ) -> Result<Vec<Check>> {
-    let (password, secrets) = all_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let Kept { own, all: secrets } = all_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
     let nodes: Vec<Member> = desired.members().collect();
     let observed = gather::with_crashes(connection, desired, observer).await;
     let serving = observed.members.iter().find(|(_, view)| view.is_primary());
@@ -98,7 +98,7 @@ pub(super) async fn judge_once(
         gather::backups(connection, desired, observer),
         logins,
         held,
-        prove(connection, desired, &password, observed.proxy.pods.first().map(String::as_str), &nodes),
+        prove(connection, desired, &own, observed.proxy.pods.first().map(String::as_str), &nodes),
     );
     let (leftovers, exposures) = (leftovers?, exposures?);
     Ok(judge(&Case {

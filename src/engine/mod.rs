@@ -1,4 +1,5 @@
-//! Runs plans: steps in order, their waits, and the stream of events that says what happens.
+//! Runs steps in the order in which they were announced, with their waits, and the stream of events that says what
+//! happens.
 //!
 //! The engine knows neither the command line nor the terminal nor Kubernetes: steps bring their own world,
 //! and whatever becomes visible is a [`Sink`] of one stream.
@@ -13,5 +14,5 @@ pub mod units;
 mod wait;
 
 pub use events::{Events, Sink};
-pub use run::{Cx, Deadline, Finished, Slot, Step, StepCx, outline, run};
+pub use run::{Cx, Deadline, Due, Finished, Named, Slot, StepCx};
 pub use wait::{Changes, Never, Patience, Verdict};

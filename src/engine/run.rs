@@ -1,11 +1,12 @@
-//! Steps, what they are given, and the loop that runs them in order.
+//! Steps: their names, what they are given, and how one of them is run.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::LocalBoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -43,81 +44,124 @@ pub struct Cx {
     pub deadline: Option<Deadline>,
 }
 
-/// One idempotent part of a plan.
-pub trait Step<W>: Send + Sync {
-    /// Short name, unique in the plan, such as `seed`.
-    fn id(&self) -> &str;
-
+/// What a step is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Short, and unique in the run, such as `seed`.
+    pub id: &'static str,
     /// What it does, a short phrase.
-    fn title(&self) -> String;
-
-    /// Does it. Run again after any interruption, it has to arrive at the same end.
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, W>) -> LocalBoxFuture<'a, Result<Finished>>;
+    pub title: Cow<'static, str>,
 }
 
-/// How a step ended without failing.
+impl Named {
+    /// A step that is always called the same.
+    #[must_use]
+    pub const fn new(id: &'static str, title: &'static str) -> Self {
+        Self { id, title: Cow::Borrowed(title) }
+    }
+
+    /// A step whose title names what it is about.
+    #[must_use]
+    pub const fn titled(id: &'static str, title: String) -> Self {
+        Self { id, title: Cow::Owned(title) }
+    }
+}
+
+/// A step that is to be run: only once, and only in its turn. No step runs without one.
+#[derive(Debug)]
+#[must_use = "a step that is announced and never run would mislead"]
+pub struct Due {
+    named: Named,
+    place: usize,
+    /// How many of the same list have been begun.
+    begun: Arc<AtomicUsize>,
+}
+
+impl Due {
+    /// Steps in the order in which they have to be run.
+    pub fn in_order<const N: usize>(list: [Named; N]) -> [Self; N] {
+        let (begun, mut place) = (Arc::default(), 0..);
+        list.map(|named| Self { named, place: place.next().unwrap_or_default(), begun: Arc::clone(&begun) })
+    }
+}
+
+/// How a step ended without failing, and what the steps after it are to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
+pub struct Finished<T = ()> {
     /// How.
     pub outcome: Outcome,
     /// What was found or done, a short phrase.
     pub detail: String,
+    /// For the steps after it.
+    pub value: T,
 }
 
 impl Finished {
     /// It did something.
     pub fn changed(detail: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Changed, detail: detail.into() }
+        Self { outcome: Outcome::Changed, detail: detail.into(), value: () }
     }
 
     /// Everything was as it should be.
     pub fn unchanged(detail: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Unchanged, detail: detail.into() }
+        Self { outcome: Outcome::Unchanged, detail: detail.into(), value: () }
+    }
+
+    /// Whether it did something is known only now.
+    pub fn which(changed: bool, detail: impl Into<String>) -> Self {
+        if changed { Self::changed(detail) } else { Self::unchanged(detail) }
     }
 
     /// It does not apply to this run.
     pub fn skipped(why: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Skipped, detail: why.into() }
+        Self { outcome: Outcome::Skipped, detail: why.into(), value: () }
+    }
+
+    /// The same end, with something for the steps after it.
+    pub fn with<T>(self, value: T) -> Finished<T> {
+        Finished { outcome: self.outcome, detail: self.detail, value }
     }
 }
 
-/// Ids and titles of a plan, as [`Event::RunStarted`] carries them.
-#[must_use]
-pub fn outline<W>(plan: &[Box<dyn Step<W>>]) -> Vec<(String, String)> {
-    plan.iter().map(|step| (step.id().to_owned(), step.title())).collect()
-}
-
-/// Runs the steps in order and stops at the first failure. The caller sends the first and the last event of the run,
-/// since it alone knows whose run it is and what the result means.
-///
-/// # Errors
-/// The failure of a step, prefixed with the step's id; an interruption, or a time limit that was reached between steps.
-pub async fn run<W: Sync>(plan: &[Box<dyn Step<W>>], cx: &Cx, world: &W) -> Result<()> {
-    for step in plan {
-        let step_cx = StepCx::new(step.id(), cx, world);
-        step_cx.check("before")?;
-        cx.events.send(Event::StepStarted { step: step.id().to_owned(), title: step.title() });
-        let result = step.run(&step_cx).await;
+impl Cx {
+    /// Runs one idempotent step: done again after any interruption, it has to arrive at the same end. The caller sends
+    /// the first and the last event of the run, since it alone knows whose run it is and what the result means.
+    ///
+    /// # Errors
+    /// The failure of the step, prefixed with its id; an interruption, or a time limit that was reached before it.
+    pub async fn run<W, T>(
+        &self,
+        step: Due,
+        world: &W,
+        act: impl AsyncFnOnce(&StepCx<'_, W>) -> Result<Finished<T>>,
+    ) -> Result<T> {
+        let Due { named: Named { id, title }, place, begun } = step;
+        let turn = begun.fetch_add(1, Ordering::Relaxed);
+        debug_assert_eq!(place, turn, "step {id} is run out of its turn");
+        let cx = StepCx::new(id, self, world);
+        cx.check("before")?;
+        self.events.send(Event::StepStarted { step: id.to_owned(), title: title.into_owned() });
+        // Verbs await many steps in one function, whose own future need not have room for the largest of them.
+        let result = Box::pin(act(&cx)).await;
         let (outcome, detail) = match &result {
             Ok(finished) => (finished.outcome, finished.detail.clone()),
             // A table below the first line is for the error block, which follows.
             Err(failure) => (Outcome::Failed, failure.to_string().lines().next().unwrap_or_default().to_owned()),
         };
-        let elapsed_ms = millis(step_cx.started.elapsed());
-        cx.events.send(Event::StepFinished { step: step.id().to_owned(), outcome, detail, elapsed_ms });
+        let elapsed_ms = millis(cx.started.elapsed());
+        self.events.send(Event::StepFinished { step: id.to_owned(), outcome, detail, elapsed_ms });
         // Repeating the first line keeps it in front; `Failure::lines` drops the repetition.
-        result.map_err(|failure| {
-            let line = format!("step {}: {}", step.id(), failure.error);
+        result.map(|finished| finished.value).map_err(|failure| {
+            let line = format!("step {id}: {}", failure.error);
             failure.context(line)
-        })?;
+        })
     }
-    Ok(())
 }
 
 /// What a step is given.
 #[derive(Debug)]
 pub struct StepCx<'a, W> {
-    /// What the caller of [`run`] gave to all steps.
+    /// What the caller of [`Cx::run`] gave to all steps.
     pub world: &'a W,
     /// Asks the run to stop at the next safe point.
     pub cancel: &'a CancellationToken,
@@ -138,7 +182,7 @@ struct Waits {
 }
 
 impl<'a, W> StepCx<'a, W> {
-    /// What [`run`] gives to the step with this id; also for trying a step alone.
+    /// What [`Cx::run`] gives to the step with this id; also for trying a step alone.
     #[must_use]
     pub fn new(step: &'a str, cx: &'a Cx, world: &'a W) -> Self {
         let (events, cancel, deadline) = (&cx.events, &cx.cancel, cx.deadline);

@@ -1,26 +1,7 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::super::events::tests::Recorder;
 use super::*;
 
 type Act = fn(&StepCx<'_, AtomicUsize>) -> Result<Finished>;
-
-struct Fake(&'static str, Act);
-
-impl Step<AtomicUsize> for Fake {
-    fn id(&self) -> &str {
-        self.0
-    }
-
-    fn title(&self) -> String {
-        format!("Do {}", self.0)
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, AtomicUsize>) -> LocalBoxFuture<'a, Result<Finished>> {
-        Box::pin(async move { (self.1)(cx) })
-    }
-}
 
 fn good(cx: &StepCx<'_, AtomicUsize>) -> Result<Finished> {
     cx.check_cancelled()?;
@@ -39,14 +20,20 @@ fn stopping(cx: &StepCx<'_, AtomicUsize>) -> Result<Finished> {
     Ok(Finished::unchanged("nothing to do"))
 }
 
+async fn in_order(steps: &[(&'static str, Act)], cx: &Cx, world: &AtomicUsize) -> Result<()> {
+    for (id, act) in steps {
+        let [step] = Due::in_order([Named::titled(id, format!("Do {id}"))]);
+        cx.run(step, world, async |cx| act(cx)).await?;
+    }
+    Ok(())
+}
+
 async fn run_all(steps: &[(&'static str, Act)]) -> (Result<()>, usize, Vec<String>) {
     let recorder = Recorder::default();
     let events = Events::start(vec![Box::new(recorder.clone())]);
     let cx = Cx { events, cancel: CancellationToken::new(), deadline: None };
-    let plan: Vec<Box<dyn Step<AtomicUsize>>> =
-        steps.iter().map(|(id, act)| Box::new(Fake(id, *act)) as Box<dyn Step<AtomicUsize>>).collect();
-    let world = Arc::new(AtomicUsize::new(0));
-    let result = run(&plan, &cx, &*world).await;
+    let world = AtomicUsize::new(0);
+    let result = in_order(steps, &cx, &world).await;
     cx.events.finish().await;
     let told = recorder.events().iter().map(|event| serde_json::to_string(event).unwrap()).collect();
     (result, world.load(Ordering::Relaxed), told)
@@ -66,6 +53,23 @@ async fn steps_run_in_order_and_stop_at_the_first_failure() {
     {"event":"step-started","step":"nodes","title":"Do nodes"}
     {"event":"step-finished","step":"nodes","outcome":"failed","detail":"no pod: quota exceeded","elapsed_ms":0}
     "#);
+}
+
+#[tokio::test]
+async fn a_step_hands_over_what_it_found() {
+    let cx = Cx { events: Events::start(Vec::new()), cancel: CancellationToken::new(), deadline: None };
+    let [look, act] = Due::in_order([Named::new("look", "Look"), Named::new("act", "Act")]);
+    let found = cx.run(look, &4, async |cx| Ok(Finished::unchanged("four").with(*cx.world))).await.unwrap();
+    let done = cx.run(act, &4, async |cx| Ok(Finished::which(true, "more").with(found + cx.world))).await;
+    assert_eq!(done.unwrap(), 8);
+}
+
+#[tokio::test]
+#[should_panic(expected = "step act is run out of its turn")]
+async fn a_step_that_is_run_out_of_its_turn_is_caught() {
+    let cx = Cx { events: Events::start(Vec::new()), cancel: CancellationToken::new(), deadline: None };
+    let [_look, act] = Due::in_order([Named::new("look", "Look"), Named::new("act", "Act")]);
+    drop(cx.run(act, &(), async |_| Ok(Finished::unchanged(""))).await);
 }
 
 #[tokio::test(start_paused = true)]

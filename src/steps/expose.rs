@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use futures::future::{FutureExt, LocalBoxFuture, join_all};
+use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::ResourceExt;
 use kube::core::ApiResource;
 
+use crate::cluster::remove;
+use crate::cluster::world::{BEAT, World};
 use crate::desired::ExternalAccess;
 use crate::engine::event::Level;
-use crate::engine::{Finished, Never, Patience, Step, StepCx, Verdict};
+use crate::engine::{Finished, Named, Never, Patience, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::objects::Objects;
 use crate::manifests::Object;
@@ -20,35 +22,25 @@ use crate::observe::exposures;
 use crate::observed::Exposed;
 use crate::sql::{SqlError, greeting};
 
-use super::remove;
-use super::world::{BEAT, World};
+/// Makes the Service.
+pub const OPEN: Named = Named::new("open", "make the Service");
+
+/// Waits until a server answers through the new way.
+pub const REACH: Named = Named::new("reach", "reach a server from outside");
+
+/// Closes ways in.
+pub const CLOSE: Named = Named::new("close", "close the ways in from outside");
 
 /// Somebody has to assign an address, or to route one; nobody does it later than this.
 const ADDRESS_PATIENCE: Duration = Duration::from_secs(90);
 /// Ports that a `NodePort` may have.
 const NODE_PORTS: std::ops::RangeInclusive<i32> = 30000..=32767;
 
-/// Makes the Service.
-pub struct Open {
-    /// The way in.
-    pub exposure: Exposure,
-}
-
-impl Step<World> for Open {
-    fn id(&self) -> &'static str {
-        "open"
-    }
-
-    fn title(&self) -> String {
-        "make the Service".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        open(cx, &self.exposure).boxed_local()
-    }
-}
-
-async fn open(cx: &StepCx<'_, World>, exposure: &Exposure) -> Result<Finished> {
+/// Makes the Service, and its guard where only some may come in.
+///
+/// # Errors
+/// There is no proxy, the port is taken, or the API server refuses.
+pub async fn open(cx: &StepCx<'_, World>, exposure: &Exposure) -> Result<Finished> {
     let world = cx.world;
     let proxy = world.observer.now().proxy.clone();
     if proxy.available == 0 {
@@ -58,7 +50,7 @@ async fn open(cx: &StepCx<'_, World>, exposure: &Exposure) -> Result<Finished> {
     }
     port_is_free(world, exposure).await?;
     world.take_lock(cx).await?;
-    let before = world.memory().changes;
+    let before = world.changes();
     let name = access::name(&world.desired, exposure.way);
     let policy = access::policy(&world.desired, exposure);
     let service = Object::of(&access::service(&world.desired, exposure));
@@ -80,7 +72,7 @@ async fn open(cx: &StepCx<'_, World>, exposure: &Exposure) -> Result<Finished> {
         );
     }
     let detail = format!("service/{name}");
-    Ok(if world.memory().changes > before { Finished::changed(detail) } else { Finished::unchanged(detail) })
+    Ok(Finished::which(world.changes() > before, detail))
 }
 
 /// A port can have one owner in the whole Kubernetes cluster.
@@ -113,29 +105,11 @@ async fn port_is_free(world: &World, exposure: &Exposure) -> Result<()> {
     })
 }
 
-/// Waits until a server answers through the new way.
-pub struct Reach {
-    /// Kind of the way.
-    pub way: ExternalAccess,
-    /// Only some may come in, perhaps not this machine.
-    pub limited: bool,
-}
-
-impl Step<World> for Reach {
-    fn id(&self) -> &'static str {
-        "reach"
-    }
-
-    fn title(&self) -> String {
-        "reach a server from outside".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        reach(cx, self.way, self.limited).boxed_local()
-    }
-}
-
-async fn reach(cx: &StepCx<'_, World>, way: ExternalAccess, limited: bool) -> Result<Finished> {
+/// Waits until a server answers through the new way. Where it is `limited`, this machine may be one that may not come in.
+///
+/// # Errors
+/// No address is assigned, or nobody answers there.
+pub async fn reach(cx: &StepCx<'_, World>, way: ExternalAccess, limited: bool) -> Result<Finished> {
     let world = cx.world;
     let name = access::name(&world.desired, way);
     let reached = cx.wait(Never, BEAT, Patience::new(ADDRESS_PATIENCE), || async {
@@ -183,27 +157,11 @@ async fn no_address(world: &World, name: &str) -> String {
     newest.and_then(|event| event.message).unwrap_or_else(|| "none is assigned yet".to_owned())
 }
 
-/// Closes ways in.
-pub struct Close {
-    /// Only those whose time is over.
-    pub expired: bool,
-}
-
-impl Step<World> for Close {
-    fn id(&self) -> &'static str {
-        "close"
-    }
-
-    fn title(&self) -> String {
-        "close the ways in from outside".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        close(cx, self.expired).boxed_local()
-    }
-}
-
-async fn close(cx: &StepCx<'_, World>, expired: bool) -> Result<Finished> {
+/// Closes the ways in, or those whose time is over, and waits until nobody answers there.
+///
+/// # Errors
+/// The API server refuses, or somebody still answers.
+pub async fn close(cx: &StepCx<'_, World>, expired: bool) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
     let now = Timestamp::now();

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::ApiResource;
 
-use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::cluster::course::settle;
+use crate::cluster::inspect::Volumes;
+use crate::cluster::nodes::{common_view, make, order, stand_by};
+use crate::cluster::record::{Kept, Secrets, remark_claims, replace_record};
+use crate::cluster::world::{BEAT, World};
+use crate::cluster::{inspect, record, remove};
+use crate::engine::{Finished, Named, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
 use crate::gates::hopeless::telling_error;
@@ -17,50 +22,37 @@ use crate::observed::MemberView;
 use crate::plans::recovery::{Life, Row};
 use crate::wsrep::Position;
 
-use super::nodes::{common_view, make, order, stand_by};
-use super::record::{remark_claims, replace_record};
-use super::world::{BEAT, World};
-use super::{inspect, preflight, record, remove};
-
-/// Looks at every member and every volume, and changes nothing.
-pub struct Gather;
-
-impl Step<World> for Gather {
-    fn id(&self) -> &'static str {
-        "preflight"
-    }
-
-    fn title(&self) -> String {
-        "look at every member and every volume".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        gather(cx).boxed_local()
-    }
+/// What is known of a cluster in an outage.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// What is on record.
+    pub record: Record,
+    /// The passwords, where there is a Secret.
+    pub secrets: Option<Secrets>,
+    /// What the volumes hold on which no server runs.
+    pub volumes: Volumes,
 }
 
-async fn gather(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Looks at every member and every volume, and changes nothing.
+///
+/// # Errors
+/// Another run holds the lock, or a volume cannot be looked into.
+pub async fn gather(cx: &StepCx<'_, World>) -> Result<Found> {
     let world = cx.world;
     let (client, desired) = (&world.connection.client, &world.desired);
     world.take_lock(cx).await?;
     let recorded = record::recorded(client, &desired.namespace, &desired.cluster).await?;
     let secrets = record::stored_passwords(client, &desired.namespace, &desired.cluster).await?;
-    {
-        let mut memory = world.memory();
-        memory.namespace_exists = true;
-        memory.record = recorded.unwrap_or_default();
-        memory.secrets = secrets;
-    }
-    preflight::settle(cx).await?;
-    let volumes = inspect::volumes(cx).await?;
-    world.memory().volumes = volumes;
-    Ok(Finished::unchanged("looked at"))
+    let record = recorded.unwrap_or_default();
+    settle(cx, secrets.is_some()).await?;
+    let volumes = inspect::volumes(cx, Some(&record)).await?;
+    Ok(Found { record, secrets, volumes })
 }
 
 /// What is known about each node now.
 #[must_use]
-pub fn rows(world: &World) -> BTreeMap<Member, Row> {
-    let (observed, volumes) = (world.observer.now(), world.memory().volumes.clone());
+pub fn rows(world: &World, volumes: &Volumes) -> BTreeMap<Member, Row> {
+    let observed = world.observer.now();
     let row = |member: Member| {
         let view = observed.members.get(&member).filter(|view| view.pod.exists);
         let recorded = observed.claims.get(&world.desired.cluster.claim(member)).and_then(|claim| claim.recorded);
@@ -111,29 +103,14 @@ fn life(view: &MemberView) -> Life {
 }
 
 /// Starts what has no pod, and makes all servers that are part of no component wait with their positions. Nothing joins
-/// anything, and nothing is begun; where the members come together by themselves, that is the end of the outage.
-pub struct Wait {
-    /// Members that nobody waits for.
-    pub gone: Vec<Member>,
-}
-
-impl Step<World> for Wait {
-    fn id(&self) -> &'static str {
-        "positions"
-    }
-
-    fn title(&self) -> String {
-        "let all members say where their data stands".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        wait(cx, &self.gone).boxed_local()
-    }
-}
-
-async fn wait(cx: &StepCx<'_, World>, gone: &[Member]) -> Result<Finished> {
+/// anything, and nothing is begun; where the members come together by themselves, that is the end of the outage. Nobody
+/// waits for those that are `gone`.
+///
+/// # Errors
+/// Somebody neither waits nor refuses for good.
+pub async fn wait(cx: &StepCx<'_, World>, secrets: Option<&Secrets>, gone: &[Member]) -> Result<Kept> {
     let world = cx.world;
-    make(cx, true).await?;
+    let kept = make(cx, secrets, true).await?;
     let scope: Vec<Member> = world.desired.members().filter(|member| !gone.contains(member)).collect();
     let mut stillness = Stillness::default();
     loop {
@@ -166,14 +143,14 @@ async fn wait(cx: &StepCx<'_, World>, gone: &[Member]) -> Result<Finished> {
         })
         .await?;
         match standing {
-            Standing::Together => return Ok(Finished::unchanged("the members have found each other")),
             Standing::Apart(members) => stand_by(cx, &members).await?,
-            Standing::Moving | Standing::Waiting => return Ok(Finished::changed(format!("{} wait", list(&scope)))),
+            Standing::Together | Standing::Moving | Standing::Waiting => return Ok(kept),
         }
     }
 }
 
-/// Starts the member with the newest copy; the others follow it.
+/// The start of the member with the newest copy, which the others follow.
+#[derive(Debug, Clone)]
 pub struct Together {
     /// Who starts first, and where it stands.
     pub from: (Member, Position),
@@ -183,28 +160,26 @@ pub struct Together {
     pub gone: Vec<Member>,
 }
 
-impl Step<World> for Together {
-    fn id(&self) -> &'static str {
-        "nodes"
-    }
-
-    fn title(&self) -> String {
-        format!("start {} first, and let the others follow", self.from.0)
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        together(cx, self).boxed_local()
+impl Together {
+    /// The step.
+    #[must_use]
+    pub fn step(&self) -> Named {
+        Named::titled("nodes", format!("start {} first, and let the others follow", self.from.0))
     }
 }
 
-async fn together(cx: &StepCx<'_, World>, step: &Together) -> Result<Finished> {
+/// Starts the one that was chosen, when all that is to be put aside has its order. `record` is what is on record.
+///
+/// # Errors
+/// It no longer stands where it was seen, somebody leads a component by now, or the members do not come together.
+pub async fn together(cx: &StepCx<'_, World>, chosen: &Together, record: &Record) -> Result<Finished> {
     let world = cx.world;
-    let (from, position) = step.from;
-    let scope: Vec<Member> = world.desired.members().filter(|member| !step.gone.contains(member)).collect();
-    if world.memory().record.uuid != Some(position.uuid) {
+    let (from, position) = chosen.from;
+    let scope: Vec<Member> = world.desired.members().filter(|member| !chosen.gone.contains(member)).collect();
+    if record.uuid != Some(position.uuid) {
         adopt_history(cx, from, position).await?;
     }
-    make_room(cx, &step.aside).await?;
+    make_room(cx, &chosen.aside).await?;
     let uid = stands(cx, from, position).await?;
     world.confirm_lock().await?;
     let text = position.to_string();
@@ -276,27 +251,17 @@ async fn stands(cx: &StepCx<'_, World>, from: Member, position: Position) -> Res
     .await
 }
 
-/// Members of another history make room for a copy of the running component's.
-pub struct Rebuild {
-    /// Who.
-    pub members: Vec<Member>,
+/// The step in which members of another history make room for a copy of the running component's.
+#[must_use]
+pub fn rebuilding(members: &[Member]) -> Named {
+    Named::titled("rebuild", format!("let {} put its data aside and take a copy", list(members)))
 }
 
-impl Step<World> for Rebuild {
-    fn id(&self) -> &'static str {
-        "rebuild"
-    }
-
-    fn title(&self) -> String {
-        format!("let {} put its data aside and take a copy", list(&self.members))
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        rebuild(cx, &self.members).boxed_local()
-    }
-}
-
-async fn rebuild(cx: &StepCx<'_, World>, members: &[Member]) -> Result<Finished> {
+/// Has these members put their data aside, and waits until they are Synced.
+///
+/// # Errors
+/// One of them does not wait with its data any more, or does not become Synced.
+pub async fn rebuild(cx: &StepCx<'_, World>, members: &[Member]) -> Result<Finished> {
     let world = cx.world;
     world.confirm_lock().await?;
     make_room(cx, members).await?;

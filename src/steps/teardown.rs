@@ -1,14 +1,16 @@
 //! Taking a cluster down: the proxy, then the nodes one at a time, then the rest.
 
-use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::{ApiResource, Resource};
 
+use crate::cluster::nodes::common_view;
+use crate::cluster::world::{BEAT, World};
+use crate::cluster::{adopt, record, remove};
 use crate::desired::Desired;
-use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::engine::{Finished, Named, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, agreement, list};
 use crate::kube::delete::{Found, owned};
@@ -18,36 +20,23 @@ use crate::observe::objects::claim_owner;
 use crate::observed::{MemberView, Observed};
 use crate::wsrep::WsrepStatus;
 
-use super::nodes::common_view;
-use super::world::{BEAT, World};
-use super::{adopt, record, remove};
+/// Looks whether the nodes can be stopped without doubt about their positions.
+pub const LOOK: Named = Named::new("preflight", "look before anything is stopped");
+
+/// The proxy goes first, so that no client is connected when the nodes go.
+pub const STOP_PROXY: Named = Named::new("haproxy", "remove the proxy");
+
+/// One node after the other; each leaves with a known position, and the rest confirm that it has left.
+pub const STOP_NODES: Named = Named::new("nodes", "stop the nodes one at a time");
+
+/// Everything else, but volumes and passwords.
+pub const REMOVE_REST: Named = Named::new("rest", "remove the rest");
+
+/// Everything else, on explicit wish.
+pub const REMOVE_ALL: Named = Named::new("rest", "remove the rest, volumes and passwords included");
 
 fn kind<K: Resource<DynamicType = ()>>() -> [ApiResource; 1] {
     [ApiResource::erase::<K>(&())]
-}
-
-/// Looks whether the nodes can be stopped without doubt about their positions.
-pub struct Look {
-    /// Stop even a group that is not in order.
-    pub force: bool,
-}
-
-impl Step<World> for Look {
-    fn id(&self) -> &'static str {
-        "preflight"
-    }
-
-    fn title(&self) -> String {
-        "look before anything is stopped".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        async {
-            cx.world.take_lock(cx).await?;
-            look(cx, self.force).await
-        }
-        .boxed_local()
-    }
 }
 
 /// What the run asks before it stops anything.
@@ -137,7 +126,7 @@ pub async fn inventory(world: &World, volumes: bool) -> Result<Vec<(&'static str
             (step_of(desired, &found), found, stays)
         })
         .collect();
-    let order = [StopProxy.id(), StopNodes { force: false }.id(), RemoveRest { volumes: false }.id()];
+    let order = [STOP_PROXY.id, STOP_NODES.id, REMOVE_REST.id];
     inventory.sort_by_key(|(step, _, _)| order.iter().position(|known| known == step));
     Ok(inventory)
 }
@@ -147,11 +136,11 @@ fn step_of(desired: &Desired, found: &Found) -> &'static str {
     let of_proxy = [cluster.proxy(), cluster.external_load_balancer(), cluster.external_node_port()];
     let kind = found.resource.kind.as_str();
     match kind {
-        "NetworkPolicy" => RemoveRest { volumes: false }.id(),
-        _ if of_proxy.contains(&found.name) => StopProxy.id(),
-        "StatefulSet" | "Pod" => StopNodes { force: false }.id(),
-        "PodDisruptionBudget" if found.name == cluster.nodes_budget() => StopNodes { force: false }.id(),
-        _ => RemoveRest { volumes: false }.id(),
+        "NetworkPolicy" => REMOVE_REST.id,
+        _ if of_proxy.contains(&found.name) => STOP_PROXY.id,
+        "StatefulSet" | "Pod" => STOP_NODES.id,
+        "PodDisruptionBudget" if found.name == cluster.nodes_budget() => STOP_NODES.id,
+        _ => REMOVE_REST.id,
     }
 }
 
@@ -171,24 +160,11 @@ fn stays(world: &World, found: &Found, volumes: bool) -> bool {
     }
 }
 
-/// The proxy goes first, so that no client is connected when the nodes go.
-pub struct StopProxy;
-
-impl Step<World> for StopProxy {
-    fn id(&self) -> &'static str {
-        "haproxy"
-    }
-
-    fn title(&self) -> String {
-        "remove the proxy".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        stop_proxy(cx).boxed_local()
-    }
-}
-
-async fn stop_proxy(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Removes the proxy, and every way in from outside.
+///
+/// # Errors
+/// The API server refuses, or a pod does not end.
+pub async fn stop_proxy(cx: &StepCx<'_, World>) -> Result<Finished> {
     let cluster = &cx.world.desired.cluster;
     let name = cluster.proxy();
     // Whoever comes from outside is sent away first.
@@ -200,27 +176,11 @@ async fn stop_proxy(cx: &StepCx<'_, World>) -> Result<Finished> {
     Ok(if removed.is_empty() { Finished::unchanged("there is none") } else { Finished::changed("removed") })
 }
 
-/// One node after the other; each leaves with a known position, and the rest confirm that it has left.
-pub struct StopNodes {
-    /// Do not wait for the others to agree.
-    pub force: bool,
-}
-
-impl Step<World> for StopNodes {
-    fn id(&self) -> &'static str {
-        "nodes"
-    }
-
-    fn title(&self) -> String {
-        "stop the nodes one at a time".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        stop_nodes(cx, self.force).boxed_local()
-    }
-}
-
-async fn stop_nodes(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
+/// Stops the nodes; with `force`, without waiting for the others to agree.
+///
+/// # Errors
+/// The lock was lost, a node does not end, or those that are left do not agree.
+pub async fn stop_nodes(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
     let world = cx.world;
     let cluster = &world.desired.cluster;
     let budget = cluster.nodes_budget();
@@ -255,27 +215,11 @@ async fn stop_nodes(cx: &StepCx<'_, World>, force: bool) -> Result<Finished> {
     })
 }
 
-/// Everything else; volumes and passwords only on explicit wish.
-pub struct RemoveRest {
-    /// Also delete the volumes, and with them the data.
-    pub volumes: bool,
-}
-
-impl Step<World> for RemoveRest {
-    fn id(&self) -> &'static str {
-        "rest"
-    }
-
-    fn title(&self) -> String {
-        if self.volumes { "remove the rest, volumes and passwords included" } else { "remove the rest" }.to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        remove_rest(cx, self.volumes).boxed_local()
-    }
-}
-
-async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> {
+/// Removes everything else; the volumes, and with them the data, and the passwords only on explicit wish.
+///
+/// # Errors
+/// The lock was lost, or the API server refuses.
+pub async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> {
     let world = cx.world;
     world.confirm_lock().await?;
     let rest = [kind::<Service>(), kind::<PodDisruptionBudget>(), kind::<NetworkPolicy>()].concat();

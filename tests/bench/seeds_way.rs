@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use galeractl::cluster::record::choose_passwords;
 use galeractl::gates::group::agreement;
 use galeractl::kube::apply::{Applier, Strategy};
 use galeractl::kube::client::Connection;
@@ -10,7 +11,6 @@ use galeractl::manifests::{self, Object, volumes};
 use galeractl::names::Member;
 use galeractl::observe::{Observer, Wants};
 use galeractl::settings::{Flag, Input, load_from};
-use galeractl::steps::record::choose_passwords;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, PostParams};
 use tokio::time::{Instant, sleep};

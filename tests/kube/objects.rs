@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use galeractl::cluster::record::choose_passwords;
 use galeractl::desired::{Desired, ExternalAccess, Passwords};
 use galeractl::engine::event::Change;
 use galeractl::error::Kind;
@@ -14,7 +15,6 @@ use galeractl::manifests::restore::{self, Fill, Near, Turn};
 use galeractl::manifests::{Object, member};
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, load_from};
-use galeractl::steps::record::choose_passwords;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};

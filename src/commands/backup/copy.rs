@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::backups::{Backup, From, Gaps, Wanted, choose};
+use crate::cluster::reader::{self, Reader};
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
@@ -17,8 +19,6 @@ use crate::engine::{Slot, StepCx, units};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::tunnel;
 use crate::manifests::restore::SERVE_PORT;
-use crate::steps::reader::{self, Reader};
-use crate::steps::world::World;
 use crate::ui::Ui;
 use crate::ui::plural::plural;
 

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::backups::{Backup, Catalog, Chain, Reach, chains, reach, utc};
+use crate::cluster::reader::{self, Reader};
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::{Frame, patiently};
@@ -14,8 +16,6 @@ use crate::engine::event::Level;
 use crate::engine::{StepCx, units};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
-use crate::steps::reader::{self, Reader};
-use crate::steps::world::World;
 use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::table::{Cell, Table};

@@ -12,16 +12,16 @@ use std::time::Duration;
 use clap::Subcommand;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
+use crate::cluster::reader::{self, Reader};
+use crate::cluster::rights;
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::desired::{Desired, Passwords};
-use crate::engine::{Step, StepCx};
+use crate::engine::{Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
 use crate::kube::objects::Objects;
 use crate::settings;
-use crate::steps::reader::{self, Reader};
-use crate::steps::rights;
-use crate::steps::world::World;
 use crate::ui::Ui;
 
 use super::bounds::Bounds;
@@ -144,20 +144,6 @@ async fn world(connection: &Connection, desired: Desired, bounds: &Bounds, frame
     Ok(World::new(connection.clone(), desired, Passwords::default(), choices, observer))
 }
 
-/// Runs the steps of a verb and gives the lock back.
-async fn go(
-    world: &World,
-    frame: &Frame,
-    steps: Vec<Box<dyn Step<World>>>,
-    limit: Option<Duration>,
-    done: impl FnOnce() -> String,
-) -> Result<String> {
-    frame.announce(&world.connection, &world.desired, &steps);
-    let result = frame.run(&steps, limit, world).await;
-    let released = world.release_lock(false).await;
-    result.and(released).map(|()| done())
-}
-
 /// Looks at a backup volume through a pod of its own. The pod and the lock are gone when this returns.
 async fn with_reader<T>(
     world: &World,
@@ -170,5 +156,7 @@ async fn with_reader<T>(
         world.take_lock(cx).await?;
         look(cx, &reader::open(cx, claim).await?).await
     };
-    frame.act(("look", "look at the backup volume"), limit, world, act, async |cx| reader::close(cx).await).await
+    frame
+        .act(Named::new("look", "look at the backup volume"), limit, world, act, async |cx| reader::close(cx).await)
+        .await
 }

@@ -1,13 +1,16 @@
 //! `galeractl backup now`.
 
+use crate::cluster::reader;
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
+use crate::engine::{Named, StepCx};
 use crate::error::{Kind, Result};
-use crate::steps::agent::{Ask, present};
+use crate::steps::backup::agent;
 use crate::ui::Ui;
 
-use super::{connect, desired, go, world};
+use super::{connect, desired, world};
 
 /// Let the agent take a backup now, and wait until it is complete
 ///
@@ -35,17 +38,15 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     };
     Frame::whole(ui, "backup", async |frame| {
         let world = world(&connection, wanted, &args.bounds, frame).await?;
-        present(&world)?;
+        reader::present(&world)?;
         if args.bounds.dry_run.is_some() {
             ui.out(&format!("the agent would be asked for a backup ({kind})"))?;
             return Ok("nothing was changed".to_owned());
         }
-        let ask = Ask { id: "backup", title: "let the agent take a backup", request: format!("backup {kind}") };
-        let cluster = &world.desired.cluster;
-        go(&world, frame, vec![Box::new(ask)], args.bounds.timeout, || {
-            format!("a backup of cluster {cluster} was taken")
-        })
-        .await
+        let step = Named::new("backup", "let the agent take a backup");
+        let ask = async |cx: &StepCx<'_, World>| agent::ask(cx, &format!("backup {kind}")).await;
+        frame.run([step], args.bounds.timeout, &world, async |run, [step]| run.step(step, ask).await).await?;
+        Ok(format!("a backup of cluster {} was taken", world.desired.cluster))
     })
     .await
 }

@@ -1,17 +1,18 @@
 //! `galeractl backup prune`.
 
+use crate::cluster::reader;
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
+use crate::engine::{Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::manifests::scripts;
-use crate::steps::agent::{Ask, present};
-use crate::steps::reader;
-use crate::steps::world::World;
+use crate::steps::backup::agent;
 use crate::ui::Ui;
 use crate::ui::plural::plural;
 
-use super::{connect, desired, go, world};
+use super::{connect, desired, world};
 
 /// Remove backups that are out of their time, as the agent does after each backup
 ///
@@ -38,9 +39,9 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 }
 
 async fn prune(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
-    let agent = present(world)?;
+    let reader = reader::present(world)?;
     let output =
-        reader::run(&world.connection, &world.desired.namespace, &agent, &["/bin/bash", "-c", scripts::EXPIRED], None)
+        reader::run(&world.connection, &world.desired.namespace, &reader, &["/bin/bash", "-c", scripts::EXPIRED], None)
             .await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();
@@ -65,7 +66,8 @@ async fn prune(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
         return Ok("nothing was deleted".to_owned());
     }
     ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
-    let ask = Ask { id: "prune", title: "let the agent remove them", request: "tidy -".to_owned() };
-    let done = || format!("{} removed", plural(backups.len(), "backup"));
-    go(world, frame, vec![Box::new(ask)], args.bounds.timeout, done).await
+    let step = Named::new("prune", "let the agent remove them");
+    let ask = async |cx: &StepCx<'_, World>| agent::ask(cx, "tidy -").await;
+    frame.run([step], args.bounds.timeout, world, async |run, [step]| run.step(step, ask).await).await?;
+    Ok(format!("{} removed", plural(backups.len(), "backup")))
 }

@@ -1,21 +1,22 @@
 //! `galeractl backup move`.
 
+use crate::cluster::record::own_password;
+use crate::cluster::rights;
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
 use crate::commands::gather;
 use crate::commands::target::running;
 use crate::desired::{Backup, Passwords};
+use crate::engine::StepCx;
 use crate::error::{Failure, Kind, Result};
 use crate::names::Member;
 use crate::observe::{Observer, Wants};
-use crate::steps::record::all_passwords;
-use crate::steps::relocate::Relocate;
-use crate::steps::rights;
-use crate::steps::world::World;
+use crate::steps::backup::relocate::{relocate, step};
 use crate::ui::Ui;
 
-use super::{TURN_ON, connect, find, go};
+use super::{TURN_ON, connect, find};
 
 /// Let the agent run beside another node, or restart the node that is to have it
 ///
@@ -33,8 +34,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
-    let stored = running(&connection, &target, Kind::Preflight).await?;
-    let (mut desired, record) = (stored.desired, stored.record);
+    let mut desired = running(&connection, &target, Kind::Preflight).await?.desired;
     let Some(backup) = desired.backup.clone() else {
         return Err(
             Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster)).hint(TURN_ON)
@@ -44,26 +44,22 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         let why = format!("--to: there is no node{} among {}", args.to, desired.nodes);
         return Err(Failure::message(Kind::Usage, why));
     }
-    let step = Relocate { from: Some(Member::Node(backup.node)), to: Member::Node(args.to) };
+    let (from, to) = (Member::Node(backup.node), Member::Node(args.to));
     if args.bounds.dry_run.is_some() {
         return ui.out(&format!("the pods of node{} and node{} would be restarted", backup.node, args.to));
     }
     rights::check(&connection, &desired, rights::UP).await?;
     desired.backup = Some(Backup { node: args.to, ..backup });
-    let (password, secrets) = all_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let password = own_password(&connection.client, &desired.namespace, &desired.cluster).await?;
     let classes = gather::storage_classes(&connection).await?;
     let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
     observer.set_password(password);
     Frame::whole(ui, "backup", async |frame| {
         let choices = frame.choices(&args.bounds);
         let world = World::new(connection, desired, Passwords::default(), choices, observer);
-        {
-            let mut memory = world.memory();
-            memory.record = record;
-            memory.secrets = Some(secrets);
-        }
-        let done = || format!("the agent runs beside node{}", args.to);
-        go(&world, frame, vec![Box::new(step)], args.bounds.timeout, done).await
+        let act = async |cx: &StepCx<'_, World>| relocate(cx, from, to).await;
+        frame.run([step(to)], args.bounds.timeout, &world, async |run, [step]| run.step(step, act).await).await?;
+        Ok(format!("the agent runs beside {to}"))
     })
     .await
 }

@@ -1,14 +1,16 @@
 //! `galeractl backup verify`.
 
 use crate::backups::{From, Gaps, Wanted};
+use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
+use crate::engine::StepCx;
 use crate::error::{Kind, Result};
-use crate::steps::trial::Trial;
+use crate::steps::backup::trial::{self, TRIAL, Trial};
 use crate::ui::Ui;
 
-use super::{Where, connect, desired, go, has_volume, none, world};
+use super::{Where, connect, desired, has_volume, none, world};
 
 /// Restore a backup to scratch space, start a server on it, and check its tables
 ///
@@ -36,7 +38,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     // A full backup that is named stands for itself, not for its chain.
     let increment = args.id.as_ref().is_some_and(|id| id.ends_with("-full")).then_some(0);
     let from = args.id.clone().map_or(From::Latest, From::Id);
-    let step = Trial {
+    let wish = Trial {
         wanted: Wanted { from, increment, to: None, gaps: Gaps::Refused },
         folder: args.place.folder(&desired)?,
         claim: args.place.claim(&desired),
@@ -45,12 +47,14 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         return ui.out(&format!(
             "a Job would restore {} of {} to scratch space",
             args.id.as_deref().unwrap_or("the newest backup"),
-            step.folder
+            wish.folder
         ));
     }
     Frame::whole(ui, "backup", async |frame| {
         let world = world(&connection, desired, &args.bounds, frame).await?;
-        go(&world, frame, vec![Box::new(step)], args.bounds.timeout, || "the backup can be restored".to_owned()).await
+        let act = async |cx: &StepCx<'_, World>| trial::run(cx, &wish).await;
+        frame.run([TRIAL], args.bounds.timeout, &world, async |run, [step]| run.step(step, act).await).await?;
+        Ok("the backup can be restored".to_owned())
     })
     .await
 }

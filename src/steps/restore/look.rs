@@ -1,17 +1,19 @@
 //! What is to be restored, onto what.
 
-use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
 use crate::backups::{Catalog, Stop, Wanted, choose, sequence, series, utc};
-use crate::engine::{Finished, Step, StepCx};
+use crate::cluster::inspect::Volumes;
+use crate::cluster::reader::{self, Reader};
+use crate::cluster::record::{self, Secrets};
+use crate::cluster::volumes::{claim_targets, nobody_uses_them};
+use crate::cluster::world::World;
+use crate::cluster::{adopt, inspect};
+use crate::engine::StepCx;
 use crate::error::{Failure, Kind, Result};
 use crate::kube::objects::Objects;
 use crate::manifests::{self, scripts};
 use crate::names::{ClusterName, Member};
-use crate::steps::reader::{self, Reader};
-use crate::steps::world::World;
-use crate::steps::{adopt, inspect, preflight, purge, record};
 use crate::wsrep::Uuid;
 use crate::wsrep::volume::Aside;
 
@@ -26,8 +28,9 @@ pub enum Origin {
     Directory(String),
 }
 
-/// Finds the backup, and looks what is on the volumes.
-pub struct Look {
+/// What is to be restored, and how.
+#[derive(Debug)]
+pub struct Wish {
     /// What is to be restored.
     pub origin: Origin,
     /// Whose backups, as `namespace/cluster`; `None` for the cluster's own.
@@ -40,35 +43,36 @@ pub struct Look {
     pub dry: bool,
 }
 
-impl Step<World> for Look {
-    fn id(&self) -> &'static str {
-        "preflight"
-    }
-
-    fn title(&self) -> String {
-        "look for the backup, and what is on the volumes".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        look(cx, self).boxed_local()
-    }
+/// What is restored, and onto what.
+#[derive(Debug)]
+pub struct Found {
+    /// What is restored.
+    pub prepared: Prepared,
+    /// What the volumes hold before.
+    pub volumes: Volumes,
+    /// The passwords, where there is a Secret.
+    pub secrets: Option<Secrets>,
 }
 
-async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
+/// Finds the backup, and looks what is on the volumes. The pod that reads the backup stays.
+///
+/// # Errors
+/// The cluster is not down, an earlier restore was broken off, or there is no such backup.
+pub async fn look(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Found> {
     let world = cx.world;
     let (client, desired) = (&world.connection.client, &world.desired);
     world.take_lock(cx).await?;
-    purge::nobody_uses_them(world).await?;
+    nobody_uses_them(world).await?;
     reader::remove_jobs(cx).await?;
     let secrets = record::stored_passwords(client, &desired.namespace, &desired.cluster).await?;
     if let Some(secrets) = &secrets {
-        preflight::same_passwords(world, secrets)?;
+        record::same_passwords(world, secrets)?;
     }
-    world.memory().secrets = secrets;
     if !desired.iscsi.is_empty() {
-        purge::claim_targets(cx, &purge::Look { members: Vec::new(), released: false }).await?;
+        claim_targets(cx).await?;
     }
-    let volumes = inspect::volumes(cx).await?;
+    // Whatever is on record, it is another history that comes.
+    let volumes = inspect::volumes(cx, None).await?;
     if let Some((member, _)) = volumes.iter().find(|(_, evidence)| evidence.aside == Aside::Kept) {
         return Err(Failure::message(
             Kind::Preflight,
@@ -77,25 +81,23 @@ async fn look(cx: &StepCx<'_, World>, step: &Look) -> Result<Finished> {
         .hint("finish it: galeractl restore --continue")
         .hint("or take it back: galeractl restore --undo"));
     }
-    world.memory().volumes = volumes;
-    let claim = claim(cx, step).await?;
+    let claim = claim(cx, wish).await?;
     let reader = reader::open(cx, &claim).await?;
-    let prepared = match &step.origin {
-        Origin::Backup(wanted) => from_backup(world, step, wanted, reader).await?,
-        Origin::Directory(path) => from_directory(world, step, path, reader).await?,
+    let prepared = match &wish.origin {
+        Origin::Backup(wanted) => from_backup(world, wish, wanted, reader).await?,
+        Origin::Directory(path) => from_directory(world, wish, path, reader).await?,
     };
-    world.memory().restore = Some(prepared);
-    Ok(Finished::unchanged("found"))
+    Ok(Found { prepared, volumes, secrets })
 }
 
 /// The claim of the backup volume: the one that is named, the cluster's own, or that of the cluster whose backups are
 /// meant. Where the settings name a share, its volume is made.
-async fn claim(cx: &StepCx<'_, World>, step: &Look) -> Result<String> {
+async fn claim(cx: &StepCx<'_, World>, wish: &Wish) -> Result<String> {
     let world = cx.world;
     let desired = &world.desired;
     let claims: Objects<PersistentVolumeClaim> = Objects::within(&world.connection.client, &desired.namespace);
     let exists = async |name: &str| Ok::<_, Failure>(claims.get(name, Kind::Preflight).await?.is_some());
-    if let Some(name) = &step.claim {
+    if let Some(name) = &wish.claim {
         return if exists(name).await? {
             Ok(name.clone())
         } else {
@@ -106,13 +108,13 @@ async fn claim(cx: &StepCx<'_, World>, step: &Look) -> Result<String> {
     if exists(&own).await? {
         return Ok(own);
     }
-    let theirs = step.folder.as_ref().and_then(|folder| folder.rsplit('/').next()?.parse::<ClusterName>().ok());
+    let theirs = wish.folder.as_ref().and_then(|folder| folder.rsplit('/').next()?.parse::<ClusterName>().ok());
     if let Some(name) = theirs.map(|cluster| cluster.backup_claim())
         && exists(&name).await?
     {
         return Ok(name);
     }
-    if desired.backup.is_some() && step.dry {
+    if desired.backup.is_some() && wish.dry {
         return Err(Failure::message(
             Kind::Preflight,
             format!(
@@ -136,9 +138,9 @@ async fn claim(cx: &StepCx<'_, World>, step: &Look) -> Result<String> {
     .hint("or name the share in galera.conf: galera_cluster_backup_nfs_server and galera_cluster_backup_path"))
 }
 
-async fn from_backup(world: &World, step: &Look, wanted: &Wanted, reader: Reader) -> Result<Prepared> {
+async fn from_backup(world: &World, wish: &Wish, wanted: &Wanted, reader: Reader) -> Result<Prepared> {
     let desired = &world.desired;
-    let folder = step.folder.clone().unwrap_or_else(|| format!("{}/{}", desired.namespace, desired.cluster));
+    let folder = wish.folder.clone().unwrap_or_else(|| format!("{}/{}", desired.namespace, desired.cluster));
     let catalog = reader::catalog(&world.connection, &world.desired.namespace, &reader, &folder).await?;
     let source = choose(&catalog, wanted).map_err(|why| refused(&catalog, &folder, why))?;
     let last = source.last();
@@ -162,7 +164,7 @@ async fn from_backup(world: &World, step: &Look, wanted: &Wanted, reader: Reader
         plan: source.plan(),
         needed: source.needed(),
         uuid: new_uuid(),
-        filled: filled(world, step.alone),
+        filled: filled(world, wish.alone),
         what,
         source: Some(source),
     })
@@ -178,7 +180,7 @@ fn refused(catalog: &Catalog, folder: &str, why: String) -> Failure {
     }
 }
 
-async fn from_directory(world: &World, step: &Look, path: &str, reader: Reader) -> Result<Prepared> {
+async fn from_directory(world: &World, wish: &Wish, path: &str, reader: Reader) -> Result<Prepared> {
     let output = reader::run(
         &world.connection,
         &world.desired.namespace,
@@ -209,7 +211,7 @@ async fn from_directory(world: &World, step: &Look, path: &str, reader: Reader) 
         plan: format!("directory {path}\n"),
         needed: bytes / 10 * 11 + (256 << 20),
         uuid: new_uuid(),
-        filled: filled(world, step.alone),
+        filled: filled(world, wish.alone),
         what: format!("folder {path} of the backup volume, taken by MariaDB {taken}"),
     })
 }

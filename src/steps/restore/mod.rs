@@ -4,18 +4,17 @@ mod fill;
 mod look;
 mod turn;
 
-pub use fill::Fill;
-pub(super) use fill::phrase;
-pub use look::{Look, Origin};
-pub use turn::{Close, Forget, Resume, Switch, Trace, Undo};
+pub use fill::{FILL, Filled, fill};
+pub use look::{Found, Origin, Wish, look};
+pub use turn::{FORGET, RESUME, SWITCH, UNDO, close, forget, resume, switch, trace, undo};
 
 use crate::backups::Source;
+use crate::cluster::reader::Reader;
+use crate::cluster::world::World;
 use crate::manifests::restore::Near;
 use crate::names::Member;
 use crate::wsrep::Uuid;
-
-use super::reader::Reader;
-use super::world::World;
+use crate::wsrep::volume::Evidence;
 
 /// What a restore has found and decided, for its later steps.
 #[derive(Debug, Clone)]
@@ -45,4 +44,12 @@ fn near(world: &World, member: Member, reading: Option<&str>) -> Option<Near> {
     let has_place = observed.claims.get(&desired.cluster.claim(member)).is_some_and(|claim| claim.phase == "Bound");
     let near = if reading == Some(desired.cluster.backup_claim().as_str()) { Near::Reader } else { Near::Backups };
     (!has_place).then_some(near)
+}
+
+/// What was shown to the user; a volume that was not there yet, or not bound, has nothing on it.
+fn expected(evidence: Option<&Evidence>) -> String {
+    match evidence.map(|evidence| evidence.found.as_str()) {
+        None | Some("") => "nothing".to_owned(),
+        Some(found) => found.to_owned(),
+    }
 }

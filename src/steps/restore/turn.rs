@@ -3,12 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures::future::{FutureExt, LocalBoxFuture, try_join_all};
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use serde_json::json;
 
+use crate::cluster::inspect::Volumes;
+use crate::cluster::record::{remark_claims, replace_record};
+use crate::cluster::volumes::{nobody_uses_them, table};
+use crate::cluster::world::World;
+use crate::cluster::{inspect, job, reader};
 use crate::engine::event::Level;
-use crate::engine::{Finished, Step, StepCx};
+use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
 use crate::kube::exec::{Place, exec};
@@ -18,57 +23,50 @@ use crate::manifests::restore::{CONTAINER, Turn, turn};
 use crate::manifests::{Object, member, scripts};
 use crate::names::{Member, UUID_ANNOTATION};
 use crate::plans::course::Course;
-use crate::steps::record::{remark_claims, replace_record};
-use crate::steps::world::World;
-use crate::steps::{inspect, job, preflight, purge, reader};
 use crate::wsrep::Uuid;
 use crate::wsrep::decision::{Decision, Known, decide};
-use crate::wsrep::volume::{Aside, Contents, Evidence};
+use crate::wsrep::volume::{Aside, Contents};
 
-use super::fill::expected;
-use super::near;
+use super::{Filled, expected, near};
+
+/// Turns the filled volumes to the new data.
+pub const SWITCH: Named = Named::new("switch", "let the new data take the place of the old, which is kept aside");
+
+/// Goes on where an earlier restore was broken off: volumes that are filled are switched, and the cluster is started.
+pub const RESUME: Named = Named::new("switch", "go on with a restore that was broken off");
+
+/// Brings back what was on the volumes before.
+pub const UNDO: Named = Named::new("undo", "bring back what was on the volumes");
+
+/// Removes what was kept aside, when the restored cluster has been found healthy.
+pub const FORGET: Named = Named::new("rest", "remove what was kept aside");
 
 /// Deleting a large database takes a while.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(600);
 
-/// Turns the filled volumes to the new data.
-pub struct Switch;
-
-impl Step<World> for Switch {
-    fn id(&self) -> &'static str {
-        "switch"
-    }
-
-    fn title(&self) -> String {
-        "let the new data take the place of the old, which is kept aside".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        switch(cx).boxed_local()
-    }
-}
-
-async fn switch(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Turns the filled volumes to the new data, and clears the others. Answers with the way to start the nodes, and what is
+/// on record then.
+///
+/// # Errors
+/// The cluster is not down, a volume holds something else by now, or the volumes do not hold one cluster.
+pub async fn switch(cx: &StepCx<'_, World>, filled: &Filled) -> Result<Finished<(Course, Record)>> {
     let world = cx.world;
-    let filled = world.memory().restore.as_ref().map(|prepared| prepared.filled.clone());
-    let filled = filled.unwrap_or_else(|| world.desired.members().collect());
     let turns: Vec<(Member, Turn)> = world
         .desired
         .members()
-        .map(|member| (member, if filled.contains(&member) { Turn::Switch } else { Turn::Clear }))
+        .map(|member| (member, if filled.members.contains(&member) { Turn::Switch } else { Turn::Clear }))
         .collect();
-    turn_all(cx, &turns).await?;
-    stand(cx, filled.len() == 1 && turns.len() > 1).await?;
-    Ok(Finished::changed("switched"))
+    turn_all(cx, &filled.volumes, &turns).await?;
+    let stands = stand(cx, None, filled.members.len() == 1 && turns.len() > 1).await?;
+    Ok(Finished::changed("switched").with(stands))
 }
 
 /// Turns volumes that hold what was found on them last.
-async fn turn_all(cx: &StepCx<'_, World>, turns: &[(Member, Turn)]) -> Result<()> {
+async fn turn_all(cx: &StepCx<'_, World>, volumes: &Volumes, turns: &[(Member, Turn)]) -> Result<()> {
     let world = cx.world;
     world.confirm_lock().await?;
-    purge::nobody_uses_them(world).await?;
+    nobody_uses_them(world).await?;
     reader::remove_jobs(cx).await?;
-    let volumes = world.memory().volumes.clone();
     let job = |(member, way): &(Member, Turn)| {
         let found = expected(volumes.get(member));
         Object::of(&turn(&world.desired, *member, *way, &found, near(world, *member, None)))
@@ -82,9 +80,9 @@ async fn turn_all(cx: &StepCx<'_, World>, turns: &[(Member, Turn)]) -> Result<()
 }
 
 /// Looks at the volumes with other eyes than those of the Jobs, and decides by what is there which node starts first.
-async fn stand(cx: &StepCx<'_, World>, alone: bool) -> Result<()> {
+async fn stand(cx: &StepCx<'_, World>, record: Option<&Record>, alone: bool) -> Result<(Course, Record)> {
     let world = cx.world;
-    let mut volumes = inspect::volumes(cx).await?;
+    let mut volumes = inspect::volumes(cx, record).await?;
     volumes.remove(&Member::Seed);
     // What is recorded at the claims was true of the data that is aside now.
     for evidence in volumes.values_mut() {
@@ -97,44 +95,26 @@ async fn stand(cx: &StepCx<'_, World>, alone: bool) -> Result<()> {
     let group = world.desired.cluster.group(&world.desired.namespace);
     let known = Known { group: &group, formed: false, recorded: None };
     let Decision::BringBack { from, position, .. } = decide(&with_data, known) else {
-        let table = preflight::table(world, &volumes);
+        let table = table(world, &volumes);
         return Err(Failure::message(Kind::Step, format!("the volumes do not hold one cluster:\n\n{table}")));
     };
-    replace_record(cx, Record { formed: true, uuid: Some(position.uuid) }).await?;
+    let record = replace_record(cx, Record { formed: true, uuid: Some(position.uuid) }).await?;
     remark_claims(cx, &world.desired.members().collect::<Vec<_>>(), position.uuid).await?;
-    let mut memory = world.memory();
-    memory.course = Some(Course::BringBack { from, position, without: others.into_keys().collect() });
-    memory.volumes = volumes;
-    Ok(())
+    Ok((Course::BringBack { from, position, without: others.into_keys().collect() }, record))
 }
 
-/// Looks where an earlier restore was broken off. Nothing is changed.
-pub struct Trace {
-    /// The volumes are to be turned to the new data; otherwise back to the old.
-    pub forward: bool,
-}
-
-impl Step<World> for Trace {
-    fn id(&self) -> &'static str {
-        "preflight"
-    }
-
-    fn title(&self) -> String {
-        "look where a restore was broken off".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        trace(cx, self.forward).boxed_local()
-    }
-}
-
-async fn trace(cx: &StepCx<'_, World>, forward: bool) -> Result<Finished> {
+/// Looks where an earlier restore was broken off. Nothing is changed. `forward` is for volumes that are to be turned to the
+/// new data; otherwise they go back to the old.
+///
+/// # Errors
+/// The cluster is not down, no restore was broken off, or there is no way forward.
+pub async fn trace(cx: &StepCx<'_, World>, record: &Record, forward: bool) -> Result<Volumes> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    purge::nobody_uses_them(world).await?;
+    nobody_uses_them(world).await?;
     reader::remove_jobs(cx).await?;
     reader::close(cx).await?;
-    let mut volumes = inspect::volumes(cx).await?;
+    let mut volumes = inspect::volumes(cx, Some(record)).await?;
     volumes.remove(&Member::Seed);
     if volumes.values().all(|evidence| evidence.aside == Aside::Nothing) {
         return Err(Failure::message(Kind::Preflight, "no restore was broken off: no volume keeps anything of one")
@@ -143,25 +123,24 @@ async fn trace(cx: &StepCx<'_, World>, forward: bool) -> Result<Finished> {
     if forward {
         resumable(world, &volumes)?;
     }
-    world.memory().volumes = volumes;
-    Ok(Finished::unchanged("found"))
+    Ok(volumes)
 }
 
 /// Nodes whose volumes have something of this kind beside their data.
-fn beside(volumes: &BTreeMap<Member, Evidence>, aside: Aside) -> Vec<Member> {
+fn beside(volumes: &Volumes, aside: Aside) -> Vec<Member> {
     volumes.iter().filter(|(_, evidence)| evidence.aside == aside).map(|(member, _)| *member).collect()
 }
 
 /// Whether one volume was filled alone, and the other nodes were to get a state transfer from it. One that keeps old
 /// data and has none is such a node.
-fn is_alone(volumes: &BTreeMap<Member, Evidence>) -> bool {
+fn is_alone(volumes: &Volumes) -> bool {
     let has_data = |member: &Member| matches!(volumes[member].contents, Contents::Database { .. });
     let kept = beside(volumes, Aside::Kept);
     volumes.len() > 1
         && beside(volumes, Aside::Filled).len() + kept.iter().filter(|member| has_data(member)).count() == 1
 }
 
-fn resumable(world: &World, volumes: &BTreeMap<Member, Evidence>) -> Result<()> {
+fn resumable(world: &World, volumes: &Volumes) -> Result<()> {
     let (filled, kept) = (beside(volumes, Aside::Filled), beside(volumes, Aside::Kept));
     if kept.is_empty() && filled.len() < volumes.len() && !is_alone(volumes) {
         let complete = if filled.is_empty() { "no volume".to_owned() } else { format!("only {}", list(&filled)) };
@@ -181,34 +160,20 @@ fn resumable(world: &World, volumes: &BTreeMap<Member, Evidence>) -> Result<()> 
             "the cluster has moved on since the restore was broken off: what was prepared for {} would take the place of \
              newer data\n\n{}",
             list(&moved),
-            preflight::table(world, volumes)
+            table(world, volumes)
         ),
     )
     .hint("begin it again: galeractl restore --from latest")
     .hint("or remove what was prepared, and keep the data: galeractl restore --undo"))
 }
 
-/// Goes on where an earlier restore was broken off: volumes that are filled are switched, and the cluster is started.
-pub struct Resume;
-
-impl Step<World> for Resume {
-    fn id(&self) -> &'static str {
-        "switch"
-    }
-
-    fn title(&self) -> String {
-        "go on with a restore that was broken off".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        resume(cx).boxed_local()
-    }
-}
-
-async fn resume(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Switches the volumes that are filled and not switched yet; `volumes` are what [`trace`] has found. Answers as [`switch`].
+///
+/// # Errors
+/// As [`switch`].
+pub async fn resume(cx: &StepCx<'_, World>, volumes: &Volumes, record: &Record) -> Result<Finished<(Course, Record)>> {
     let world = cx.world;
-    let volumes = world.memory().volumes.clone();
-    let (filled, kept) = (beside(&volumes, Aside::Filled), beside(&volumes, Aside::Kept));
+    let (filled, kept) = (beside(volumes, Aside::Filled), beside(volumes, Aside::Kept));
     let turns: Vec<(Member, Turn)> = world
         .desired
         .members()
@@ -216,38 +181,23 @@ async fn resume(cx: &StepCx<'_, World>) -> Result<Finished> {
         .map(|member| (member, if filled.contains(&member) { Turn::Switch } else { Turn::Clear }))
         .collect();
     if !turns.is_empty() {
-        turn_all(cx, &turns).await?;
+        turn_all(cx, volumes, &turns).await?;
     }
-    stand(cx, is_alone(&volumes)).await?;
-    Ok(Finished::changed(format!("{} volumes hold the new data", volumes.len())))
+    let stands = stand(cx, Some(record), is_alone(volumes)).await?;
+    Ok(Finished::changed(format!("{} volumes hold the new data", volumes.len())).with(stands))
 }
 
-/// Brings back what was on the volumes before.
-pub struct Undo;
-
-impl Step<World> for Undo {
-    fn id(&self) -> &'static str {
-        "undo"
-    }
-
-    fn title(&self) -> String {
-        "bring back what was on the volumes".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        undo(cx).boxed_local()
-    }
-}
-
-async fn undo(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Brings back what was on the volumes before; `known` is what they hold, as far as nothing has changed it since.
+///
+/// # Errors
+/// The cluster is not down, or a volume holds something else by now.
+pub async fn undo(cx: &StepCx<'_, World>, known: Option<&Volumes>, record: &Record) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    if world.memory().volumes.is_empty() || world.memory().restore.is_some() {
-        // The run that takes its own restore back has changed what it looked at.
-        let volumes = inspect::volumes(cx).await?;
-        world.memory().volumes = volumes;
-    }
-    let volumes = world.memory().volumes.clone();
+    let volumes = match known {
+        Some(known) => known.clone(),
+        None => inspect::volumes(cx, Some(record)).await?,
+    };
     let has_something = |member: &Member| volumes.get(member).is_some_and(|found| found.aside != Aside::Nothing);
     let turns: Vec<(Member, Turn)> = world
         .desired
@@ -255,16 +205,16 @@ async fn undo(cx: &StepCx<'_, World>) -> Result<Finished> {
         .filter(has_something)
         .map(|member| (member, if volumes[&member].aside == Aside::Kept { Turn::Undo } else { Turn::Drop }))
         .collect();
-    turn_all(cx, &turns).await?;
-    let volumes = inspect::volumes(cx).await?;
+    turn_all(cx, &volumes, &turns).await?;
+    let volumes = inspect::volumes(cx, Some(record)).await?;
     record_what_is_back(cx, &volumes).await?;
-    let table = preflight::table(world, &volumes);
+    let table = table(world, &volumes);
     cx.notice(Level::Info, format!("the volumes are as they were:\n{table}"));
     Ok(Finished::changed(format!("{} volumes are as they were", turns.len())))
 }
 
 /// The history that is on the volumes again is the one on record again.
-async fn record_what_is_back(cx: &StepCx<'_, World>, volumes: &BTreeMap<Member, Evidence>) -> Result<()> {
+async fn record_what_is_back(cx: &StepCx<'_, World>, volumes: &Volumes) -> Result<()> {
     let world = cx.world;
     let nodes = || volumes.iter().filter(|(member, _)| **member != Member::Seed);
     let claims: Objects<PersistentVolumeClaim> = Objects::within(&world.connection.client, &world.desired.namespace);
@@ -276,27 +226,14 @@ async fn record_what_is_back(cx: &StepCx<'_, World>, volumes: &BTreeMap<Member, 
     }
     let histories: BTreeSet<Uuid> = nodes().filter_map(|(_, evidence)| evidence.history).collect();
     let uuid = histories.first().copied().filter(|_| histories.len() == 1);
-    replace_record(cx, Record { formed: uuid.is_some(), uuid }).await
+    replace_record(cx, Record { formed: uuid.is_some(), uuid }).await.map(drop)
 }
 
-/// Removes what was kept aside, when the restored cluster has been found healthy.
-pub struct Forget;
-
-impl Step<World> for Forget {
-    fn id(&self) -> &'static str {
-        "rest"
-    }
-
-    fn title(&self) -> String {
-        "remove what was kept aside".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        forget(cx).boxed_local()
-    }
-}
-
-async fn forget(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Removes what was kept aside. There is no way back after it.
+///
+/// # Errors
+/// The lock was lost, or a node cannot remove it.
+pub async fn forget(cx: &StepCx<'_, World>) -> Result<Finished> {
     let world = cx.world;
     world.confirm_lock().await?;
     // As the start scripts have seen it: what was kept aside is gone for good after this.
@@ -323,24 +260,10 @@ async fn forget(cx: &StepCx<'_, World>) -> Result<Finished> {
 }
 
 /// Removes the pods and Jobs of a restore that did not come to its end.
-pub struct Close;
-
-impl Step<World> for Close {
-    fn id(&self) -> &'static str {
-        "close"
-    }
-
-    fn title(&self) -> String {
-        "remove what was started".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        close(cx).boxed_local()
-    }
-}
-
-async fn close(cx: &StepCx<'_, World>) -> Result<Finished> {
+///
+/// # Errors
+/// The API server refuses.
+pub async fn close(cx: &StepCx<'_, World>) -> Result<()> {
     reader::remove_jobs(cx).await?;
-    reader::close(cx).await?;
-    Ok(Finished::unchanged("nothing is left"))
+    reader::close(cx).await
 }

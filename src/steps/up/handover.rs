@@ -1,36 +1,26 @@
 //! Step 5: the seed leaves, the nodes go on without it.
 
-use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::core::ApiResource;
 
-use crate::engine::{Finished, Step, StepCx};
+use crate::cluster::nodes::{common_view, seed_takes_part};
+use crate::cluster::world::World;
+use crate::cluster::{adopt, remove};
+use crate::engine::event::Level;
+use crate::engine::{Finished, Named, StepCx};
 use crate::error::Result;
+use crate::manifests::config::Record;
 use crate::names::{Member, UUID_ANNOTATION};
 
-use super::adopt;
-use super::nodes::{common_view, seed_takes_part};
-use super::remove;
-use super::world::World;
-
 /// The step.
-pub struct Handover;
+pub const HANDOVER: Named = Named::new("handover", "remove the seed");
 
-impl Step<World> for Handover {
-    fn id(&self) -> &'static str {
-        "handover"
-    }
-
-    fn title(&self) -> String {
-        "remove the seed".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        run(cx).boxed_local()
-    }
-}
-
-async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Removes the seed, where there is one, when all nodes have what it has; and its volume, if that is of the history on
+/// record.
+///
+/// # Errors
+/// The members do not agree, or the API server refuses.
+pub async fn run(cx: &StepCx<'_, World>, record: &Record) -> Result<Finished> {
     let world = cx.world;
     let cluster = &world.desired.cluster;
     let nodes: Vec<Member> = world.desired.members().collect();
@@ -51,21 +41,20 @@ async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     remove::gone(cx, &pods, "the seed to leave", |name| name == pod).await?;
     let view = common_view(cx, &nodes, None).await?;
     let mut removed = remove::objects(cx, &[ApiResource::erase::<Service>(&())], |name| name == service).await?.len();
-    removed += release_volume(cx, &claim).await?;
+    removed += release_volume(cx, &claim, record).await?;
     let detail = format!("size {} in view {} on every node", view.size, view.conf_id);
     Ok(if there || removed > 0 { Finished::changed(detail) } else { Finished::unchanged("no seed is left") })
 }
 
 /// Deletes the seed's claim: all that was on it is on the nodes. Only a volume that carries this cluster's uuid, or
 /// none because it was never used, is given up.
-async fn release_volume(cx: &StepCx<'_, World>, claim: &str) -> Result<usize> {
+async fn release_volume(cx: &StepCx<'_, World>, claim: &str, record: &Record) -> Result<usize> {
     let world = cx.world;
-    let uuid = world.memory().record.uuid;
     let found = world.observer.now().claims.get(claim).cloned();
     let Some(found) = found else { return Ok(0) };
-    if found.recorded.is_some() && found.recorded != uuid {
+    if found.recorded.is_some() && found.recorded != record.uuid {
         cx.notice(
-            crate::engine::event::Level::Warning,
+            Level::Warning,
             format!("persistentvolumeclaim/{claim} is kept: its annotation {UUID_ANNOTATION} names another cluster"),
         );
         return Ok(0);

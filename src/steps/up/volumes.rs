@@ -1,11 +1,14 @@
 //! Steps 0 and 1: the namespace, and a claim for every member.
 
-use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
 use serde_json::json;
 
+use crate::cluster::course::reconsider;
+use crate::cluster::inspect::Volumes;
+use crate::cluster::world::{BEAT, World};
+use crate::cluster::{adopt, formation};
 use crate::engine::event::Change;
-use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::engine::{Finished, Named, Never, StepCx, Verdict};
 use crate::error::{Kind, Result};
 use crate::gates::hopeless::hopeless;
 use crate::kube::apply::is_ours;
@@ -14,30 +17,22 @@ use crate::manifests::{self, Object, volumes};
 use crate::names::Member;
 use crate::plans::course::Course;
 
-use super::world::{BEAT, World};
-use super::{adopt, preflight, seed};
+use super::Found;
 
 /// Step 0: the namespace.
-pub struct MakeNamespace;
+pub const NAMESPACE: Named = Named::new("namespace", "create the namespace where it is missing");
 
-impl Step<World> for MakeNamespace {
-    fn id(&self) -> &'static str {
-        "namespace"
-    }
+/// Step 1: claims.
+pub const VOLUMES: Named = Named::new("volumes", "claim a volume for every member");
 
-    fn title(&self) -> String {
-        "create the namespace where it is missing".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        namespace(cx).boxed_local()
-    }
-}
-
-async fn namespace(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Creates the namespace unless it `exists`, and takes the lock in it.
+///
+/// # Errors
+/// The API server refuses, or another run was faster.
+pub async fn namespace(cx: &StepCx<'_, World>, exists: bool) -> Result<Finished> {
     let world = cx.world;
     let name = world.desired.namespace.to_string();
-    if world.memory().namespace_exists {
+    if exists {
         return Ok(Finished::unchanged(format!("{name} is there")));
     }
     let all: Objects<Namespace> = Objects::everywhere(&world.connection.client);
@@ -45,7 +40,7 @@ async fn namespace(cx: &StepCx<'_, World>) -> Result<Finished> {
     if all.create(&volumes::namespace(&world.desired), Kind::Step).await? {
         world.tell(cx, &format!("namespace/{name}"), Change::Created);
     }
-    cx.wait(crate::engine::Never, BEAT / 10, world.patience(), || async {
+    cx.wait(Never, BEAT / 10, world.patience(), || async {
         let phase = |found: Option<Namespace>| found.and_then(|namespace| namespace.status?.phase);
         match all.get(&name, Kind::Step).await.map(phase) {
             Ok(Some(phase)) if phase == "Active" => Verdict::pass(""),
@@ -58,27 +53,14 @@ async fn namespace(cx: &StepCx<'_, World>) -> Result<Finished> {
     Ok(Finished::changed(format!("{name} is Active")))
 }
 
-/// Step 1: claims.
-pub struct Volumes;
-
-impl Step<World> for Volumes {
-    fn id(&self) -> &'static str {
-        "volumes"
-    }
-
-    fn title(&self) -> String {
-        "claim a volume for every member".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        claims(cx).boxed_local()
-    }
-}
-
-async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Claims what is missing. Answers with what was decided anew, where volumes were bound that may be old ones.
+///
+/// # Errors
+/// A volume cannot be bound, is not the one that is meant, or holds what does not fit together.
+pub async fn claims(cx: &StepCx<'_, World>, found: &Found) -> Result<Finished<Option<(Course, Volumes)>>> {
     let world = cx.world;
-    seed::remove_failed(cx).await?;
-    let with_seed = world.course() == Course::Form;
+    formation::remove_failed(cx, &found.course, &found.record).await?;
+    let with_seed = found.course == Course::Form;
     let observed = world.observer.now();
     let members: Vec<Member> = with_seed.then_some(Member::Seed).into_iter().chain(world.desired.members()).collect();
     let (there, missing): (Vec<Object>, Vec<Object>) = manifests::claims(&world.desired, with_seed)
@@ -122,10 +104,11 @@ async fn claims(cx: &StepCx<'_, World>) -> Result<Finished> {
         })
         .await?;
     let nothing_new = missing.is_empty() && volumes.is_empty();
+    let mut decided = None;
     if !nothing_new && !world.desired.iscsi.is_empty() {
-        preflight::reconsider(cx).await?;
+        decided = Some(reconsider(cx, &found.record, found.secrets.as_ref()).await?);
     }
-    Ok(if nothing_new { Finished::unchanged(detail) } else { Finished::changed(detail) })
+    Ok(Finished::which(!nothing_new, detail).with(decided))
 }
 
 /// Claims that have lost their labels, and that the user has said are ours, get them again: by them the other verbs find

@@ -1,26 +1,19 @@
-//! What the steps of a run share.
+//! One cluster, and what everything that is done to it shares.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::desired::{Desired, Hidden, Passwords};
+use crate::desired::{Desired, Passwords};
 use crate::engine::event::Change;
 use crate::engine::{Patience, StepCx};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Result};
 use crate::kube::apply::{Applier, Strategy};
 use crate::kube::client::Connection;
 use crate::kube::lease::{Claim, Lock};
 use crate::manifests::Object;
-use crate::manifests::config::{OWN_PASSWORD, Record};
-use crate::names::Member;
 use crate::observe::Observer;
-use crate::plans::course::Course;
-use crate::wsrep::volume::Evidence;
-
-use super::restore::Prepared;
 
 /// A pod, a volume or a server that shows no sign of life for this long is given up.
 pub const PATIENCE: Duration = Duration::from_secs(300);
@@ -54,29 +47,8 @@ pub struct World {
     pub observer: Observer,
     /// Writes objects.
     pub applier: Applier,
-    memory: Mutex<Memory>,
+    changes: AtomicUsize,
     lock: tokio::sync::Mutex<Option<Lock>>,
-}
-
-/// What steps find out for the steps after them.
-#[derive(Debug, Clone, Default)]
-pub struct Memory {
-    /// The way that the run goes.
-    pub course: Option<Course>,
-    /// What is recorded in the cluster.
-    pub record: Record,
-    /// What stopped volumes hold.
-    pub volumes: BTreeMap<Member, Evidence>,
-    /// Passwords by key of the Secret.
-    pub secrets: Option<BTreeMap<String, String>>,
-    /// Whether the namespace existed before this run.
-    pub namespace_exists: bool,
-    /// The newest backup, in words.
-    pub backups: Option<String>,
-    /// What is restored.
-    pub restore: Option<Prepared>,
-    /// Objects that this run has created, changed or deleted.
-    pub changes: usize,
 }
 
 impl World {
@@ -98,32 +70,23 @@ impl World {
             choices,
             observer,
             applier,
-            memory: Mutex::default(),
+            changes: AtomicUsize::default(),
             lock: tokio::sync::Mutex::default(),
         }
     }
 
-    /// What was found out so far.
-    pub fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The way that the run goes; to form a cluster before anything was looked at.
+    /// How many objects this run has created, changed or deleted, and how many orders it has given.
     #[must_use]
-    pub fn course(&self) -> Course {
-        self.memory().course.clone().unwrap_or(Course::Form)
+    pub fn changes(&self) -> usize {
+        self.changes.load(Ordering::Relaxed)
     }
 
-    /// The password of galeractl's own user, once a step has read or made the Secret.
-    ///
-    /// # Errors
-    /// [`Kind::Bug`] before that.
-    pub fn own_password(&self, step: &str) -> Result<Hidden> {
-        let own = self.memory().secrets.as_ref().and_then(|secrets| secrets.get(OWN_PASSWORD).map(Hidden::new));
-        own.ok_or_else(|| Failure::message(Kind::Bug, format!("the passwords are not known in step {step}")))
+    /// Counts a change that is no object's, such as an order.
+    pub fn count_change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How long the steps wait without progress.
+    /// How long a wait goes on without progress.
     #[must_use]
     pub fn patience(&self) -> Patience {
         Patience::new(PATIENCE)
@@ -143,7 +106,7 @@ impl World {
     /// Tells of a change and counts it.
     pub fn tell(&self, cx: &StepCx<'_, Self>, object: &str, change: Change) {
         if change != Change::Kept {
-            self.memory().changes += 1;
+            self.count_change();
         }
         cx.object(object, change);
     }

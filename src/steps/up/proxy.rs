@@ -1,44 +1,39 @@
 //! Step 4: the proxy, and the proof that a row written through it is on every node.
 
-use futures::future::{FutureExt, LocalBoxFuture};
-
 use crate::checks::NoLogin;
-use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::cluster::accounts;
+use crate::cluster::proof::prove;
+use crate::cluster::record::Kept;
+use crate::cluster::world::{BEAT, World};
+use crate::engine::{Finished, Named, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::manifests;
 use crate::names::Member;
-use crate::plans::course::Course;
-
-use super::accounts;
-use super::proof::prove;
-use super::world::{BEAT, World};
 
 /// The step.
-pub struct Proxy;
+pub const PROXY: Named = Named::new("haproxy", "start the proxy and prove a write through it");
 
-impl Step<World> for Proxy {
-    fn id(&self) -> &'static str {
-        "haproxy"
-    }
-
-    fn title(&self) -> String {
-        "start the proxy and prove a write through it".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        run(cx).boxed_local()
-    }
+/// Whether a proof is not complete without the accounts that the settings name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accounts {
+    /// Each has to be able to log in, with exactly the rights that the settings promise.
+    AsInSettings,
+    /// They are what the database says, whatever the settings do.
+    AsTheyAre,
 }
 
-async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
+/// Starts the proxy, and proves a write through it where this run has changed anything.
+///
+/// # Errors
+/// No pod of the proxy becomes available, a row does not arrive, or an account is not what it should be.
+pub async fn run(cx: &StepCx<'_, World>, kept: &Kept, accounts: Accounts) -> Result<Finished> {
     let world = cx.world;
-    let before = world.memory().changes;
     world.apply(cx, &manifests::proxy(&world.desired)).await?;
     let available = available(cx).await?;
-    if world.memory().changes == 0 && before == 0 {
+    if world.changes() == 0 {
         return Ok(Finished::unchanged(available));
     }
-    let slowest = proven(cx).await?;
+    let slowest = proven(cx, kept, accounts).await?;
     Ok(Finished::changed(format!("{available}; {slowest}")))
 }
 
@@ -59,16 +54,15 @@ async fn available(cx: &StepCx<'_, World>) -> Result<String> {
     .await
 }
 
-async fn proven(cx: &StepCx<'_, World>) -> Result<String> {
+async fn proven(cx: &StepCx<'_, World>, kept: &Kept, accounts: Accounts) -> Result<String> {
     let world = cx.world;
-    let own = world.own_password("haproxy")?;
     let nodes: Vec<Member> = world.desired.members().collect();
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         let observed = world.observer.now();
         let Some(pod) = observed.proxy.pods.first() else {
             return Verdict::wait("a write through the proxy: no pod runs");
         };
-        let proof = prove(&world.connection, &world.desired, &own, Some(pod), &nodes).await;
+        let proof = prove(&world.connection, &world.desired, &kept.own, Some(pod), &nodes).await;
         if let Some(Err(error)) = &proof.through_proxy {
             return Verdict::wait(format!("a write through the proxy: {error}"));
         }
@@ -77,8 +71,8 @@ async fn proven(cx: &StepCx<'_, World>) -> Result<String> {
                 return Verdict::wait(format!("the row on every node: {node} {error}"));
             }
         }
-        if world.course() == Course::Form
-            && let Err(verdict) = accounts_are_made(world, pod).await
+        if accounts == Accounts::AsInSettings
+            && let Err(verdict) = accounts_are_made(world, kept, pod).await
         {
             return verdict;
         }
@@ -88,9 +82,8 @@ async fn proven(cx: &StepCx<'_, World>) -> Result<String> {
 }
 
 /// Whether each account that the formation was to make can log in, with exactly the rights that the settings promise.
-async fn accounts_are_made(world: &World, pod: &str) -> Result<(), Verdict> {
-    let secrets = world.memory().secrets.clone().unwrap_or_default();
-    for (user, grants) in accounts::grants(&world.connection, &world.desired, &secrets, pod).await {
+async fn accounts_are_made(world: &World, kept: &Kept, pod: &str) -> Result<(), Verdict> {
+    for (user, grants) in accounts::grants(&world.connection, &world.desired, &kept.all, pod).await {
         let wrong = match grants {
             Err(NoLogin::Silent(why)) => return Err(Verdict::wait(format!("a login of {user}: {why}"))),
             Err(NoLogin::Denied(why)) => Some(format!("cannot log in: {why}")),

@@ -2,66 +2,25 @@
 
 use std::time::Duration;
 
-use futures::future::{FutureExt, LocalBoxFuture};
-
-use crate::engine::{Finished, Step, StepCx};
+use crate::cluster::reader;
+use crate::cluster::record::random_password;
+use crate::cluster::world::{PATIENCE, World};
+use crate::engine::{Finished, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::logs::Follow;
 use crate::manifests::scripts;
 use crate::wsrep::Report;
 
-use super::reader::{self, Reader};
-use super::record::random_password;
-use super::world::{PATIENCE, World};
-
 /// A request that the agent has not taken up by then has met something else.
 const BEGIN_LIMIT: Duration = Duration::from_secs(120);
 
-/// Lets the agent do something.
-pub struct Ask {
-    /// Name of the step.
-    pub id: &'static str,
-    /// What it is for.
-    pub title: &'static str,
-    /// What the agent is told, such as `backup full`.
-    pub request: String,
-}
-
-impl Step<World> for Ask {
-    fn id(&self) -> &'static str {
-        self.id
-    }
-
-    fn title(&self) -> String {
-        self.title.to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        ask(cx, &self.request).boxed_local()
-    }
-}
-
-/// The agent, or why it cannot be asked.
+/// Lets the agent do something, such as `backup full`, and follows it.
 ///
 /// # Errors
-/// There are no backups, or the agent does not run.
-pub fn present(world: &World) -> Result<Reader> {
-    let desired = &world.desired;
-    let Some(backup) = &desired.backup else {
-        return Err(Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster))
-            .hint("turn them on: galeractl up --backup, with the settings that the cluster was formed with"));
-    };
-    reader::agent(desired, &world.observer.live().snapshot()).ok_or_else(|| {
-        let why = format!("the backup agent does not run: it belongs into the pod of node{}", backup.node);
-        Failure::message(Kind::Preflight, why)
-            .hint(format!("is that node up? galeractl status --name {} -n {}", desired.cluster, desired.namespace))
-            .hint("a node that ran before backups were turned on gets the agent when its pod is restarted, or: galeractl backup move --to NODE")
-    })
-}
-
-async fn ask(cx: &StepCx<'_, World>, request: &str) -> Result<Finished> {
+/// The agent cannot be asked, does not answer, or says that it has failed.
+pub async fn ask(cx: &StepCx<'_, World>, request: &str) -> Result<Finished> {
     let world = cx.world;
-    let agent = present(world)?;
+    let agent = reader::present(world)?;
     let token = random_password();
     let mut lines = Follow::start(&world.connection.streams, &world.desired.namespace, &agent.pod, &agent.container);
     let output = reader::run(

@@ -1,37 +1,44 @@
-//! The one list of what `up` makes and removes on each course: a dry run shows it, `diff` compares it, and the rights are
-//! held against it. The steps take their objects from the same functions.
+//! What `up` does, and the one list of what it makes and removes on each course: a dry run shows it, `diff` compares it, and
+//! the rights are held against it. The steps take their objects from the same functions.
+
+pub mod handover;
+pub mod leftovers;
+pub mod nodes;
+pub mod preflight;
+pub mod proxy;
+pub mod seed;
+pub mod volumes;
 
 use std::collections::BTreeMap;
 
+use crate::cluster::record::Secrets;
 use crate::desired::Desired;
-use crate::engine::Step;
+use crate::engine::Named;
 use crate::manifests::config::{Record, credentials, record_map};
 use crate::manifests::{self, Object};
 use crate::names::Member;
 use crate::plans::course::Course;
 
-use super::handover::Handover;
-use super::leftovers::Leftovers;
-use super::nodes::Nodes;
-use super::preflight::Preflight;
-use super::proxy::Proxy;
-use super::seed::Seed;
-use super::volumes::{MakeNamespace, Volumes};
-use super::world::World;
+use handover::HANDOVER;
+use leftovers::LEFTOVERS;
+use nodes::NODES;
+use preflight::PREFLIGHT;
+use proxy::PROXY;
+use seed::SEED;
+use volumes::{NAMESPACE, VOLUMES};
 
 /// What `up` does, in this order.
-#[must_use]
-pub fn steps() -> Vec<Box<dyn Step<World>>> {
-    vec![
-        Box::new(Preflight),
-        Box::new(MakeNamespace),
-        Box::new(Volumes),
-        Box::new(Seed),
-        Box::new(Nodes),
-        Box::new(Proxy),
-        Box::new(Handover),
-        Box::new(Leftovers),
-    ]
+pub const STEPS: [Named; 8] = [PREFLIGHT, NAMESPACE, VOLUMES, SEED, NODES, PROXY, HANDOVER, LEFTOVERS];
+
+/// What is known of a cluster that is to be formed, brought back or completed.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The way that the run goes.
+    pub course: Course,
+    /// What is on record.
+    pub record: Record,
+    /// The passwords, where there is a Secret.
+    pub secrets: Option<Secrets>,
 }
 
 /// What one step makes, or puts right, and what it removes by kind and name where that exists.
@@ -56,18 +63,18 @@ pub fn stages(desired: &Desired, course: &Course, record: &Record) -> Vec<Stage>
     let formed = vec![Object::of(&record_map(desired, &Record { formed: true, uuid: record.uuid }))];
     let (seed, nodes, proxy) = (manifests::seed(desired), manifests::nodes(desired), manifests::proxy(desired));
     let mut stages = vec![
-        makes(MakeNamespace.id(), vec![Object::of(&manifests::volumes::namespace(desired))]),
-        makes(Volumes.id(), claims.concat()),
+        makes(NAMESPACE.id, vec![Object::of(&manifests::volumes::namespace(desired))]),
+        makes(VOLUMES.id, claims.concat()),
     ];
     stages.extend(match course {
         // Nodes begin beside the seed, since it asks them what their volumes hold.
-        Course::Form => vec![makes(Seed.id(), [settings, seed, nodes, proxy, formed].concat())],
+        Course::Form => vec![makes(SEED.id, [settings, seed, nodes, proxy, formed].concat())],
         Course::BringBack { .. } | Course::Compare => {
-            vec![makes(Nodes.id(), [settings, nodes, proxy, formed].concat())]
+            vec![makes(NODES.id, [settings, nodes, proxy, formed].concat())]
         }
-        Course::Keep => vec![makes(Nodes.id(), [settings, nodes, formed].concat()), makes(Proxy.id(), proxy)],
+        Course::Keep => vec![makes(NODES.id, [settings, nodes, formed].concat()), makes(PROXY.id, proxy)],
     });
-    stages.push(Stage { step: Handover.id(), makes: Vec::new(), removes: handed_over(desired) });
+    stages.push(Stage { step: HANDOVER.id, makes: Vec::new(), removes: handed_over(desired) });
     stages
 }
 
@@ -84,7 +91,7 @@ fn handed_over(desired: &Desired) -> Vec<Object> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::rights;
+    use crate::cluster::rights;
 
     fn names(course: &Course) -> Vec<String> {
         let desired = crate::desired::tests::desired("c", 3);

@@ -1,14 +1,17 @@
 //! Step 2: the seed bootstraps, while everything else is created and waits.
 
-use std::collections::BTreeSet;
-
-use futures::future::{FutureExt, LocalBoxFuture};
-use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::core::ApiResource;
 
+use crate::cluster::course::reconsider;
+use crate::cluster::formation::has_done_its_work;
+use crate::cluster::proof::seed_is_complete;
+use crate::cluster::record::{Kept, keep_secret, mark_claims, write_record};
+use crate::cluster::remove;
+use crate::cluster::world::{BEAT, World};
+use crate::desired::Hidden;
 use crate::engine::event::Change;
-use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::engine::{Finished, Named, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::hopeless::{hopeless, telling_error};
 use crate::kube::objects::Objects;
@@ -19,115 +22,52 @@ use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
 use crate::wsrep::{Uuid, WsrepStatus};
 
-use super::proof::seed_is_complete;
-use super::record::{keep_secret, mark_claims, write_record};
-use super::world::{BEAT, World};
-use super::{preflight, remove};
+use super::Found;
 
 /// The step.
-pub struct Seed;
+pub const SEED: Named = Named::new("seed", "bootstrap the cluster on a temporary seed");
 
-impl Step<World> for Seed {
-    fn id(&self) -> &'static str {
-        "seed"
-    }
-
-    fn title(&self) -> String {
-        "bootstrap the cluster on a temporary seed".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        run(cx).boxed_local()
-    }
+/// Begins a history where there is none. Answers with what is known then, and with the passwords where a seed was made,
+/// and the nodes beside it.
+///
+/// # Errors
+/// The seed does not become Primary, or could not make everything.
+pub async fn run(cx: &StepCx<'_, World>, found: Found) -> Result<Finished<(Found, Option<Kept>)>> {
+    let why = match &found.course {
+        Course::Keep => "the cluster is formed; no seed is needed".to_owned(),
+        Course::BringBack { from, .. } => format!("the volumes hold the cluster; {from} starts first"),
+        Course::Compare => "the volumes hold the cluster; no seed is needed".to_owned(),
+        Course::Form => return form(cx, found).await,
+    };
+    Ok(Finished::skipped(why).with((found, None)))
 }
 
-async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
+async fn form(cx: &StepCx<'_, World>, found: Found) -> Result<Finished<(Found, Option<Kept>)>> {
     let world = cx.world;
-    match world.course() {
-        Course::Keep => return Ok(Finished::skipped("the cluster is formed; no seed is needed")),
-        Course::BringBack { from, .. } => {
-            return Ok(Finished::skipped(format!("the volumes hold the cluster; {from} starts first")));
-        }
-        Course::Compare => return Ok(Finished::skipped("the volumes hold the cluster; no seed is needed")),
-        Course::Form => {}
-    }
-    let new_secret = world.memory().secrets.is_none();
-    keep_secret(cx).await?;
+    let kept = keep_secret(cx, found.secrets.as_ref()).await?;
     world.confirm_lock().await?;
-    create(cx).await?;
-    let Some(uuid) = primary(cx).await? else { return give_way(cx, new_secret).await };
-    if world.memory().record.uuid.is_none() {
-        complete(cx).await?;
+    create(cx, &found.record).await?;
+    let Some(uuid) = primary(cx).await? else { return give_way(cx, found).await };
+    if found.record.uuid.is_none() {
+        complete(cx, &kept.own).await?;
     }
     // The proxy's pods start while the nodes join; earlier they would only take time from the seed.
     world.apply(cx, &manifests::proxy(&world.desired)).await?;
-    write_record(cx, Record { formed: false, uuid: Some(uuid) }).await?;
+    let record = write_record(cx, &found.record, Record { formed: false, uuid: Some(uuid) }).await?;
     mark_claims(cx, &[Member::Seed], uuid).await?;
-    Ok(Finished::changed(format!("Primary, uuid {uuid}")))
+    Ok(Finished::changed(format!("Primary, uuid {uuid}")).with((Found { record, ..found }, Some(kept))))
 }
 
 /// Creates the seed first and the nodes right after: scheduling, volumes and image pulls overlap with the seed's start,
 /// and the nodes wait inside their containers.
-async fn create(cx: &StepCx<'_, World>) -> Result<()> {
+async fn create(cx: &StepCx<'_, World>, record: &Record) -> Result<()> {
     let world = cx.world;
     let desired = &world.desired;
     world.apply(cx, &manifests::shared(desired)).await?;
-    if !has_done_its_work(world) {
+    if !has_done_its_work(world, record) {
         world.apply(cx, &manifests::seed(desired)).await?;
     }
     world.apply(cx, &manifests::nodes(desired)).await
-}
-
-/// A seed that is gone while nodes are there has done its work; it must not come again.
-#[must_use]
-pub fn has_done_its_work(world: &World) -> bool {
-    let observed = world.observer.now();
-    let seed_exists = observed.members.get(&Member::Seed).is_some_and(|view| view.pod.exists);
-    let formed_nodes = observed.members.keys().any(|member| *member != Member::Seed);
-    !seed_exists && formed_nodes && world.memory().record.uuid.is_some()
-}
-
-/// Removes the pods of a formation that came to nothing, for what is wrong with them may have been mended in the settings
-/// since: a seed that has never led a component, and nodes that nobody has let go. What they have on their volumes is
-/// nobody's, or is found when they start again.
-pub(super) async fn remove_failed(cx: &StepCx<'_, World>) -> Result<()> {
-    let world = cx.world;
-    let (pods, sets) = failed(world);
-    if pods.is_empty() {
-        return Ok(());
-    }
-    world.confirm_lock().await?;
-    let kinds = ([ApiResource::erase::<Pod>(&())], [ApiResource::erase::<StatefulSet>(&())]);
-    // A pod of a set would come again from the old template.
-    remove::objects(cx, &kinds.1, |name| sets.contains(name)).await?;
-    remove::objects(cx, &kinds.0, |name| pods.contains(name)).await?;
-    remove::gone(cx, &kinds.0, "the pods of the failed attempt to end", |name| pods.contains(name)).await?;
-    // What is still seen of them would be taken for the trouble of the next attempt.
-    cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
-        let seen = world.observer.now().members.values().any(|view| view.pod.exists);
-        if seen { Verdict::wait("the pods of the failed attempt to be out of sight") } else { Verdict::pass("") }
-    })
-    .await
-    .map(drop)
-}
-
-/// Names of the pods and of the StatefulSets of a formation that came to nothing.
-#[must_use]
-pub fn failed(world: &World) -> (BTreeSet<String>, BTreeSet<String>) {
-    let nothing = (BTreeSet::new(), BTreeSet::new());
-    if world.course() != Course::Form || world.memory().record.uuid.is_some() {
-        return nothing;
-    }
-    let observed = world.observer.now();
-    let seed = observed.members.get(&Member::Seed).filter(|view| view.pod.exists);
-    let failed = |view: &MemberView| view.pod.ended || view.pod.trouble.is_some() || view.log.refused.is_some();
-    let nobody_leads = !observed.members.values().any(MemberView::is_primary);
-    if !nobody_leads || !seed.is_some_and(failed) && !observed.members.values().any(|view| view.pod.trouble.is_some()) {
-        return nothing;
-    }
-    let cluster = &world.desired.cluster;
-    let pods = observed.members.keys().map(|member| cluster.pod(*member)).collect();
-    (pods, world.desired.members().map(|member| cluster.member(member)).collect())
 }
 
 /// Waits until the seed is a Primary component of its own history; `None` if a node's volume holds something, so that
@@ -152,11 +92,10 @@ async fn primary(cx: &StepCx<'_, World>) -> Result<Option<Uuid>> {
 }
 
 /// A statement of the seed that fails ends all that come after it, and the server starts all the same.
-async fn complete(cx: &StepCx<'_, World>) -> Result<()> {
+async fn complete(cx: &StepCx<'_, World>, own: &Hidden) -> Result<()> {
     let world = cx.world;
-    let own = world.own_password("seed")?;
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
-        match seed_is_complete(&world.connection, &world.desired, &own).await {
+        match seed_is_complete(&world.connection, &world.desired, own).await {
             Ok(true) => Verdict::pass(""),
             Ok(false) => {
                 let observed = world.observer.now();
@@ -200,7 +139,7 @@ fn holds_something(observed: &Observed) -> bool {
 
 /// Volumes that could not be seen before hold data: the seed, which has begun nothing, goes, and the nodes are brought
 /// back from what they have, if it fits together.
-async fn give_way(cx: &StepCx<'_, World>, new_secret: bool) -> Result<Finished> {
+async fn give_way(cx: &StepCx<'_, World>, found: Found) -> Result<Finished<(Found, Option<Kept>)>> {
     let world = cx.world;
     world.confirm_lock().await?;
     let cluster = &world.desired.cluster;
@@ -209,12 +148,11 @@ async fn give_way(cx: &StepCx<'_, World>, new_secret: bool) -> Result<Finished> 
     remove::objects(cx, &pods, |name| name == pod).await?;
     remove::gone(cx, &pods, "the seed to leave", |name| name == pod).await?;
     remove::objects(cx, &[ApiResource::erase::<PersistentVolumeClaim>(&())], |name| name == claim).await?;
-    if new_secret {
+    if found.secrets.is_none() {
         // Its passwords are not those of the database that has been found.
         let secrets: Objects<Secret> = Objects::within(&world.connection.client, &world.desired.namespace);
         secrets.delete(&secret, Kind::Step).await?;
         world.tell(cx, &format!("secret/{secret}"), Change::Deleted);
-        world.memory().secrets = None;
     }
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         let observed = world.observer.now();
@@ -231,6 +169,11 @@ async fn give_way(cx: &StepCx<'_, World>, new_secret: bool) -> Result<Finished> 
         }
     })
     .await?;
-    preflight::reconsider(cx).await?;
-    Ok(Finished::changed("the volumes hold a cluster already; the seed has begun nothing and is gone"))
+    let (course, _) = reconsider(cx, &found.record, found.secrets.as_ref()).await?;
+    if course == Course::Form {
+        return Err(Failure::message(Kind::Step, "what the nodes hold is not what they have said; run again"));
+    }
+    let found = Found { course, ..found };
+    Ok(Finished::changed("the volumes hold a cluster already; the seed has begun nothing and is gone")
+        .with((found, None)))
 }

@@ -121,3 +121,24 @@ async fn state(world: &World, name: &str, container: &str, phrase: impl Fn(&[Rep
         }
     }
 }
+
+/// Where a Job that restores stands.
+#[must_use]
+pub fn restoring(reports: &[Report]) -> String {
+    let last = |key: &str| reports.iter().rev().find_map(|report| report.get(key).map(str::to_owned));
+    let phase = reports.iter().rev().find_map(|report| report.get("phase"));
+    let detail = last("detail").map(|detail| format!(" {detail}")).unwrap_or_default();
+    let bytes = reports.iter().rev().find_map(|report| report.parsed::<u64>("bytes"));
+    let size = bytes.map(|bytes| format!(", {} MiB", bytes >> 20)).unwrap_or_default();
+    match phase {
+        Some("discard") => "removes what is on the volume".to_owned(),
+        Some("copy") => format!("copies{detail}{size}"),
+        Some("prepare") => format!("makes it consistent{size}"),
+        Some("start") => "starts a server on it".to_owned(),
+        Some("replay") => format!("replays{detail}"),
+        Some("check") => "checks its tables".to_owned(),
+        Some("accounts") => "sets the passwords".to_owned(),
+        Some("identity") => "gives it a new identity".to_owned(),
+        _ => format!("works{size}"),
+    }
+}

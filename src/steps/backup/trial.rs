@@ -1,21 +1,22 @@
 //! Restoring a backup to scratch space, to see whether it can be restored.
 
-use futures::future::{FutureExt, LocalBoxFuture};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::backups::{Backup, Source, Verified, Wanted, choose};
-use crate::engine::{Finished, Step, StepCx};
+use crate::cluster::world::World;
+use crate::cluster::{job, reader};
+use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::manifests::Object;
 use crate::manifests::restore::{self, CONTAINER};
 use crate::wsrep::{Position, Report, Uuid};
 
-use super::restore::phrase;
-use super::world::World;
-use super::{job, reader};
-
 /// The step.
+pub const TRIAL: Named = Named::new("verify", "restore the backup to scratch space, and check its tables");
+
+/// What is tried.
+#[derive(Debug)]
 pub struct Trial {
     /// Which backup.
     pub wanted: Wanted,
@@ -25,26 +26,16 @@ pub struct Trial {
     pub claim: String,
 }
 
-impl Step<World> for Trial {
-    fn id(&self) -> &'static str {
-        "verify"
-    }
-
-    fn title(&self) -> String {
-        "restore the backup to scratch space, and check its tables".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        run(cx, self).boxed_local()
-    }
-}
-
-async fn run(cx: &StepCx<'_, World>, step: &Trial) -> Result<Finished> {
+/// Restores a backup to scratch space, and writes the result beside it.
+///
+/// # Errors
+/// It cannot be restored, or cannot be tried.
+pub async fn run(cx: &StepCx<'_, World>, trial: &Trial) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
     let result = async {
         reader::remove_jobs(cx).await?;
-        tried(cx, step, &reader::open(cx, &step.claim).await?).await
+        tried(cx, trial, &reader::open(cx, &trial.claim).await?).await
     }
     .await;
     // Also after a failure or an interruption: they hold volumes.
@@ -54,10 +45,10 @@ async fn run(cx: &StepCx<'_, World>, step: &Trial) -> Result<Finished> {
     result.and_then(|done| jobs.and(reader).map(|()| done))
 }
 
-async fn tried(cx: &StepCx<'_, World>, step: &Trial, reader: &reader::Reader) -> Result<Finished> {
+async fn tried(cx: &StepCx<'_, World>, trial: &Trial, reader: &reader::Reader) -> Result<Finished> {
     let world = cx.world;
-    let catalog = reader::catalog(&world.connection, &world.desired.namespace, reader, &step.folder).await?;
-    let source = choose(&catalog, &step.wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
+    let catalog = reader::catalog(&world.connection, &world.desired.namespace, reader, &trial.folder).await?;
+    let source = choose(&catalog, &trial.wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
     reader::write(world, reader, "/tmp/plan", &source.plan()).await?;
     let fill = restore::Fill {
         source: reader.address.clone(),
@@ -71,7 +62,7 @@ async fn tried(cx: &StepCx<'_, World>, step: &Trial, reader: &reader::Reader) ->
     let name = world.desired.cluster.backup_verify_job();
     world.apply(cx, &[Object::of(&restore::verify(&world.desired, &fill))]).await?;
     let jobs = [(name.clone(), source.last().id.clone())];
-    let said = job::all(cx, &jobs, CONTAINER, "the trial", phrase).await?;
+    let said = job::all(cx, &jobs, CONTAINER, "the trial", job::restoring).await?;
     let reports = said.get(&name).map(Vec::as_slice).unwrap_or_default();
     let verdict = judge(&source, reports)?;
     record(world, reader, &source, &verdict).await?;

@@ -173,6 +173,24 @@ pub fn agent(desired: &Desired, snapshot: &Snapshot) -> Option<Reader> {
     runs.then(|| Reader { claim, pod, container: name, address: String::new(), token: String::new() })
 }
 
+/// The agent, or why it cannot be asked.
+///
+/// # Errors
+/// There are no backups, or the agent does not run.
+pub fn present(world: &World) -> Result<Reader> {
+    let desired = &world.desired;
+    let Some(backup) = &desired.backup else {
+        return Err(Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster))
+            .hint("turn them on: galeractl up --backup, with the settings that the cluster was formed with"));
+    };
+    agent(desired, &world.observer.live().snapshot()).ok_or_else(|| {
+        let why = format!("the backup agent does not run: it belongs into the pod of node{}", backup.node);
+        Failure::message(Kind::Preflight, why)
+            .hint(format!("is that node up? galeractl status --name {} -n {}", desired.cluster, desired.namespace))
+            .hint("a node that ran before backups were turned on gets the agent when its pod is restarted, or: galeractl backup move --to NODE")
+    })
+}
+
 /// Deletes Jobs of earlier restores with their pods, and waits until they are gone.
 ///
 /// # Errors

@@ -1,37 +1,23 @@
 //! What broken restores have left beside the data of a running cluster.
 
-use futures::future::{FutureExt, LocalBoxFuture};
-
+use crate::cluster::nodes::order;
+use crate::cluster::world::World;
 use crate::engine::event::Level;
-use crate::engine::{Finished, Step, StepCx};
+use crate::engine::{Finished, Named, StepCx};
 use crate::error::Result;
 use crate::gates::group::list;
 use crate::names::Member;
 use crate::wsrep::volume::Aside;
 
-use super::nodes::order;
-use super::world::World;
-
 /// The step.
-pub struct Leftovers;
-
-impl Step<World> for Leftovers {
-    fn id(&self) -> &'static str {
-        "leftovers"
-    }
-
-    fn title(&self) -> String {
-        "look what a restore has left beside the data".to_owned()
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        run(cx).boxed_local()
-    }
-}
+pub const LEFTOVERS: Named = Named::new("leftovers", "look what a restore has left beside the data");
 
 /// What was prepared beside data that has moved on can never take its place any more: it goes. What was kept from before
 /// a restore is the only copy of it: it stays until somebody decides.
-async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
+///
+/// # Errors
+/// The lock was lost, or something cannot be removed.
+pub async fn run(cx: &StepCx<'_, World>) -> Result<Finished> {
     let world = cx.world;
     let observed = world.observer.now();
     let with = |wanted: &[Aside]| -> Vec<Member> {

@@ -23,6 +23,18 @@ use crate::wsrep::Uuid;
 
 use super::world::World;
 
+/// Passwords by key of the Secret.
+pub type Secrets = BTreeMap<String, String>;
+
+/// The passwords of a Secret that is there and has one for galeractl.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// That of galeractl's own user.
+    pub own: Hidden,
+    /// All of them.
+    pub all: Secrets,
+}
+
 /// Field manager of annotations that are found out, so that applying a claim does not remove them.
 const RECORDER: &str = "galeractl-record";
 
@@ -63,7 +75,7 @@ pub async fn stored_passwords(
     client: &Client,
     namespace: &Namespace,
     cluster: &ClusterName,
-) -> Result<Option<BTreeMap<String, String>>> {
+) -> Result<Option<Secrets>> {
     let secrets: Objects<Secret> = Objects::within(client, namespace);
     let found = secrets.get(&cluster.credentials(), Kind::Preflight).await?;
     let text = |(key, value): (String, k8s_openapi::ByteString)| Some((key, String::from_utf8(value.0).ok()?));
@@ -75,18 +87,14 @@ pub async fn stored_passwords(
 /// # Errors
 /// As [`all_passwords`].
 pub async fn own_password(client: &Client, namespace: &Namespace, cluster: &ClusterName) -> Result<Hidden> {
-    all_passwords(client, namespace, cluster).await.map(|(own, _)| own)
+    all_passwords(client, namespace, cluster).await.map(|kept| kept.own)
 }
 
 /// The password of galeractl's own user, and all that are in the Secret.
 ///
 /// # Errors
 /// The Secret is missing or has none for galeractl.
-pub async fn all_passwords(
-    client: &Client,
-    namespace: &Namespace,
-    cluster: &ClusterName,
-) -> Result<(Hidden, BTreeMap<String, String>)> {
+pub async fn all_passwords(client: &Client, namespace: &Namespace, cluster: &ClusterName) -> Result<Kept> {
     let missing = || {
         let name = cluster.credentials();
         Failure::message(
@@ -95,9 +103,9 @@ pub async fn all_passwords(
         )
         .hint("without it the servers cannot be asked; was the Secret deleted or changed by hand?")
     };
-    let passwords = stored_passwords(client, namespace, cluster).await?.ok_or_else(missing)?;
-    let own = passwords.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(missing)?;
-    Ok((own, passwords))
+    let all = stored_passwords(client, namespace, cluster).await?.ok_or_else(missing)?;
+    let own = all.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(missing)?;
+    Ok(Kept { own, all })
 }
 
 /// Passwords that a cluster is formed with: those that are given, and random ones for the rest.
@@ -113,22 +121,22 @@ pub fn choose_passwords(desired: &Desired, given: &Passwords) -> BTreeMap<&'stat
 }
 
 /// Letters and digits only: such a password survives every shell and every configuration file.
-pub(super) fn random_password() -> String {
+#[must_use]
+pub fn random_password() -> String {
     const ALPHABET: &[u8] = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let mut random = rand::rng();
     (0..24).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()
 }
 
-/// Makes the Secret unless there is one. The passwords of an existing one are never changed, since the database has them;
+/// Makes the Secret unless there is one, whose passwords are `known`. The passwords of an existing one are never changed, since the database has them;
 /// but it has to be this cluster's, or whoever made it first would know the password of root.
 ///
 /// # Errors
 /// The Secret is somebody else's, or the API server refuses.
-pub async fn keep_secret(cx: &StepCx<'_, World>) -> Result<()> {
+pub async fn keep_secret(cx: &StepCx<'_, World>, known: Option<&Secrets>) -> Result<Kept> {
     let world = cx.world;
-    let known = world.memory().secrets.clone();
     let name = world.desired.cluster.credentials();
-    let own = if let Some(known) = known {
+    let all = if let Some(known) = known {
         match whose_secret(&world.applier, &world.desired).await? {
             Owner::Us => world.tell(cx, &format!("secret/{name}"), Change::Kept),
             Owner::SomebodyElse => {
@@ -136,22 +144,42 @@ pub async fn keep_secret(cx: &StepCx<'_, World>) -> Result<()> {
                 world.apply(cx, &[Object::of(&credentials(&world.desired, &passwords))]).await?;
             }
         }
-        known.get(OWN_PASSWORD).cloned()
+        known.clone()
     } else {
         let chosen = choose_passwords(&world.desired, &world.passwords);
         world.apply(cx, &[Object::of(&credentials(&world.desired, &chosen))]).await?;
-        let own = chosen.get(OWN_PASSWORD).cloned();
-        world.memory().secrets = Some(chosen.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
-        own
+        chosen.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     };
     let missing = || Failure::message(Kind::Preflight, format!("secret/{name} has no key `{OWN_PASSWORD}`"));
-    world.observer.set_password(Hidden::new(own.ok_or_else(missing)?));
+    let own = all.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(missing)?;
+    world.observer.set_password(own.clone());
+    Ok(Kept { own, all })
+}
+
+/// Passwords in the settings that the database does not have would lock everybody out of what they think they set.
+///
+/// # Errors
+/// The settings give another one than the Secret.
+pub fn same_passwords(world: &World, stored: &Secrets) -> Result<()> {
+    for (key, given) in [(ROOT_PASSWORD, &world.passwords.root), (USER_PASSWORD, &world.passwords.user)] {
+        let (Some(given), Some(stored)) = (given, stored.get(key)) else { continue };
+        if given.reveal() != stored {
+            let name = world.desired.cluster.credentials();
+            return Err(Failure::message(
+                Kind::Preflight,
+                format!("the settings give another `{key}` than secret/{name}"),
+            )
+            .hint(
+                "the database has the one in the Secret; change it in the database and the Secret, or leave it out",
+            ));
+        }
+    }
     Ok(())
 }
 
 /// Whose an object is that may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
+pub enum Owner {
     /// It carries this cluster's labels, or does not exist.
     Us,
     /// The user has said that it is taken over.
@@ -162,7 +190,7 @@ pub(super) enum Owner {
 ///
 /// # Errors
 /// It is somebody else's, and nobody has said that it is taken over.
-pub(super) async fn whose_secret(applier: &Applier, desired: &Desired) -> Result<Owner> {
+pub async fn whose_secret(applier: &Applier, desired: &Desired) -> Result<Owner> {
     let (cluster, namespace) = (&desired.cluster, &desired.namespace);
     let secret = [Object::of(&credentials(desired, &BTreeMap::new()))];
     let live = applier.read_all(&secret).await.map_err(|failure| {
@@ -184,12 +212,12 @@ pub async fn write_spec(cx: &StepCx<'_, World>) -> Result<()> {
     cx.world.apply(cx, &[Object::of(&spec_map(&cx.world.desired))]).await
 }
 
-/// Writes what the cluster has been found to be. The history on record is never overwritten with another.
+/// Writes what the cluster has been found to be. The history that is on record, as it was `before`, is never overwritten
+/// with another.
 ///
 /// # Errors
 /// Another history is on record, or the API server refuses.
-pub async fn write_record(cx: &StepCx<'_, World>, record: Record) -> Result<()> {
-    let before = cx.world.memory().record.clone();
+pub async fn write_record(cx: &StepCx<'_, World>, before: &Record, record: Record) -> Result<Record> {
     if let (Some(old), Some(new)) = (before.uuid, record.uuid)
         && old != new
     {
@@ -203,10 +231,9 @@ pub async fn write_record(cx: &StepCx<'_, World>, record: Record) -> Result<()> 
 ///
 /// # Errors
 /// The API server refuses.
-pub async fn replace_record(cx: &StepCx<'_, World>, record: Record) -> Result<()> {
+pub async fn replace_record(cx: &StepCx<'_, World>, record: Record) -> Result<Record> {
     cx.world.apply(cx, &[Object::of(&record_map(&cx.world.desired, &record))]).await?;
-    cx.world.memory().record = record;
-    Ok(())
+    Ok(record)
 }
 
 /// Writes the cluster's uuid to the claims of these members, so that a volume can be told from another cluster's. What

@@ -24,14 +24,19 @@ use crate::wsrep::volume::{Contents, Evidence};
 use super::world::{BEAT, World};
 use super::{adopt, remove};
 
-/// What every member's volume holds, as far as it can be known now: members whose server runs are left out.
+/// What the volumes of members hold.
+pub type Volumes = BTreeMap<Member, Evidence>;
+
+/// What every member's volume holds, as far as it can be known now: members whose server runs are left out. A volume
+/// that cannot be seen yet may hold something where anything is on `record`.
 ///
 /// # Errors
 /// A volume that cannot be looked into: what it holds is then not known, and nothing may be decided.
-pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence>> {
+pub async fn volumes(cx: &StepCx<'_, World>, record: Option<&Record>) -> Result<Volumes> {
     let world = cx.world;
+    let is_on_record = record.is_some_and(|record| *record != Record::default());
     let observed = world.observer.now();
-    let mut found: BTreeMap<Member, Evidence> = without_claim(world).await?;
+    let mut found = without_claim(world, is_on_record).await?;
     let mut to_inspect = BTreeSet::new();
     for (name, claim) in &observed.claims {
         let Some(member) = claim_owner(&world.desired, name) else { continue };
@@ -43,7 +48,7 @@ pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence
             to_inspect.insert(member);
         } else {
             // What it will be bound to is not seen yet: a volume that was kept may wait for it.
-            let on_record = claim.recorded.is_some() || is_on_record(world);
+            let on_record = claim.recorded.is_some() || is_on_record;
             let contents = if on_record { Contents::Unseen } else { Contents::Empty };
             found.insert(member, Evidence { contents, recorded: claim.recorded, ..Evidence::MISSING });
         }
@@ -62,7 +67,8 @@ pub async fn volumes(cx: &StepCx<'_, World>) -> Result<BTreeMap<Member, Evidence
 }
 
 /// Whether a node's pod is about to be made: its StatefulSet says so, and nothing is seen of it yet.
-pub(super) fn is_awaited(world: &World, member: Member) -> bool {
+#[must_use]
+pub fn is_awaited(world: &World, member: Member) -> bool {
     let snapshot = world.observer.live().snapshot();
     let set = snapshot.statefulsets.get(&world.desired.cluster.member(member));
     member != Member::Seed
@@ -70,18 +76,14 @@ pub(super) fn is_awaited(world: &World, member: Member) -> bool {
         && !world.observer.now().members.get(&member).is_some_and(|view| view.pod.exists)
 }
 
-fn is_on_record(world: &World) -> bool {
-    world.memory().record != Record::default()
-}
-
 /// Nodes for which there is no claim, and what is known of their volumes: one that was kept when its claim was deleted
 /// is there to be claimed again, and holds what it held. Nobody looks for such volumes where nothing was recorded: then
 /// the nodes say what they find before anything is begun.
-async fn without_claim(world: &World) -> Result<BTreeMap<Member, Evidence>> {
-    let mut found: BTreeMap<Member, Evidence> = world.desired.members().map(|node| (node, Evidence::MISSING)).collect();
+async fn without_claim(world: &World, is_on_record: bool) -> Result<Volumes> {
+    let mut found: Volumes = world.desired.members().map(|node| (node, Evidence::MISSING)).collect();
     let observed = world.observer.now();
     let claimless = |member: &Member| !observed.claims.contains_key(&world.desired.cluster.claim(*member));
-    if !is_on_record(world) || !found.keys().any(claimless) {
+    if !is_on_record || !found.keys().any(claimless) {
         return Ok(found);
     }
     if !world.desired.iscsi.is_empty() {
@@ -118,7 +120,7 @@ async fn without_claim(world: &World) -> Result<BTreeMap<Member, Evidence>> {
 }
 
 /// Pods that wait, or refuse to start, have printed what their volumes hold.
-fn waiting_pods(world: &World, observed: &Observed) -> BTreeMap<Member, Evidence> {
+fn waiting_pods(world: &World, observed: &Observed) -> Volumes {
     let told = observed.members.iter().filter_map(|(member, view)| {
         let recorded = observed.claims.get(&world.desired.cluster.claim(*member)).and_then(|claim| claim.recorded);
         Some((*member, Evidence { recorded, ..view.stopped_volume()? }))
@@ -126,7 +128,7 @@ fn waiting_pods(world: &World, observed: &Observed) -> BTreeMap<Member, Evidence
     told.collect()
 }
 
-async fn inspect(cx: &StepCx<'_, World>, members: &BTreeSet<Member>) -> Result<BTreeMap<Member, Evidence>> {
+async fn inspect(cx: &StepCx<'_, World>, members: &BTreeSet<Member>) -> Result<Volumes> {
     let world = cx.world;
     // Two who look at once would remove each other's pods.
     world.take_lock(cx).await?;

@@ -8,23 +8,20 @@ use crate::error::{Kind, OrFail, Result};
 use crate::kube::apply::{Applier, Strategy};
 use crate::manifests::Object;
 
-use super::stages::stages;
 use super::world::World;
 
 /// A webhook that has effects of its own cannot be asked.
 const CANNOT_BE_ASKED: &str = "does not support dry run";
 
-/// Has the API server judge everything that is missing, and the pods that it would make of it. What counts all of them
-/// together, as a quota does, is asked about each alone.
+/// Has the API server judge those of these objects that are missing, and the pods that it would make of them. What counts
+/// all of them together, as a quota does, is asked about each alone.
 ///
 /// # Errors
 /// [`Kind::Preflight`] with the reason of the first refusal.
-pub async fn admitted(world: &World) -> Result<()> {
-    let desired = &world.desired;
-    let applier = Applier::new(world.connection.client.clone(), desired.cluster.clone(), Strategy::ServerDryRun);
-    let record = world.memory().record.clone();
-    let all = stages(desired, &world.course(), &record).into_iter().flat_map(|stage| stage.makes);
-    let mut all: Vec<Object> = all.filter(|object| object.resource.kind != "Namespace").collect();
+pub async fn admitted(world: &World, objects: impl Iterator<Item = Object>) -> Result<()> {
+    let cluster = world.desired.cluster.clone();
+    let applier = Applier::new(world.connection.client.clone(), cluster, Strategy::ServerDryRun);
+    let mut all: Vec<Object> = objects.filter(|object| object.resource.kind != "Namespace").collect();
     let pods = all.iter().filter_map(|object| pod_of(object).transpose()).collect::<Result<Vec<Object>>>()?;
     all.extend(pods);
     let exist = join_all(all.iter().map(|object| applier.exists(object))).await;

@@ -1,67 +1,55 @@
 //! Letting another node's pod have the backup agent: both pods are restarted, one after the other.
 
-use futures::future::{FutureExt, LocalBoxFuture};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::core::ApiResource;
 
-use crate::engine::{Finished, Step, StepCx, Verdict};
+use crate::cluster::nodes::common_view;
+use crate::cluster::record::write_spec;
+use crate::cluster::world::{BEAT, World};
+use crate::cluster::{reader, remove};
+use crate::engine::{Finished, Named, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::objects::{Objects, Seen};
 use crate::manifests::{self, Object, config};
 use crate::names::Member;
 
-use super::nodes::common_view;
-use super::record::write_spec;
-use super::world::{BEAT, World};
-use super::{reader, remove};
-
-/// The step. The world's desired state names the new node already.
-pub struct Relocate {
-    /// The node that had the agent; `None` where none had it.
-    pub from: Option<Member>,
-    /// The node that gets it.
-    pub to: Member,
+/// The step, for the node that gets the agent.
+#[must_use]
+pub fn step(to: Member) -> Named {
+    Named::titled("move", format!("let the agent run beside {to}"))
 }
 
-impl Step<World> for Relocate {
-    fn id(&self) -> &'static str {
-        "move"
-    }
-
-    fn title(&self) -> String {
-        format!("let the agent run beside {}", self.to)
-    }
-
-    fn run<'a>(&'a self, cx: &'a StepCx<'a, World>) -> LocalBoxFuture<'a, Result<Finished>> {
-        relocate(cx, self).boxed_local()
-    }
-}
-
-async fn relocate(cx: &StepCx<'_, World>, step: &Relocate) -> Result<Finished> {
+/// Lets the agent run beside another node than the one it was beside. The world's desired state names the new node
+/// already.
+///
+/// # Errors
+/// The nodes do not agree, the volumes are on different hosts, or a pod does not come back.
+pub async fn relocate(cx: &StepCx<'_, World>, from: Member, to: Member) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
     // A restart costs a member for a moment, so all the others have to be there. The old node may be the one that is not.
     let nodes: Vec<Member> = world.desired.members().collect();
-    let others: Vec<Member> = nodes.iter().copied().filter(|node| Some(*node) != step.from).collect();
-    let up = |node: &Member| world.observer.now().members.get(node).is_some_and(|view| view.pod.running);
-    let old = step.from.filter(|node| *node != step.to && up(node));
-    common_view(cx, if old.is_some() || step.from == Some(step.to) { &nodes } else { &others }, None).await?;
-    reachable(world, step.to).await?;
+    let others: Vec<Member> = nodes.iter().copied().filter(|node| *node != from).collect();
+    let is_up = world.observer.now().members.get(&from).is_some_and(|view| view.pod.running);
+    let old = (from != to && is_up).then_some(from);
+    let there = if old.is_some() || from == to { &nodes } else { &others };
+    common_view(cx, there, None).await?;
+    reachable(world, to).await?;
     write_spec(cx).await?;
     let objects = [vec![Object::of(&config::config_map(&world.desired))], manifests::nodes(&world.desired)].concat();
     world.apply(cx, &objects).await?;
     if let Some(old) = old {
         restart(cx, old, &nodes).await?;
     }
-    restart(cx, step.to, if old.is_some() || step.from == Some(step.to) { &nodes } else { &others }).await?;
+    restart(cx, to, there).await?;
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         match reader::agent(&world.desired, &world.observer.live().snapshot()) {
             Some(_) => Verdict::pass(""),
-            None => Verdict::wait(format!("the agent beside {}: its container starts", step.to)),
+            None => Verdict::wait(format!("the agent beside {to}: its container starts")),
         }
     })
     .await?;
-    Ok(Finished::changed(format!("the agent runs beside {}", step.to)))
+    Ok(Finished::changed(format!("the agent runs beside {to}")))
 }
 
 /// A volume that lives on one host can be used by pods of that host only, and a node's own volume may be on another.

@@ -59,7 +59,8 @@ fn judge(world: &World, wanted: &Object, live: DynamicObject) -> Result<()> {
 }
 
 /// A volume that was kept when its claim was deleted, and that nobody can claim again yet.
-pub(super) fn released(name: &str) -> Failure {
+#[must_use]
+pub fn released(name: &str) -> Failure {
     Failure::message(
         Kind::Preflight,
         format!("persistentvolume/{name} is Released: its claim was deleted, its data is still there"),

@@ -1,0 +1,211 @@
+//! Everything that must hold before anything is changed.
+
+use k8s_openapi::api::core::v1::Namespace;
+
+use crate::cluster::course::{decide, secret_is_there, settle};
+use crate::cluster::record::{self, Secrets};
+use crate::cluster::world::World;
+use crate::cluster::{admission, adopt, options};
+use crate::desired::{Desired, Hidden};
+use crate::engine::event::Level;
+use crate::engine::{Finished, Named, StepCx};
+use crate::error::{Failure, Kind, Result};
+use crate::kube::access::{Right, denied};
+use crate::kube::classes;
+use crate::kube::objects::{Objects, Seen};
+use crate::manifests;
+use crate::manifests::config::{OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD};
+use crate::names::Member;
+use crate::plans::course::Course;
+
+use super::{Found, stages};
+
+/// The step.
+pub const PREFLIGHT: Named = Named::new("preflight", "look before anything is changed");
+
+/// As [`look`], under the lock where there can be one.
+///
+/// # Errors
+/// Another run holds it, or what stands in the way.
+pub async fn run(cx: &StepCx<'_, World>) -> Result<Finished<(Found, bool)>> {
+    if namespace(cx.world).await? {
+        cx.world.take_lock(cx).await?;
+    }
+    look(cx).await
+}
+
+/// Everything that the run asks before it changes anything, without the lock unless volumes have to be looked into.
+/// Answers with what is known then, and whether the namespace exists.
+///
+/// # Errors
+/// What stands in the way.
+pub async fn look(cx: &StepCx<'_, World>) -> Result<Finished<(Found, bool)>> {
+    let world = cx.world;
+    let server = world.connection.version().await?;
+    let namespace_exists = namespace(world).await?;
+    storage_class(world).await?;
+    let (course, record, secrets) =
+        if namespace_exists { existing(cx).await? } else { (Course::Form, Record::default(), None) };
+    adopt::missing(world, course == Course::Form).await?;
+    if namespace_exists {
+        let all = stages(&world.desired, &course, &record).into_iter().flat_map(|stage| stage.makes);
+        admission::admitted(world, all).await?;
+    }
+    let way = match &course {
+        Course::Form => "nothing stands in the way".to_owned(),
+        Course::BringBack { from, position, .. } => {
+            format!("stopped volumes; {from} has the newest, {position}")
+        }
+        Course::Compare => "stopped volumes; their servers will say where they stand".to_owned(),
+        Course::Keep => "the cluster runs".to_owned(),
+    };
+    let found = (Found { course, record, secrets }, namespace_exists);
+    Ok(Finished::unchanged(format!("Kubernetes {server}; {way}")).with(found))
+}
+
+/// Whether the namespace is there, or may be made.
+///
+/// # Errors
+/// It is being deleted, or does not exist and may not be made.
+pub async fn namespace(world: &World) -> Result<bool> {
+    let name = world.desired.namespace.as_str();
+    let all: Objects<Namespace> = Objects::everywhere(&world.connection.client);
+    let found = all.look(name, Kind::Preflight).await?;
+    if found == Seen::Hidden {
+        // Someone who may work in a namespace need not be allowed to look at it.
+        return Ok(true);
+    }
+    let Some(namespace) = found.there() else {
+        let right = Right { verb: "create", group: "", resource: "namespaces", subresource: "", namespace: None };
+        if denied(&world.connection.client, &[right]).await?.is_empty() {
+            return Ok(false);
+        }
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!("namespace {name} does not exist, and you may not create it"),
+        )
+        .hint("name another one with -n, or ask for it to be created"));
+    };
+    if namespace.metadata.deletion_timestamp.is_some() {
+        return Err(Failure::message(Kind::Preflight, format!("namespace {name} is being deleted"))
+            .hint("wait until it is gone, or name another one with -n"));
+    }
+    Ok(true)
+}
+
+async fn storage_class(world: &World) -> Result<()> {
+    if !world.desired.iscsi.is_empty() {
+        return Ok(());
+    }
+    let observed = world.observer.now();
+    let bound = |member: Member| {
+        observed.claims.get(&world.desired.cluster.claim(member)).is_some_and(|claim| claim.phase == "Bound")
+    };
+    if world.desired.members().all(bound) {
+        return Ok(());
+    }
+    let Some(classes) = classes::list(&world.connection.client, Kind::Preflight).await? else { return Ok(()) };
+    let names: Vec<&str> = classes.iter().filter_map(|class| class.metadata.name.as_deref()).collect();
+    let known = if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
+    let named = world.desired.storage_class.iter().chain(&world.desired.seed_storage_class);
+    if let Some(wanted) = named.into_iter().find(|wanted| !names.contains(&wanted.as_str())) {
+        return Err(Failure::message(Kind::Preflight, format!("storage class `{wanted}` does not exist; {known}"))
+            .hint("name another one: --set galera_cluster_storage_class=NAME"));
+    }
+    match &world.desired.storage_class {
+        None if !classes.iter().any(classes::is_default) => {
+            Err(Failure::message(Kind::Preflight, format!("no storage class is the default one; {known}"))
+                .hint("name one: --set galera_cluster_storage_class=NAME"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What exists of the cluster, whose it is, and which way follows from it.
+async fn existing(cx: &StepCx<'_, World>) -> Result<(Course, Record, Option<Secrets>)> {
+    let world = cx.world;
+    let (client, desired) = (&world.connection.client, &world.desired);
+    let (stored, recorded) = tokio::try_join!(
+        record::stored(client, &desired.namespace, &desired.cluster),
+        record::recorded(client, &desired.namespace, &desired.cluster),
+    )?;
+    let objects: Vec<manifests::Object> = [
+        manifests::shared(desired),
+        manifests::nodes(desired),
+        manifests::proxy(desired),
+        manifests::claims(desired, false),
+    ]
+    .concat();
+    world.applier.read_all(&objects).await?;
+    let secrets = record::stored_passwords(client, &desired.namespace, &desired.cluster).await?;
+    if let Some(secrets) = &secrets {
+        record::whose_secret(&world.applier, desired).await?;
+        record::same_passwords(world, secrets)?;
+        if let Some(own) = secrets.get(OWN_PASSWORD) {
+            world.observer.set_password(Hidden::new(own));
+        }
+    }
+    if let Some((before, record)) = &stored {
+        differences(cx, before, record)?;
+    }
+    settle(cx, secrets.is_some()).await?;
+    let (way, _) = decide(cx, recorded.as_ref()).await?;
+    if way == Course::Form {
+        usable_passwords(world, secrets.as_ref())?;
+    }
+    if let Some((before, _)) = stored.as_ref().filter(|_| way == Course::Keep) {
+        options::taken(world, before).await?;
+    }
+    if way != Course::Form || !world.observer.now().members.is_empty() {
+        secret_is_there(world, secrets.as_ref())?;
+    }
+    Ok((way, recorded.unwrap_or_default(), secrets))
+}
+
+/// The accounts are made with what is in a Secret that somebody has made before. A line break at the end of a password, as
+/// files have one, is part of it for the database and for nobody else.
+fn usable_passwords(world: &World, secrets: Option<&Secrets>) -> Result<()> {
+    let Some(secrets) = secrets else { return Ok(()) };
+    let name = world.desired.cluster.credentials();
+    let user = world.desired.user.as_ref().map(|_| USER_PASSWORD);
+    for key in [ROOT_PASSWORD, OWN_PASSWORD].into_iter().chain(user) {
+        let wrong = match secrets.get(key).map(String::as_str) {
+            None => "is missing, or is no text",
+            Some("") => "is empty",
+            Some(text) if text.contains(char::is_control) => "holds a line break or another control character",
+            Some(_) => continue,
+        };
+        return Err(Failure::message(Kind::Preflight, format!("secret/{name}: `{key}` {wrong}")).hint(format!(
+            "correct it, or delete the Secret and let galeractl make one; without line break: kubectl create secret generic -n {} {name} \
+             --from-literal={key}=…",
+            world.desired.namespace
+        )));
+    }
+    Ok(())
+}
+
+fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Result<()> {
+    let wanted = &cx.world.desired;
+    if before.nodes != wanted.nodes && record.formed {
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!(
+                "cluster {} has {} nodes; `up` does not change it to {}",
+                wanted.cluster, before.nodes, wanted.nodes
+            ),
+        )
+        .hint(format!("keep the size: galeractl up --nodes {}", before.nodes))
+        .hint("a cluster is resized by `galeractl scale`, which this version does not have yet"));
+    }
+    if before.mariadb_image != wanted.mariadb_image
+        || before.resources != wanted.resources
+        || before.mysqld != wanted.mysqld
+        || before.backup != wanted.backup
+    {
+        cx.notice(
+            Level::Warning,
+            "the nodes' settings have changed; running nodes take them on when their pods are restarted",
+        );
+    }
+    Ok(())
+}
