@@ -58,17 +58,22 @@ pub async fn open(cx: &StepCx<'_, World>, claim: &str) -> Result<Reader> {
     let (begun, lasting) = (Instant::now(), Mutex::new(Lasting::default()));
     let address = cx
         .wait(world.observer.changes(), BEAT.min(Duration::from_millis(300)), world.patience(), || async {
-            let events = world.observer.live().snapshot();
-            let pod = match pods.get(&name, Kind::Step).await {
-                Ok(Some(pod)) => pod,
-                Ok(None) => return Verdict::wait("the backup volume: its reader is created"),
-                Err(failure) => return Verdict::wait(failure.to_string()),
+            let snapshot = world.observer.live().snapshot();
+            // One that is on its way out is that of an earlier run.
+            let seen = snapshot.pods.get(&name).filter(|pod| pod.metadata.deletion_timestamp.is_none());
+            let pod = match seen {
+                Some(pod) => pod.as_ref().clone(),
+                None => match pods.get(&name, Kind::Step).await {
+                    Ok(Some(pod)) => pod,
+                    Ok(None) => return Verdict::wait("the backup volume: its reader is created"),
+                    Err(failure) => return Verdict::wait(failure.to_string()),
+                },
             };
             let status = pod.status.clone().unwrap_or_default();
             if let (Some("Running"), Some(address)) = (status.phase.as_deref(), status.pod_ip) {
                 return Verdict::pass(address);
             }
-            let trouble = pod_trouble(&pod, events.events.values());
+            let trouble = pod_trouble(&pod, snapshot.events.values());
             let mut lasting = lasting.lock().unwrap_or_else(PoisonError::into_inner);
             let over = lasting.ends_wait(trouble.as_ref(), begun.elapsed());
             match trouble {

@@ -1,5 +1,6 @@
 //! What the user may do, asked before anything is done.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -59,9 +60,25 @@ pub async fn denied(client: &Client, rights: &[Right]) -> Result<Vec<Right>> {
 /// # Errors
 /// As [`denied`].
 pub async fn denied_to(client: &Client, rights: &[(Right, Vec<String>)]) -> Result<Vec<Right>> {
+    let unlimited = unlimited(client, rights).await?;
+    let rights: Vec<_> = rights.iter().filter(|(right, _)| !unlimited.contains(&right.namespace)).collect();
     let asked = rights.iter().map(|(right, names)| held(client, right, names));
     let answers: Vec<bool> = stream::iter(asked).buffered(PARALLEL).try_collect().await?;
     Ok(rights.iter().zip(answers).filter(|(_, held)| !held).map(|((right, _), _)| right.clone()).collect())
+}
+
+/// Where the user may do everything, as owners of a namespace may: one question in place of forty.
+async fn unlimited(client: &Client, rights: &[(Right, Vec<String>)]) -> Result<BTreeSet<Option<String>>> {
+    let places: BTreeSet<&Option<String>> = rights.iter().map(|(right, _)| &right.namespace).collect();
+    let mut unlimited = BTreeSet::new();
+    for namespace in places {
+        let namespace = namespace.clone();
+        let all = Right { verb: "*", group: "*", resource: "*", subresource: "*", namespace };
+        if allowed(client, &all, None).await? {
+            unlimited.insert(all.namespace);
+        }
+    }
+    Ok(unlimited)
 }
 
 async fn held(client: &Client, right: &Right, names: &[String]) -> Result<bool> {
@@ -122,6 +139,20 @@ mod tests {
         let denied = denied(&client, &rights).await.unwrap();
         let names: Vec<String> = denied.iter().map(Right::to_string).collect();
         assert_eq!(names, ["create pods/exec in namespace n", "delete pods in namespace n"]);
+    }
+
+    #[tokio::test]
+    async fn who_may_do_everything_in_a_namespace_is_asked_once() {
+        let client = fake::client(|request| {
+            let asked = &request.body["spec"]["resourceAttributes"];
+            let all = ["verb", "group", "resource", "subresource"].iter().all(|key| asked[*key] == "*");
+            let allowed = all && asked["namespace"] == "n";
+            (201, json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {}, "status": {"allowed": allowed}}))
+        })
+        .await;
+        let elsewhere = Right { namespace: None, ..right("get", "") };
+        let rights = [right("create", "exec"), elsewhere.clone(), right("delete", "")];
+        assert_eq!(denied(&client, &rights).await.unwrap(), [elsewhere]);
     }
 
     #[tokio::test]

@@ -11,8 +11,9 @@ use crate::place::{Place, in_namespace};
 use crate::wait::{holds, until};
 
 const LIMIT: Duration = Duration::from_secs(120);
-const UP: [&str; 5] = [
+const UP: [&str; 6] = [
     "--nodes=2",
+    "--set=galera_cluster_haproxy_replicas=1",
     "--backup",
     "--set=galera_cluster_backup_incremental_interval=5s",
     "--set=galera_cluster_backup_log_interval=2s",

@@ -9,6 +9,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use galeractl::kube::client::{Connection, Options};
 use galeractl::names::{ClusterName, INSTANCE_LABEL, Member, Namespace};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
@@ -128,11 +130,23 @@ async fn remove(place: &Place) {
     let ours = ListParams::default().labels(&format!("{INSTANCE_LABEL}={}", place.cluster));
     let namespaces: Api<v1::Namespace> = Api::all(place.connection.client.clone());
     volume::let_go(place).await;
-    namespaces.delete(name, &DeleteParams::background()).await.expect("the namespace can be deleted");
-    until(&format!("the end of namespace {name}"), Duration::from_secs(180), async || {
-        let pods: Api<v1::Pod> = place.api();
+    // Controllers would make new pods where none may be made any more, and a namespace that still has pods is looked at
+    // again only after a pause.
+    let all = ListParams::default();
+    let with_them = DeleteParams::background();
+    place.api::<StatefulSet>().delete_collection(&with_them, &all).await.unwrap();
+    place.api::<Deployment>().delete_collection(&with_them, &all).await.unwrap();
+    place.api::<Job>().delete_collection(&with_them, &all).await.unwrap();
+    let pods: Api<v1::Pod> = place.api();
+    until(&format!("the end of all pods in {name}"), Duration::from_secs(120), async || {
         let now = DeleteParams::default().grace_period(1);
-        pods.delete_collection(&now, &ListParams::default()).await.map_err(|error| error.to_string())?;
+        pods.delete_collection(&now, &all).await.map_err(|error| error.to_string())?;
+        let left = pods.list(&all).await.map_err(|error| error.to_string())?.items;
+        holds(left.is_empty(), || format!("{:?}", left.iter().map(ResourceExt::name_any).collect::<Vec<_>>()))
+    })
+    .await;
+    namespaces.delete(name, &DeleteParams::background()).await.expect("the namespace can be deleted");
+    until(&format!("the end of namespace {name}"), Duration::from_secs(60), async || {
         let left = namespaces.get_opt(name).await.map_err(|error| error.to_string())?;
         holds(left.is_none(), || format!("{:?}", left.and_then(|left| left.status)))
     })

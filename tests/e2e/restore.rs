@@ -10,8 +10,9 @@ use crate::wait::{holds, until};
 use crate::writers::{Journal, Writers};
 
 const LIMIT: Duration = Duration::from_secs(60);
-const UP: [&str; 6] = [
+const UP: [&str; 7] = [
     "--nodes=3",
+    "--set=galera_cluster_haproxy_replicas=1",
     "--backup",
     "--set=galera_cluster_backup_log_interval=2s",
     "--set=galera_cluster_backup_incremental_interval=1h",
@@ -126,7 +127,7 @@ async fn backup_beside(place: &Place, writers: &Writers, kind: &str) -> String {
     let before = writers.acknowledged();
     until("writes without a backup", LIMIT, async || {
         let count = writers.acknowledged() - before;
-        holds(count > 500, || count.to_string())
+        holds(count > 150, || count.to_string())
     })
     .await;
     let (quiet, begun) = (writers.longest(), Instant::now());

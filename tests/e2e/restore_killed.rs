@@ -4,7 +4,12 @@ use galeractl::engine::event::Event;
 
 use crate::place::{Place, in_namespace};
 
-const UP: [&str; 3] = ["--nodes=2", "--backup", "--set=galera_cluster_backup_incremental_interval=1h"];
+const UP: [&str; 4] = [
+    "--nodes=2",
+    "--set=galera_cluster_haproxy_replicas=1",
+    "--backup",
+    "--set=galera_cluster_backup_incremental_interval=1h",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restore_that_dies_converges() {
@@ -12,16 +17,18 @@ async fn a_restore_that_dies_converges() {
         place.up(&UP).await.ended(0);
         place.make_table().await;
         place.insert(1).await;
-        place.backup("--full").await;
+        // The agent takes others, when it finds other data.
+        let backup = place.backup("--full").await;
         place.insert(2).await;
         place.stop().await;
 
-        what_was_prepared_does_not_take_the_place_of_newer_rows(place).await;
+        what_was_prepared_does_not_take_the_place_of_newer_rows(place, &backup).await;
 
         // While volumes are filled nothing has happened to what is on them: it is begun anew.
-        dies_at(place, |event| matches!(event, Event::Object { object, .. } if object.contains("restore-node2-job")))
-            .await;
-        let args = restore(place);
+        let filling =
+            |event: &Event| matches!(event, Event::Object { object, .. } if object.contains("restore-node2-job"));
+        dies_at(place, &backup, filling).await;
+        let args = restore(place, &backup);
         place.run(&args).await.ended(0);
         assert_eq!(place.rows(2).await, "1");
         place.insert(3).await;
@@ -30,7 +37,7 @@ async fn a_restore_that_dies_converges() {
         // After that, some volumes have been switched and others not.
         let switches = |event: &Event| matches!(event, Event::StepStarted { step, .. } if step == "switch");
         let mut switching = false;
-        dies_at(place, |event| {
+        dies_at(place, &backup, |event| {
             switching |= switches(event);
             switching && matches!(event, Event::Object { object, .. } if object.contains("restore-node"))
         })
@@ -43,7 +50,7 @@ async fn a_restore_that_dies_converges() {
         place.insert(4).await;
         place.stop().await;
 
-        dies_at(place, |event| matches!(event, Event::StepStarted { step, .. } if step == "nodes")).await;
+        dies_at(place, &backup, |event| matches!(event, Event::StepStarted { step, .. } if step == "nodes")).await;
         place.run(&["teardown", "--force"]).await.ended(0);
         let refused = place.run(&args).await.ended(3);
         assert!(
@@ -65,8 +72,8 @@ async fn a_restore_that_dies_converges() {
 }
 
 /// The volumes are filled and not switched yet when the run dies; then the cluster goes on without the backup.
-async fn what_was_prepared_does_not_take_the_place_of_newer_rows(place: &Place) {
-    dies_at(place, |event| matches!(event, Event::StepStarted { step, .. } if step == "switch")).await;
+async fn what_was_prepared_does_not_take_the_place_of_newer_rows(place: &Place, backup: &str) {
+    dies_at(place, backup, |event| matches!(event, Event::StepStarted { step, .. } if step == "switch")).await;
     let up = place.up(&UP).await.ended(0);
     assert!(up.stderr.contains("a restore was broken off"), "the leftover is not named: {up:?}");
     assert_eq!(place.rows(2).await, "1,2");
@@ -87,13 +94,13 @@ async fn what_was_prepared_does_not_take_the_place_of_newer_rows(place: &Place) 
     place.stop().await;
 }
 
-fn restore(place: &Place) -> Vec<&str> {
-    let args = ["restore", "--from", "latest", "--confirm", place.cluster.as_str(), "--progress", "json"];
+fn restore<'a>(place: &'a Place, backup: &'a str) -> Vec<&'a str> {
+    let args = ["restore", "--from", backup, "--confirm", place.cluster.as_str(), "--progress", "json"];
     [&args[..], &UP].concat()
 }
 
-async fn dies_at(place: &Place, pass: impl FnMut(&Event) -> bool) {
-    let args = restore(place);
+async fn dies_at(place: &Place, backup: &str, pass: impl FnMut(&Event) -> bool) {
+    let args = restore(place, backup);
     let mut running = place.start(&args);
     let reached = running.reaches(pass).await;
     let ran = running.kill().await;

@@ -7,8 +7,9 @@ use galeractl::names::ClusterName;
 use crate::place::{Place, in_namespace};
 use crate::wait::until;
 
-const UP: [&str; 4] = [
+const UP: [&str; 5] = [
     "--nodes=1",
+    "--set=galera_cluster_haproxy_replicas=1",
     "--backup",
     "--set=galera_cluster_backup_log_interval=1s",
     "--set=galera_cluster_backup_incremental_interval=1h",
