@@ -1,13 +1,14 @@
 //! The scripts that run in pods: those that a ConfigMap carries as files, and those that a pod has in its command.
 
 /// What members run, by key of the ConfigMap with the scripts.
-pub const MEMBER: [(&str, &str); 13] = [
+pub const MEMBER: [(&str, &str); 14] = [
     ("start.sh", include_str!("scripts/start.sh")),
     ("node.sh", include_str!("scripts/node.sh")),
     ("seed.sh", include_str!("scripts/seed.sh")),
     ("peers.sh", include_str!("scripts/lib/peers.sh")),
     ("volume.sh", include_str!("scripts/lib/volume.sh")),
     ("options.sh", include_str!("scripts/lib/options.sh")),
+    ("sql.sh", include_str!("scripts/lib/sql.sh")),
     ("report.sh", include_str!("scripts/lib/report.sh")),
     ("health.sh", include_str!("scripts/health.sh")),
     ("notify.sh", include_str!("scripts/notify.sh")),
@@ -65,5 +66,6 @@ pub const EXPIRED: &str = include_str!("scripts/backup/expired.sh");
 pub const RESTORE: &str = concat!(
     include_str!("scripts/lib/report.sh"),
     include_str!("scripts/lib/volume.sh"),
+    include_str!("scripts/lib/sql.sh"),
     include_str!("scripts/backup/restore.sh")
 );

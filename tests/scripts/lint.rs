@@ -41,7 +41,10 @@ fn shellcheck_finds_nothing() {
         ("bash", parts.iter().map(text).collect::<String>())
     };
     let all = [
-        ("start", member(&["report.sh", "options.sh", "volume.sh", "peers.sh", "node.sh", "seed.sh", "start.sh"])),
+        (
+            "start",
+            member(&["report.sh", "options.sh", "volume.sh", "sql.sh", "peers.sh", "node.sh", "seed.sh", "start.sh"]),
+        ),
         ("overwrite", member(&["report.sh", "volume.sh", "peers.sh", "node.sh", "overwrite.sh"])),
         ("health", member(&["volume.sh", "health.sh"])),
         ("notify", member(&["report.sh", "volume.sh", "notify.sh"])),

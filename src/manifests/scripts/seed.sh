@@ -2,20 +2,6 @@
 # only when all nodes have said that theirs are empty as well.
 # shellcheck shell=bash
 
-sql_string() {
-    local text
-    text=$(cat "$SECRETS/$1")
-    text=${text//\\/\\\\}
-    printf "'%s'" "${text//\'/\'\'}"
-}
-
-# In a GRANT the name of a database is a pattern.
-sql_pattern() {
-    local text=${1//\`/\`\`}
-    text=${text//_/\\_}
-    printf '%s' "${text//%/\\%}"
-}
-
 # One statement a line: the server fails a whole line when a second statement stands on it, and starts anyway.
 seed_sql() {
     local name="${GALERA_DATABASE//\`/\`\`}" user=${GALERA_USER//\\/\\\\}

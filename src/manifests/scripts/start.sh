@@ -11,7 +11,7 @@ RUN=${RUN:-/run/galeractl}
 STATE=${STATE:-/galeractl/state}
 SCRIPTS=${SCRIPTS:-/galeractl/scripts}
 SECRETS=${SECRETS:-/galeractl/secrets}
-for part in report options volume peers node seed; do
+for part in report options volume sql peers node seed; do
     # shellcheck source=/dev/null # they lie beside this file
     source "$SCRIPTS/$part.sh"
 done

@@ -158,20 +158,6 @@ stop() {
 }
 query() { mariadb --defaults-file="$RUN/my.cnf" -u galeractl_restore -NB; }
 
-sql_string() {
-    local text
-    text=$(cat "$SECRETS/$1")
-    text=${text//\\/\\\\}
-    printf "'%s'" "${text//\'/\'\'}"
-}
-
-# In a GRANT the name of a database is a pattern.
-sql_pattern() {
-    local text=${1//\`/\`\`}
-    text=${text//_/\\_}
-    printf '%s' "${text//%/\\%}"
-}
-
 # An account for this pod only, by the user that it runs as. The passwords of the data are not known here.
 tool_account() {
     cat <<'SQL'
