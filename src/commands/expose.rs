@@ -130,8 +130,11 @@ pub(crate) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Resul
 
 /// Shows what would be closed.
 async fn rehearse_closing(args: &CloseArgs, frame: &Frame, world: &World, ui: &Ui) -> Result<String> {
-    let ways = expose::ways(world, args.expired).await?;
-    let look = async |_: &StepCx<'_, World>| Ok(rehearsal::removals(CLOSE.id, &expose::parts(world, &ways).await?));
+    let mut ways = Vec::new();
+    let look = async |_: &StepCx<'_, World>| {
+        ways = expose::ways(world, args.expired).await?;
+        Ok(rehearsal::removals(CLOSE.id, &expose::parts(world, &ways).await?))
+    };
     let planned = rehearsal::show(frame, ui, args.bounds.timeout, world, look).await?;
     if planned.is_empty() {
         return Ok("nothing to close; nothing was changed".to_owned());

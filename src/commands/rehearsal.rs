@@ -156,7 +156,7 @@ pub(super) fn removals(step: &'static str, found: &[Found]) -> Vec<Planned> {
     found.iter().map(|found| Planned::new(step, found.display(), Change::Deleted)).collect()
 }
 
-/// What a dry run of `what` comes to: looks as the run does before it changes anything, and prints the list.
+/// Looks as a run does before it changes anything, under its frame, and prints what it would do.
 pub(super) async fn show(
     frame: &Frame,
     ui: &Ui,
@@ -204,5 +204,45 @@ fn word(change: Change) -> Cell {
         Change::Changed => Cell::new(Tone::Warn, "change"),
         Change::Kept => Cell::new(Tone::Dim, "keep"),
         Change::Deleted => Cell::new(Tone::Fail, "delete"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::kube::fake;
+    use crate::manifests::config::{credentials, spec_map};
+
+    #[tokio::test]
+    async fn what_passes_is_made_and_removed_and_what_lasts_is_told_once() {
+        let desired = crate::desired::tests::desired("c", 1);
+        // Without a namespace nobody is asked.
+        let client = fake::client(|request| panic!("asked for {}", request.path)).await;
+        let applier = Applier::new(client, desired.cluster.clone(), Strategy::ServerDryRun);
+        let rehearsal = Rehearsal { applier, namespace_exists: false, goes_first: BTreeSet::new() };
+        let (spec, secret) = (Object::of(&spec_map(&desired)), Object::of(&credentials(&desired, &BTreeMap::new())));
+        let stages = [
+            Stage::makes("one", vec![spec.clone()]),
+            Stage::passes("two", vec![secret.clone()]),
+            Stage::makes("three", vec![spec.clone()]),
+            Stage::passes("four", vec![secret]),
+            Stage::removes("five", vec![spec, Object::of(&crate::manifests::config::config_map(&desired))]),
+        ];
+        let planned = rehearsal.of(&stages).await.unwrap();
+        let row = |planned: &Planned| format!("{} {} {:?}", planned.step, planned.object, planned.change);
+        assert_eq!(
+            planned.iter().map(row).collect::<Vec<_>>(),
+            [
+                "one configmap/c-galera-spec Created",
+                "two secret/c-galera-credentials Created",
+                "two secret/c-galera-credentials Deleted",
+                "four secret/c-galera-credentials Created",
+                "four secret/c-galera-credentials Deleted",
+                "five configmap/c-galera-spec Deleted",
+            ]
+        );
+        assert_eq!(outcome("c", &planned), "c: 3 to create, 0 to change, 3 to delete, 0 to keep; nothing was changed");
     }
 }

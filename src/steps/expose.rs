@@ -248,3 +248,23 @@ async fn answering(ways: &[Exposed]) -> Vec<String> {
         .filter(|(_, answer)| !matches!(answer, Err(SqlError::Closed(_) | SqlError::Timeout(_))));
     open.map(|((host, port), _)| format!("{host}:{port}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_is_made_where_only_some_may_come_in_and_before_the_door() {
+        let desired = crate::desired::tests::desired("c", 1);
+        let names = |allow: &[&str]| -> Vec<String> {
+            let allow = allow.iter().map(ToString::to_string).collect();
+            let exposure = Exposure { way: ExternalAccess::NodePort, allow, ..Exposure::of(&desired) };
+            stage(&desired, &exposure).objects.iter().map(Object::display).collect()
+        };
+        assert_eq!(names(&[]), ["service/c-galera-external-access"]);
+        assert_eq!(
+            names(&["10.0.0.0/8"]),
+            ["networkpolicy/c-galera-external-access", "service/c-galera-external-access"]
+        );
+    }
+}

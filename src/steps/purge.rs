@@ -177,3 +177,30 @@ pub async fn prove(cx: &StepCx<'_, World>, found: &Found) -> Result<Finished> {
     }
     Ok(Finished::unchanged(format!("empty: {}", list(&members))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_something_is_emptied_and_the_record_goes_with_the_last_node() {
+        let desired = crate::desired::tests::desired("c", 2);
+        let full = Evidence { contents: Contents::Other, found: "files".to_owned(), ..Evidence::MISSING };
+        let empty = Evidence { contents: Contents::Empty, found: "nothing".to_owned(), ..Evidence::MISSING };
+        let rows = |volumes: &[(Member, &Evidence)], record: Record| -> Vec<String> {
+            let volumes = volumes.iter().map(|(member, evidence)| (*member, (*evidence).clone())).collect();
+            let found = Found { volumes, record, backups: String::new() };
+            let stages = stages(&desired, &found);
+            let row = |stage: &Stage| {
+                stage.objects.iter().map(|object| format!("{} {object}", stage.step)).collect::<Vec<_>>()
+            };
+            stages.iter().flat_map(row).collect()
+        };
+        let formed = Record { formed: true, uuid: None };
+        let (one, two) = (Member::Node(1), Member::Node(2));
+        let job = "purge job/c-galera-purge-node1-volume-job";
+        assert_eq!(rows(&[(one, &full)], formed.clone()), [job]);
+        assert_eq!(rows(&[(one, &full), (two, &empty)], formed), [job, "proof configmap/c-galera-record"]);
+        assert_eq!(rows(&[(one, &empty), (two, &empty)], Record::default()), [""; 0]);
+    }
+}

@@ -157,3 +157,27 @@ async fn restart(cx: &StepCx<'_, World>, node: Member, all: &[Member]) -> Result
     .await?;
     common_view(cx, all, None).await.map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_and_nodes_are_put_right_and_the_old_node_is_restarted_first() {
+        let stage = stage(&crate::desired::tests::desired("c", 1));
+        let names: Vec<String> = stage.objects.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "configmap/c-galera-config",
+                "configmap/c-galera-spec",
+                "service/c-galera-node1",
+                "statefulset/c-galera-node1",
+                "poddisruptionbudget/c-galera-nodes",
+            ]
+        );
+        let way = |old| Way { there: Vec::new(), old, to: Member::Node(1) };
+        assert_eq!(way(Some(Member::Node(3))).restarted().collect::<Vec<_>>(), [Member::Node(3), Member::Node(1)]);
+        assert_eq!(way(None).restarted().collect::<Vec<_>>(), [Member::Node(1)]);
+    }
+}
