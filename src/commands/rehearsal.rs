@@ -43,15 +43,6 @@ impl Planned {
     }
 }
 
-/// Whose objects may be looked at as if they were ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// Our own only; others' are a refusal.
-    Us,
-    /// Anybody, as with `--take-ownership`.
-    Anybody,
-}
-
 /// Asks the API server as if objects were applied.
 pub(super) struct Rehearsal {
     applier: Applier,
@@ -62,16 +53,21 @@ pub(super) struct Rehearsal {
 }
 
 impl Rehearsal {
-    pub(super) fn new(connection: &Connection, desired: &Desired, namespace_exists: bool, owner: Whose) -> Self {
+    fn new(connection: &Connection, desired: &Desired, take_ownership: bool) -> Self {
         let applier = Applier::new(connection.client.clone(), desired.cluster.clone(), Strategy::ServerDryRun);
-        let applier = applier.take_ownership(owner == Whose::Anybody);
-        Self { applier, namespace_exists, goes_first: BTreeSet::new() }
+        let applier = applier.take_ownership(take_ownership);
+        Self { applier, namespace_exists: true, goes_first: BTreeSet::new() }
     }
 
-    /// In a namespace that exists, with what the user chose.
+    /// Of what belongs to others, it refuses what the run would refuse. The namespace is there unless somebody says
+    /// otherwise.
     pub(super) fn on(world: &World) -> Self {
-        let owner = if world.choices.take_ownership { Whose::Anybody } else { Whose::Us };
-        Self::new(&world.connection, &world.desired, true, owner)
+        Self::new(&world.connection, &world.desired, world.choices.take_ownership)
+    }
+
+    /// Whether the namespace exists.
+    pub(super) fn in_namespace(self, namespace_exists: bool) -> Self {
+        Self { namespace_exists, ..self }
     }
 
     /// These are removed before anything is made.
@@ -148,7 +144,7 @@ pub(super) async fn of_recorded(connection: &Connection, desired: &Desired) -> R
     for stage in &mut stages {
         stage.objects.retain(|object| object.name != desired.cluster.record());
     }
-    Rehearsal::new(connection, desired, exists, Whose::Anybody).of(&stages).await
+    Rehearsal::new(connection, desired, true).in_namespace(exists).of(&stages).await
 }
 
 /// What would become of objects that were found, and that a step removes.

@@ -101,7 +101,8 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     } else {
         restore(args, ui, &frame, &world).await
     };
-    let released = world.release_lock(false).await;
+    // A lock that was taken for a look would be all that is left of it.
+    let released = world.release_lock(args.bounds.dry_run.is_some()).await;
     frame.end(result.and_then(|message| released.map(|()| message))).await
 }
 

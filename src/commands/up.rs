@@ -20,7 +20,7 @@ use crate::ui::Ui;
 
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
-use super::rehearsal::{self, Planned, Rehearsal, Whose};
+use super::rehearsal::{self, Planned, Rehearsal};
 use super::surroundings;
 use super::wish::Wish;
 
@@ -140,9 +140,7 @@ async fn rehearse(args: &Args, connection: &Connection, settings: Settings, fram
         let (pods, sets) = formation::failed(&world, &course, &record);
         let named = |kind: &'static str| move |name: &String| format!("{kind}/{name}");
         let goes_first = pods.iter().map(named("pod")).chain(sets.iter().map(named("statefulset"))).collect();
-        let owner = if args.take_ownership { Whose::Anybody } else { Whose::Us };
-        let rehearsal = Rehearsal::new(connection, &world.desired, exists, owner).without(goes_first);
-        let planned = rehearsal.of(&stages).await?;
+        let planned = Rehearsal::on(&world).in_namespace(exists).without(goes_first).of(&stages).await?;
         Ok((course, planned))
     };
     // A lock that was taken for a look into volumes would be all that is left of it.

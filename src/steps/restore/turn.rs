@@ -58,7 +58,7 @@ pub async fn switch(cx: &StepCx<'_, World>, filled: &Filled) -> Result<Finished<
     Ok(Finished::changed("switched").with(stands))
 }
 
-/// Way and member of each volume, where those of `filled` have the new data beside the old.
+/// How each volume is turned, where those of `filled` have the new data beside the old.
 pub(super) fn all_turns(desired: &Desired, filled: &[Member]) -> Vec<(Member, Turn)> {
     let turn = |member| (member, if filled.contains(&member) { Turn::Switch } else { Turn::Clear });
     desired.members().map(turn).collect()
@@ -200,7 +200,7 @@ pub async fn resume(cx: &StepCx<'_, World>, volumes: &Volumes, record: &Record) 
     Ok(Finished::changed(format!("{} volumes hold the new data", volumes.len())).with(stands))
 }
 
-/// Way and member of each volume that goes back to what was on it before.
+/// How each volume goes back to what was on it before.
 pub(super) fn turns_back(desired: &Desired, volumes: &Volumes) -> Vec<(Member, Turn)> {
     let turn = |member| match volumes.get(&member)?.aside {
         Aside::Nothing => None,
