@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use crate::desired::Desired;
 use crate::engine::{StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, View, agreement, list};
 use crate::gates::hopeless::hopeless;
 use crate::kube::exec::{Place, exec};
 use crate::manifests::member::CONTAINER;
-use crate::manifests::{self, scripts};
+use crate::manifests::{self, Object, scripts};
 use crate::names::Member;
 use crate::observed::{MemberView, Observed};
 use crate::wsrep::WsrepStatus;
@@ -24,10 +25,15 @@ use super::world::{BEAT, World};
 pub async fn make(cx: &StepCx<'_, World>, known: Option<&Secrets>, with_proxy: bool) -> Result<Kept> {
     let world = cx.world;
     let kept = keep_secret(cx, known).await?;
-    let proxy = if with_proxy { manifests::proxy(&world.desired) } else { Vec::new() };
-    let objects = [manifests::shared(&world.desired), manifests::nodes(&world.desired), proxy];
-    world.apply(cx, &objects.concat()).await?;
+    world.apply(cx, &objects(&world.desired, with_proxy)).await?;
     Ok(kept)
+}
+
+/// What a cluster that has been formed consists of beside its Secret.
+#[must_use]
+pub fn objects(desired: &Desired, with_proxy: bool) -> Vec<Object> {
+    let proxy = if with_proxy { manifests::proxy(desired) } else { Vec::new() };
+    [manifests::shared(desired), manifests::nodes(desired), proxy].concat()
 }
 
 /// Ends servers that are part of no component, so that their start scripts wait with their positions.

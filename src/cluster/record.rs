@@ -16,7 +16,6 @@ use crate::kube::objects::Objects;
 use crate::manifests::Object;
 use crate::manifests::config::{
     OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_record_map, read_spec_map, record_map,
-    spec_map,
 };
 use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Member, Namespace, UUID_ANNOTATION};
 use crate::wsrep::Uuid;
@@ -128,8 +127,9 @@ pub fn random_password() -> String {
     (0..24).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()
 }
 
-/// Makes the Secret unless there is one, whose passwords are `known`. The passwords of an existing one are never changed, since the database has them;
-/// but it has to be this cluster's, or whoever made it first would know the password of root.
+/// Makes the Secret unless there is one, whose passwords are `known`. The passwords of an existing one are never changed,
+/// since the database has them; but it has to be this cluster's, or whoever made it first would know the password of
+/// root.
 ///
 /// # Errors
 /// The Secret is somebody else's, or the API server refuses.
@@ -186,14 +186,19 @@ pub enum Owner {
     SomebodyElse,
 }
 
+/// The Secret without its passwords, for questions about it.
+#[must_use]
+pub fn blank_secret(desired: &Desired) -> Object {
+    Object::of(&credentials(desired, &BTreeMap::new()))
+}
+
 /// Whose the Secret is, by the rule that holds for all objects.
 ///
 /// # Errors
 /// It is somebody else's, and nobody has said that it is taken over.
 pub async fn whose_secret(applier: &Applier, desired: &Desired) -> Result<Owner> {
     let (cluster, namespace) = (&desired.cluster, &desired.namespace);
-    let secret = [Object::of(&credentials(desired, &BTreeMap::new()))];
-    let live = applier.read_all(&secret).await.map_err(|failure| {
+    let live = applier.read_all(&[blank_secret(desired)]).await.map_err(|failure| {
         failure.hint(format!(
             "if you have made it for this cluster: kubectl label secret -n {namespace} {} {MANAGED_BY_LABEL}={MANAGER} \
              {INSTANCE_LABEL}={cluster}",
@@ -202,14 +207,6 @@ pub async fn whose_secret(applier: &Applier, desired: &Desired) -> Result<Owner>
     })?;
     let ours = live.into_iter().flatten().all(|live| is_ours(&live, cluster));
     Ok(if ours { Owner::Us } else { Owner::SomebodyElse })
-}
-
-/// Writes what the cluster should be.
-///
-/// # Errors
-/// The API server refuses.
-pub async fn write_spec(cx: &StepCx<'_, World>) -> Result<()> {
-    cx.world.apply(cx, &[Object::of(&spec_map(&cx.world.desired))]).await
 }
 
 /// Writes what the cluster has been found to be. The history that is on record, as it was `before`, is never overwritten

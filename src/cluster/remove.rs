@@ -26,7 +26,25 @@ pub async fn objects(
     kinds: &[ApiResource],
     which: impl Fn(&str) -> bool,
 ) -> Result<Vec<Found>> {
-    let deleted = helpers(cx, kinds, which).await?;
+    these(cx, found(cx.world, kinds, which).await?).await
+}
+
+/// The cluster's own objects of these kinds that `which` picks by name.
+///
+/// # Errors
+/// The API server refuses to list them.
+pub async fn found(world: &World, kinds: &[ApiResource], which: impl Fn(&str) -> bool) -> Result<Vec<Found>> {
+    let mut all = owned(&world.connection.client, &world.desired.namespace, &world.desired.cluster, kinds).await?;
+    all.retain(|found| which(&found.name));
+    Ok(all)
+}
+
+/// Deletes objects that were found, and tells of each.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn these(cx: &StepCx<'_, World>, found: Vec<Found>) -> Result<Vec<Found>> {
+    let deleted = unseen(cx.world, found).await?;
     for found in &deleted {
         cx.world.tell(cx, &found.display(), Change::Deleted);
     }
@@ -42,14 +60,14 @@ pub async fn helpers(
     kinds: &[ApiResource],
     which: impl Fn(&str) -> bool,
 ) -> Result<Vec<Found>> {
-    let world = cx.world;
-    let all = owned(&world.connection.client, &world.desired.namespace, &world.desired.cluster, kinds).await?;
-    let mut deleted = Vec::new();
-    for found in all.into_iter().filter(|found| which(&found.name)) {
-        delete(&world.connection.client, &found, None).await?;
-        deleted.push(found);
+    unseen(cx.world, found(cx.world, kinds, which).await?).await
+}
+
+async fn unseen(world: &World, found: Vec<Found>) -> Result<Vec<Found>> {
+    for found in &found {
+        delete(&world.connection.client, found, None).await?;
     }
-    Ok(deleted)
+    Ok(found)
 }
 
 /// Waits until none of these kinds with such a name is left.

@@ -8,10 +8,9 @@ use crate::cluster::rights;
 use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::desired::{Desired, ExternalAccess, Passwords};
-use crate::engine::{Due, Named};
+use crate::engine::{Due, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
-use crate::manifests::Object;
 use crate::manifests::access::{self, Exposure};
 use crate::observe::exposures;
 use crate::plans::ranges::range;
@@ -21,8 +20,9 @@ use crate::ui::Ui;
 
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
+use super::gather;
+use super::rehearsal::{self, Rehearsal};
 use super::target::{connect, find, running};
-use super::{gather, rehearsal};
 
 /// Let clients outside of Kubernetes reach a cluster, and wait until they can
 ///
@@ -71,21 +71,31 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let desired = running(&connection, &target, Kind::Preflight).await?.desired;
     let exposure = exposure(args, &desired)?;
     rights::check(&connection, &desired, rights::EXPOSE).await?;
-    if args.bounds.dry_run.is_some() {
-        let objects = [
-            access::policy(&desired, &exposure).as_ref().map(Object::of),
-            Some(Object::of(&access::service(&desired, &exposure))),
-        ];
-        return rehearsal::print_objects(&connection, &desired, objects.into_iter().flatten().collect(), ui).await;
-    }
     let (way, limited) = (exposure.way, !exposure.allow.is_empty());
     let name = access::name(&desired, way);
-    let opened = async |run: &Run<'_>, [open, reach]: [Due; 2]| {
-        run.step(open, async |cx| expose::open(cx, &exposure).await).await?;
-        run.step(reach, async |cx| expose::reach(cx, way, limited).await).await
+    let dry = args.bounds.dry_run.is_some();
+    let act = async |frame: &Frame, world: &World| {
+        if dry {
+            let look = async |_: &StepCx<'_, World>| {
+                expose::look(world, &exposure).await?;
+                let mut planned = Rehearsal::on(world).of(&[expose::stage(&desired, &exposure)]).await?;
+                planned.extend(rehearsal::removals(OPEN.id, &expose::needless(world, &exposure).await?));
+                Ok(planned)
+            };
+            let planned = rehearsal::show(frame, ui, args.bounds.timeout, world, look).await?;
+            return Ok(rehearsal::outcome(format_args!("service/{name} would be open"), &planned));
+        }
+        let opened = async |run: &Run<'_>, [open, reach]: [Due; 2]| {
+            run.step(open, async |cx| expose::open(cx, &exposure).await).await?;
+            run.step(reach, async |cx| expose::reach(cx, way, limited).await).await
+        };
+        frame.run([OPEN, REACH], args.bounds.timeout, world, opened).await?;
+        Ok(format!("service/{name} is open"))
     };
-    let done = format!("service/{name} is open");
-    go(ui, ("expose", done), (&connection, &desired), [OPEN, REACH], &args.bounds, opened).await?;
+    go(ui, "expose", (&connection, &desired), &args.bounds, act).await?;
+    if dry {
+        return Ok(());
+    }
     let open = exposures::list(&connection, &desired).await?;
     let Some((host, port)) =
         open.iter().find(|open| open.name == name).and_then(|open| Some((open.hosts.first()?, open.port)))
@@ -100,22 +110,38 @@ pub(crate) async fn close(args: &CloseArgs, globals: &Globals, ui: &Ui) -> Resul
     let target = find(globals, &connection).await?;
     let desired = running(&connection, &target, Kind::Preflight).await?.desired;
     rights::check(&connection, &desired, rights::EXPOSE).await?;
-    if args.bounds.dry_run.is_some() {
-        let now = Timestamp::now();
-        let ways = exposures::list(&connection, &desired).await?;
-        let meant = ways.iter().filter(|way| !args.expired || way.expired(now));
-        let lines: Vec<String> = meant.map(|way| format!("close  {}", way.describe(now))).collect();
-        return ui.out(if lines.is_empty() { "nothing to close".to_owned() } else { lines.join("\n") }.as_str());
+    let cluster = &desired.cluster;
+    let act = async |frame: &Frame, world: &World| {
+        if args.bounds.dry_run.is_some() {
+            return rehearse_closing(args, frame, world, ui).await;
+        }
+        let closed = async |run: &Run<'_>, [close]: [Due; 1]| {
+            run.step(close, async |cx| expose::close(cx, args.expired).await).await
+        };
+        frame.run([CLOSE], args.bounds.timeout, world, closed).await?;
+        Ok(if args.expired {
+            "no exposure is over its time".to_owned()
+        } else {
+            format!("cluster {cluster} is not exposed")
+        })
+    };
+    go(ui, "unexpose", (&connection, &desired), &args.bounds, act).await
+}
+
+/// Shows what would be closed.
+async fn rehearse_closing(args: &CloseArgs, frame: &Frame, world: &World, ui: &Ui) -> Result<String> {
+    let mut ways = Vec::new();
+    let look = async |_: &StepCx<'_, World>| {
+        ways = expose::ways(world, args.expired).await?;
+        Ok(rehearsal::removals(CLOSE.id, &expose::parts(world, &ways).await?))
+    };
+    let planned = rehearsal::show(frame, ui, args.bounds.timeout, world, look).await?;
+    if planned.is_empty() {
+        return Ok("nothing to close; nothing was changed".to_owned());
     }
-    let done = if args.expired {
-        "no exposure is over its time".to_owned()
-    } else {
-        format!("cluster {} is not exposed", desired.cluster)
-    };
-    let closed = async |run: &Run<'_>, [close]: [Due; 1]| {
-        run.step(close, async |cx| expose::close(cx, args.expired).await).await
-    };
-    go(ui, ("unexpose", done), (&connection, &desired), [CLOSE], &args.bounds, closed).await
+    let now = Timestamp::now();
+    let meant: Vec<String> = ways.iter().map(|way| way.describe(now)).collect();
+    Ok(rehearsal::outcome(format_args!("would be closed: {}", meant.join("; ")), &planned))
 }
 
 fn exposure(args: &Args, desired: &Desired) -> Result<Exposure> {
@@ -148,19 +174,19 @@ fn exposure(args: &Args, desired: &Desired) -> Result<Exposure> {
     })
 }
 
-async fn go<const N: usize>(
+/// Looks at the cluster, and acts on it under the frame of a run. Answers with what it comes to.
+async fn go(
     ui: &Ui,
-    (verb, done): (&'static str, String),
+    verb: &'static str,
     (connection, desired): (&Connection, &Desired),
-    steps: [Named; N],
     bounds: &Bounds,
-    act: impl AsyncFnOnce(&Run<'_>, [Due; N]) -> Result<()>,
+    act: impl AsyncFnOnce(&Frame, &World) -> Result<String>,
 ) -> Result<()> {
     let observer = gather::look(connection, desired, None).await?;
     Frame::whole(ui, verb, async |frame| {
         let choices = frame.choices(bounds);
         let world = World::new(connection.clone(), desired.clone(), Passwords::default(), choices, observer);
-        frame.run(steps, bounds.timeout, &world, act).await.map(|()| done)
+        act(frame, &world).await
     })
     .await
 }

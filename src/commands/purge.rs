@@ -9,7 +9,7 @@ use crate::engine::event::Level;
 use crate::error::{Kind, Result};
 use crate::kube::client::Connection;
 use crate::names::Member;
-use crate::steps::purge::{EMPTY, Found, PROVE, empty, look, prove};
+use crate::steps::purge::{EMPTY, Found, PROVE, empty, look, prove, stages};
 use crate::ui::Ui;
 use crate::ui::plural::plural;
 use crate::wsrep::volume::Contents;
@@ -17,6 +17,7 @@ use crate::wsrep::volume::Contents;
 use super::bounds::Bounds;
 use super::frame::Frame;
 use super::gather;
+use super::rehearsal::{self, Rehearsal};
 use super::target::{connect, find, must_exist, stored};
 use super::wish::Wish;
 
@@ -93,14 +94,20 @@ async fn purge(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Str
         world.desired.namespace,
         table(world, volumes)
     ) + backups;
-    if args.bounds.dry_run.is_some() {
-        ui.out(&what)?;
-        return Ok("nothing was deleted".to_owned());
+    let dry = args.bounds.dry_run.is_some();
+    if dry {
+        ui.out(&format!("{what}\n"))?;
     }
     let blank = volumes.values().all(|evidence| evidence.contents == Contents::Empty);
     // A run that was cut off after the last file leaves what is recorded at the claims.
     if blank && volumes.values().all(|evidence| evidence.recorded.is_none() && evidence.owner.is_none()) {
         return Ok(format!("nothing to do: all volumes of cluster {cluster} are empty"));
+    }
+    if dry {
+        let planned = Rehearsal::on(world).of(&stages(&world.desired, &looked)).await?;
+        rehearsal::print(&planned, ui)?;
+        let way = format!("{} of cluster {cluster} would be emptied", plural(volumes.len(), "volume"));
+        return Ok(rehearsal::outcome(way, &planned));
     }
     if !blank {
         ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;

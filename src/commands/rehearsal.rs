@@ -1,23 +1,32 @@
 //! What would become of objects, asked of the API server without changing anything.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DynamicObject;
 
 use crate::cluster::record;
+use crate::cluster::world::World;
 use crate::desired::Desired;
+use crate::engine::StepCx;
 use crate::engine::event::Change;
 use crate::error::{Kind, Result};
 use crate::kube::apply::{Applied, Applier, Strategy};
 use crate::kube::client::Connection;
+use crate::kube::delete::Found;
 use crate::kube::objects::{Objects, Seen};
 use crate::manifests::Object;
 use crate::plans::course::Course;
-use crate::steps::up::{Stage, stages};
+use crate::plans::stage::{Fate, Stage};
+use crate::steps::up::preflight::PREFLIGHT;
+use crate::steps::up::stages;
 use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::table::{Cell, Table};
+
+use super::frame::Frame;
 
 /// One object and what would become of it.
 pub(super) struct Planned {
@@ -34,15 +43,6 @@ impl Planned {
     }
 }
 
-/// Whose objects may be looked at as if they were ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// Our own only; others' are a refusal.
-    Us,
-    /// Anybody, as with `--take-ownership`.
-    Anybody,
-}
-
 /// Asks the API server as if objects were applied.
 pub(super) struct Rehearsal {
     applier: Applier,
@@ -53,10 +53,21 @@ pub(super) struct Rehearsal {
 }
 
 impl Rehearsal {
-    pub(super) fn new(connection: &Connection, desired: &Desired, namespace_exists: bool, owner: Whose) -> Self {
+    fn new(connection: &Connection, desired: &Desired, take_ownership: bool) -> Self {
         let applier = Applier::new(connection.client.clone(), desired.cluster.clone(), Strategy::ServerDryRun);
-        let applier = applier.take_ownership(owner == Whose::Anybody);
-        Self { applier, namespace_exists, goes_first: BTreeSet::new() }
+        let applier = applier.take_ownership(take_ownership);
+        Self { applier, namespace_exists: true, goes_first: BTreeSet::new() }
+    }
+
+    /// Of what belongs to others, it refuses what the run would refuse. The namespace is there unless somebody says
+    /// otherwise.
+    pub(super) fn on(world: &World) -> Self {
+        Self::new(&world.connection, &world.desired, world.choices.take_ownership)
+    }
+
+    /// Whether the namespace exists.
+    pub(super) fn in_namespace(self, namespace_exists: bool) -> Self {
+        Self { namespace_exists, ..self }
     }
 
     /// These are removed before anything is made.
@@ -64,21 +75,28 @@ impl Rehearsal {
         Self { goes_first, ..self }
     }
 
-    /// Everything that the stages make and remove, and what would become of it.
+    /// Everything that the stages make and remove, and what would become of it. What several of them make is told of the
+    /// first.
     ///
     /// # Errors
     /// The API server cannot be asked, or refuses an object.
-    pub(super) async fn of(&self, course: &Course, stages: &[Stage]) -> Result<Vec<Planned>> {
-        let mut planned = Vec::new();
-        for Stage { step, makes, removes } in stages {
-            for object in makes {
-                planned.push(self.applied(step, object).await?);
-            }
-            for object in removes {
-                // What a formation makes is there when it comes to its end.
-                if *course == Course::Form || self.exists(object).await? {
-                    planned.push(Planned::new(step, object.display(), Change::Deleted));
+    pub(super) async fn of(&self, stages: &[Stage]) -> Result<Vec<Planned>> {
+        let mut planned: Vec<Planned> = Vec::new();
+        for Stage { step, fate, objects } in stages {
+            for object in objects {
+                let name = object.display();
+                let is_there = planned.iter().any(|planned| planned.object == name);
+                match fate {
+                    Fate::Made if is_there => {}
+                    Fate::Made | Fate::Passing => planned.push(self.applied(step, object).await?),
+                    Fate::Removed if is_there || self.exists(object).await? => {
+                        planned.push(Planned::new(step, name, Change::Deleted));
+                    }
+                    Fate::Removed => {}
                 }
+            }
+            if *fate == Fate::Passing {
+                planned.extend(objects.iter().map(|object| Planned::new(step, object.display(), Change::Deleted)));
             }
         }
         Ok(planned)
@@ -120,33 +138,38 @@ pub(super) async fn of_recorded(connection: &Connection, desired: &Desired) -> R
     let mut stages = stages(desired, &course, &record);
     if course == Course::Form {
         // What is there only for a while is no difference.
-        stages.retain(|stage| stage.removes.is_empty());
+        stages.retain(|stage| stage.fate != Fate::Removed);
     }
     // What a cluster has been found to be is no part of what it should be.
     for stage in &mut stages {
-        stage.makes.retain(|object| object.name != desired.cluster.record());
+        stage.objects.retain(|object| object.name != desired.cluster.record());
     }
-    Rehearsal::new(connection, desired, exists, Whose::Anybody).of(&course, &stages).await
+    Rehearsal::new(connection, desired, true).in_namespace(exists).of(&stages).await
 }
 
-/// Prints what would become of a few objects.
-pub(super) async fn print_objects(
-    connection: &Connection,
-    desired: &Desired,
-    objects: Vec<Object>,
+/// What would become of objects that were found, and that a step removes.
+pub(super) fn removals(step: &'static str, found: &[Found]) -> Vec<Planned> {
+    found.iter().map(|found| Planned::new(step, found.display(), Change::Deleted)).collect()
+}
+
+/// Looks as a run does before it changes anything, under its frame, and prints what it would do.
+pub(super) async fn show(
+    frame: &Frame,
     ui: &Ui,
-) -> Result<()> {
-    let rehearsal = Rehearsal::new(connection, desired, true, Whose::Us);
-    let stage = Stage { step: "", makes: objects, removes: Vec::new() };
-    let mut table = Table::new(["OBJECT", "CHANGE"]);
-    for planned in rehearsal.of(&Course::Keep, &[stage]).await? {
-        table.row([Cell::from(planned.object), word(planned.change)]);
-    }
-    ui.table(&table)
+    limit: Option<Duration>,
+    world: &World,
+    look: impl AsyncFnOnce(&StepCx<'_, World>) -> Result<Vec<Planned>>,
+) -> Result<Vec<Planned>> {
+    let planned = frame.act(PREFLIGHT, limit, world, look, async |_| Ok(())).await?;
+    print(&planned, ui)?;
+    Ok(planned)
 }
 
-/// Prints the list with the steps in which it happens.
+/// Prints the list with the steps in which it happens, if there is anything to do.
 pub(super) fn print(planned: &[Planned], ui: &Ui) -> Result<()> {
+    if planned.is_empty() {
+        return Ok(());
+    }
     let mut table = Table::new(["STEP", "OBJECT", "CHANGE"]);
     for Planned { step, object, change, .. } in planned {
         table.row([Cell::from(*step), Cell::from(object.as_str()), word(*change)]);
@@ -154,8 +177,13 @@ pub(super) fn print(planned: &[Planned], ui: &Ui) -> Result<()> {
     ui.table(&table)
 }
 
+/// The last word of a dry run: what would happen, and to how many objects.
+pub(super) fn outcome(way: impl fmt::Display, planned: &[Planned]) -> String {
+    format!("{way}: {}; nothing was changed", totals(planned))
+}
+
 /// How many objects would be made, changed, removed and kept.
-pub(super) fn totals(planned: &[Planned]) -> String {
+fn totals(planned: &[Planned]) -> String {
     let count = |change: Change| planned.iter().filter(|planned| planned.change == change).count();
     format!(
         "{} to create, {} to change, {} to delete, {} to keep",
@@ -172,5 +200,45 @@ fn word(change: Change) -> Cell {
         Change::Changed => Cell::new(Tone::Warn, "change"),
         Change::Kept => Cell::new(Tone::Dim, "keep"),
         Change::Deleted => Cell::new(Tone::Fail, "delete"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::kube::fake;
+    use crate::manifests::config::{credentials, spec_map};
+
+    #[tokio::test]
+    async fn what_passes_is_made_and_removed_and_what_lasts_is_told_once() {
+        let desired = crate::desired::tests::desired("c", 1);
+        // Without a namespace nobody is asked.
+        let client = fake::client(|request| panic!("asked for {}", request.path)).await;
+        let applier = Applier::new(client, desired.cluster.clone(), Strategy::ServerDryRun);
+        let rehearsal = Rehearsal { applier, namespace_exists: false, goes_first: BTreeSet::new() };
+        let (spec, secret) = (Object::of(&spec_map(&desired)), Object::of(&credentials(&desired, &BTreeMap::new())));
+        let stages = [
+            Stage::makes("one", vec![spec.clone()]),
+            Stage::passes("two", vec![secret.clone()]),
+            Stage::makes("three", vec![spec.clone()]),
+            Stage::passes("four", vec![secret]),
+            Stage::removes("five", vec![spec, Object::of(&crate::manifests::config::config_map(&desired))]),
+        ];
+        let planned = rehearsal.of(&stages).await.unwrap();
+        let row = |planned: &Planned| format!("{} {} {:?}", planned.step, planned.object, planned.change);
+        assert_eq!(
+            planned.iter().map(row).collect::<Vec<_>>(),
+            [
+                "one configmap/c-galera-spec Created",
+                "two secret/c-galera-credentials Created",
+                "two secret/c-galera-credentials Deleted",
+                "four secret/c-galera-credentials Created",
+                "four secret/c-galera-credentials Deleted",
+                "five configmap/c-galera-spec Deleted",
+            ]
+        );
+        assert_eq!(outcome("c", &planned), "c: 3 to create, 0 to change, 3 to delete, 0 to keep; nothing was changed");
     }
 }

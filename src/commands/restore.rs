@@ -1,11 +1,13 @@
 //! `galeractl restore`.
 
+mod rehearse;
+mod which;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backups::{From, Gaps, To, Wanted};
 use crate::checks::{Check, Mark, passed};
 use crate::cluster::inspect::Volumes;
 use crate::cluster::record::{self, Secrets};
@@ -21,7 +23,7 @@ use crate::kube::client::Connection;
 use crate::manifests::config::Record;
 use crate::observe::{Observer, Wants};
 use crate::plans::course::Course;
-use crate::steps::restore::{self as steps, FILL, FORGET, Origin, RESUME, SWITCH, UNDO, Wish};
+use crate::steps::restore::{self as steps, FILL, FORGET, RESUME, SWITCH, UNDO, Wish};
 use crate::steps::teardown::{self, REMOVE_REST, STOP_NODES, STOP_PROXY};
 use crate::steps::up::nodes::{self, NODES};
 use crate::steps::up::proxy::{self, Accounts, PROXY};
@@ -37,6 +39,7 @@ use super::gather;
 use super::up::stored_wish;
 use super::verify;
 use super::wish;
+use which::Which;
 
 /// How long a restored cluster may take until every check passes.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
@@ -50,14 +53,8 @@ const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 pub struct Args {
     #[command(flatten)]
     wish: wish::Wish,
-    /// The backup: latest, its name, or dir:PATH for a folder of mariadb-backup on the backup volume
-    #[arg(long, value_name = "BACKUP", required_unless_present_any = ["finish", "undo"])]
-    from: Option<String>,
-    /// How many increments of the chain: a number, or latest for all
-    #[arg(long, value_name = "K", requires = "from", value_parser = increment)]
-    increment: Option<Increment>,
     #[command(flatten)]
-    point: Point,
+    which: Which,
     #[command(flatten)]
     place: Where,
     /// all fills every volume from the backup; one fills that of node1, and the others get a state transfer from it
@@ -79,38 +76,6 @@ pub struct Args {
     bounds: Bounds,
 }
 
-#[derive(Debug, clap::Args)]
-struct Point {
-    /// Replay binary logs: everything before this moment, such as 2026-11-25T10:00:00Z
-    #[arg(long, value_name = "TIME", requires = "from", group = "moment", value_parser = To::time)]
-    to_time: Option<To>,
-    /// Replay binary logs: everything up to this transaction, such as 1-1-4711
-    #[arg(long, value_name = "GTID", requires = "from", group = "moment", value_parser = To::gtid)]
-    to_gtid: Option<To>,
-    /// Go on where transactions are missing in the binary logs; what was in them is lost
-    #[arg(long, requires = "moment")]
-    across_gaps: bool,
-}
-
-impl Point {
-    fn to(&self) -> Option<To> {
-        self.to_time.or(self.to_gtid)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Increment {
-    Latest,
-    Count(usize),
-}
-
-fn increment(text: &str) -> Result<Increment, String> {
-    match text {
-        "latest" => Ok(Increment::Latest),
-        _ => text.parse().map(Increment::Count).map_err(|_| format!("`{text}` is neither a number nor latest")),
-    }
-}
-
 pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = Connection::open(&globals.connection()).await?;
     let mut settings = args.wish.settings(globals, Some(&connection.default_namespace))?;
@@ -120,8 +85,8 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
     let (desired, passwords) = (settings.desired, settings.passwords);
     args.place.folder(&desired)?;
-    if args.from.is_some() {
-        origin(args)?;
+    if args.which.is_named() {
+        args.which.origin()?;
     }
     rights::check(&connection, &desired, rights::RESTORE).await?;
     let classes = gather::storage_classes(&connection).await?;
@@ -136,40 +101,16 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     } else {
         restore(args, ui, &frame, &world).await
     };
-    let released = world.release_lock(false).await;
+    // A lock that was taken for a look would be all that is left of it.
+    let released = world.release_lock(args.bounds.dry_run.is_some()).await;
     frame.end(result.and_then(|message| released.map(|()| message))).await
-}
-
-fn origin(args: &Args) -> Result<Origin> {
-    let from = args.from.as_deref().unwrap_or("latest");
-    if let Some(path) = from.strip_prefix("dir:") {
-        if args.point.to().is_some() || args.increment.is_some() {
-            let why = "--increment, --to-time and --to-gtid do not go with dir:, which has neither increments nor binary logs";
-            return Err(Failure::message(Kind::Usage, why));
-        }
-        let path = path.trim_matches('/');
-        if path.is_empty() || path.split('/').any(|part| part == "..") {
-            return Err(Failure::message(
-                Kind::Usage,
-                format!("--from: `dir:{}` names no folder of the backup volume", path.escape_default()),
-            ));
-        }
-        return Ok(Origin::Directory(path.to_owned()));
-    }
-    let increment = match args.increment {
-        Some(Increment::Count(count)) => Some(count),
-        Some(Increment::Latest) | None => None,
-    };
-    let from = if from == "latest" { From::Latest } else { From::Id(from.to_owned()) };
-    let gaps = if args.point.across_gaps { Gaps::Crossed } else { Gaps::Refused };
-    Ok(Origin::Backup(Wanted { from, increment, to: args.point.to(), gaps }))
 }
 
 /// Finds the backup, and what is on the volumes, before the question. Makes the namespace where it does not exist.
 async fn look(args: &Args, frame: &Frame, world: &World) -> Result<steps::Found> {
     let exists = preflight::namespace(world).await?;
     let wish = Wish {
-        origin: origin(args)?,
+        origin: args.which.origin()?,
         folder: args.place.source.clone(),
         claim: args.place.claim.clone(),
         alone: args.fill == "one" && world.desired.nodes > 1,
@@ -205,10 +146,11 @@ async fn restore(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<S
         }
     );
     if args.bounds.dry_run.is_some() {
-        ui.out(&question)?;
+        let told = rehearse::restore(world, &found, args.discard_current, &question, ui).await;
+        let told = or_close(world, told).await?;
         // What is left of a look is removed by the next one.
         drop(close(world, Failure::message(Kind::Declined, "")).await);
-        return Ok("nothing was changed".to_owned());
+        return Ok(told);
     }
     if held {
         let confirmed = ui.confirm_name(cluster.as_str(), &question, args.confirm.as_deref(), &frame.cancel()).await;
@@ -363,8 +305,7 @@ async fn finish(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<St
         table(world, &volumes)
     );
     if args.bounds.dry_run.is_some() {
-        ui.out(&what)?;
-        return Ok("nothing was changed".to_owned());
+        return rehearse::finish(world, &volumes, &what, ui).await;
     }
     ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
     let [resume, nodes, proxy] = frame.announce(&world.connection, &world.desired, [RESUME, NODES, PROXY]);
@@ -385,8 +326,7 @@ async fn undo(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<Stri
         table(world, &volumes)
     );
     if args.bounds.dry_run.is_some() {
-        ui.out(&what)?;
-        return Ok("nothing was changed".to_owned());
+        return rehearse::undo(world, &volumes, &what, ui).await;
     }
     ui.confirm_name(cluster.as_str(), &what, args.confirm.as_deref(), &frame.cancel()).await?;
     let [undo, rest] = frame.announce(&world.connection, &world.desired, [UNDO, REMOVE_REST]);

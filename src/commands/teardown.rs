@@ -91,7 +91,7 @@ async fn rehearse(args: &Args, world: &World, frame: &Frame, ui: &Ui) -> Result<
     rehearsal::print(&planned, ui)?;
     let cluster = &world.desired.cluster;
     let way = if args.delete_volumes { "removed with all its data" } else { "stopped" };
-    Ok(format!("cluster {cluster} would be {way}: {}; nothing was changed", rehearsal::totals(&planned)))
+    Ok(rehearsal::outcome(format_args!("cluster {cluster} would be {way}"), &planned))
 }
 
 fn losses(desired: &Desired, observed: &Observed) -> String {

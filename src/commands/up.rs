@@ -11,6 +11,7 @@ use crate::kube::client::Connection;
 use crate::manifests::{self, Object};
 use crate::observe::{Observer, Wants};
 use crate::plans::course::Course;
+use crate::plans::stage::Fate;
 use crate::settings::Settings;
 use crate::steps::up::preflight::{self, PREFLIGHT};
 use crate::steps::up::proxy::{self, Accounts};
@@ -19,7 +20,7 @@ use crate::ui::Ui;
 
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
-use super::rehearsal::{self, Planned, Rehearsal, Whose};
+use super::rehearsal::{self, Planned, Rehearsal};
 use super::surroundings;
 use super::wish::Wish;
 
@@ -132,16 +133,14 @@ async fn rehearse(args: &Args, connection: &Connection, settings: Settings, fram
         let mut stages = stages(&world.desired, &course, &record);
         if formation::has_done_its_work(&world, &record) {
             let comes: Vec<String> = manifests::seed(&world.desired).iter().map(Object::display).collect();
-            for stage in &mut stages {
-                stage.makes.retain(|object| !comes.contains(&object.display()));
+            for stage in stages.iter_mut().filter(|stage| stage.fate == Fate::Made) {
+                stage.objects.retain(|object| !comes.contains(&object.display()));
             }
         }
         let (pods, sets) = formation::failed(&world, &course, &record);
         let named = |kind: &'static str| move |name: &String| format!("{kind}/{name}");
         let goes_first = pods.iter().map(named("pod")).chain(sets.iter().map(named("statefulset"))).collect();
-        let owner = if args.take_ownership { Whose::Anybody } else { Whose::Us };
-        let rehearsal = Rehearsal::new(connection, &world.desired, exists, owner).without(goes_first);
-        let planned = rehearsal.of(&course, &stages).await?;
+        let planned = Rehearsal::on(&world).in_namespace(exists).without(goes_first).of(&stages).await?;
         Ok((course, planned))
     };
     // A lock that was taken for a look into volumes would be all that is left of it.
@@ -157,7 +156,7 @@ async fn rehearse(args: &Args, connection: &Connection, settings: Settings, fram
         Course::Compare => format!("cluster {cluster} would be brought back; its servers say first where they stand"),
         Course::Keep => format!("cluster {cluster} runs, and would be completed"),
     };
-    Ok(format!("{way}: {}; nothing was changed", rehearsal::totals(&planned)))
+    Ok(rehearsal::outcome(way, &planned))
 }
 
 fn continue_with(failure: Failure, world: &World) -> Failure {

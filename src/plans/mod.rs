@@ -5,3 +5,4 @@ pub mod course;
 pub mod difference;
 pub mod ranges;
 pub mod recovery;
+pub mod stage;

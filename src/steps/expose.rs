@@ -11,15 +11,17 @@ use kube::core::ApiResource;
 
 use crate::cluster::remove;
 use crate::cluster::world::{BEAT, World};
-use crate::desired::ExternalAccess;
+use crate::desired::{Desired, ExternalAccess};
 use crate::engine::event::Level;
 use crate::engine::{Finished, Named, Never, Patience, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
+use crate::kube::delete::Found;
 use crate::kube::objects::Objects;
 use crate::manifests::Object;
 use crate::manifests::access::{self, Exposure};
 use crate::observe::exposures;
 use crate::observed::Exposed;
+use crate::plans::stage::Stage;
 use crate::sql::{SqlError, greeting};
 
 /// Makes the Service.
@@ -36,30 +38,51 @@ const ADDRESS_PATIENCE: Duration = Duration::from_secs(90);
 /// Ports that a `NodePort` may have.
 const NODE_PORTS: std::ops::RangeInclusive<i32> = 30000..=32767;
 
-/// Makes the Service, and its guard where only some may come in.
+/// What the run asks before it opens anything.
 ///
 /// # Errors
-/// There is no proxy, the port is taken, or the API server refuses.
-pub async fn open(cx: &StepCx<'_, World>, exposure: &Exposure) -> Result<Finished> {
-    let world = cx.world;
+/// There is no proxy, or the port is taken.
+pub async fn look(world: &World, exposure: &Exposure) -> Result<()> {
     let proxy = world.observer.now().proxy.clone();
     if proxy.available == 0 {
         let why = if proxy.exists { "no pod of the proxy is available" } else { "there is no proxy" };
         return Err(Failure::message(Kind::Preflight, format!("nothing can be exposed: {why}"))
             .hint("galeractl up puts back what is missing"));
     }
-    port_is_free(world, exposure).await?;
+    port_is_free(world, exposure).await
+}
+
+/// What [`open`] makes. The guard is there before the door.
+#[must_use]
+pub fn stage(desired: &Desired, exposure: &Exposure) -> Stage {
+    let guard = access::policy(desired, exposure).as_ref().map(Object::of);
+    Stage::makes(OPEN.id, guard.into_iter().chain([Object::of(&access::service(desired, exposure))]).collect())
+}
+
+/// A guard that was there for some, where everybody may come in now.
+///
+/// # Errors
+/// The API server refuses to list it.
+pub async fn needless(world: &World, exposure: &Exposure) -> Result<Vec<Found>> {
+    if access::policy(&world.desired, exposure).is_some() {
+        return Ok(Vec::new());
+    }
+    let name = access::name(&world.desired, exposure.way);
+    remove::found(world, &[ApiResource::erase::<NetworkPolicy>(&())], |found| found == name).await
+}
+
+/// Makes the Service, and its guard where only some may come in.
+///
+/// # Errors
+/// As [`look`], or the API server refuses.
+pub async fn open(cx: &StepCx<'_, World>, exposure: &Exposure) -> Result<Finished> {
+    let world = cx.world;
+    look(world, exposure).await?;
     world.take_lock(cx).await?;
     let before = world.changes();
     let name = access::name(&world.desired, exposure.way);
-    let policy = access::policy(&world.desired, exposure);
-    let service = Object::of(&access::service(&world.desired, exposure));
-    // The guard is there before the door.
-    let objects: Vec<Object> = policy.iter().map(Object::of).chain([service]).collect();
-    world.apply(cx, &objects).await?;
-    if policy.is_none() {
-        remove::objects(cx, &[ApiResource::erase::<NetworkPolicy>(&())], |found| found == name).await?;
-    }
+    world.apply(cx, &stage(&world.desired, exposure).objects).await?;
+    remove::these(cx, needless(world, exposure).await?).await?;
     if exposure.allow.is_empty() {
         cx.notice(
             Level::Warning,
@@ -157,6 +180,34 @@ async fn no_address(world: &World, name: &str) -> String {
     newest.and_then(|event| event.message).unwrap_or_else(|| "none is assigned yet".to_owned())
 }
 
+/// The ways in that are meant: all of them, or those whose time is over.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn ways(world: &World, expired: bool) -> Result<Vec<Exposed>> {
+    let now = Timestamp::now();
+    let mut ways = exposures::list(&world.connection, &world.desired).await?;
+    ways.retain(|way| !expired || way.expired(now));
+    Ok(ways)
+}
+
+fn kinds() -> [ApiResource; 2] {
+    [ApiResource::erase::<Service>(&()), ApiResource::erase::<NetworkPolicy>(&())]
+}
+
+/// Whether an object of this name is one of those that make up these ways.
+fn is_of(ways: &[Exposed]) -> impl Fn(&str) -> bool + Send + Sync {
+    move |name: &str| ways.iter().any(|way| way.name == name)
+}
+
+/// What these ways consist of.
+///
+/// # Errors
+/// The API server refuses to list it.
+pub async fn parts(world: &World, ways: &[Exposed]) -> Result<Vec<Found>> {
+    remove::found(world, &kinds(), is_of(ways)).await
+}
+
 /// Closes the ways in, or those whose time is over, and waits until nobody answers there.
 ///
 /// # Errors
@@ -164,18 +215,14 @@ async fn no_address(world: &World, name: &str) -> String {
 pub async fn close(cx: &StepCx<'_, World>, expired: bool) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    let now = Timestamp::now();
-    let mut ways = exposures::list(&world.connection, &world.desired).await?;
-    ways.retain(|way| !expired || way.expired(now));
+    let ways = ways(world, expired).await?;
     if ways.is_empty() {
         return Ok(Finished::unchanged(if expired { "none is over its time" } else { "none is open" }));
     }
     // What did not answer before proves nothing by not answering afterwards.
     let open = answering(&ways).await;
-    let is_meant = |name: &str| ways.iter().any(|way| way.name == name);
-    let kinds = [ApiResource::erase::<Service>(&()), ApiResource::erase::<NetworkPolicy>(&())];
-    remove::objects(cx, &kinds, is_meant).await?;
-    remove::gone(cx, &kinds, "the Services to go", is_meant).await?;
+    remove::these(cx, parts(world, &ways).await?).await?;
+    remove::gone(cx, &kinds(), "the Services to go", is_of(&ways)).await?;
     cx.wait(Never, BEAT / 4, Patience::new(ADDRESS_PATIENCE), || async {
         let left: Vec<String> = answering(&ways).await;
         if left.is_empty() { Verdict::pass("") } else { Verdict::wait(format!("silence at {}", left.join(", "))) }
@@ -200,4 +247,24 @@ async fn answering(ways: &[Exposed]) -> Vec<String> {
         .zip(answers)
         .filter(|(_, answer)| !matches!(answer, Err(SqlError::Closed(_) | SqlError::Timeout(_))));
     open.map(|((host, port), _)| format!("{host}:{port}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_is_made_where_only_some_may_come_in_and_before_the_door() {
+        let desired = crate::desired::tests::desired("c", 1);
+        let names = |allow: &[&str]| -> Vec<String> {
+            let allow = allow.iter().map(ToString::to_string).collect();
+            let exposure = Exposure { way: ExternalAccess::NodePort, allow, ..Exposure::of(&desired) };
+            stage(&desired, &exposure).objects.iter().map(Object::display).collect()
+        };
+        assert_eq!(names(&[]), ["service/c-galera-external-access"]);
+        assert_eq!(
+            names(&["10.0.0.0/8"]),
+            ["networkpolicy/c-galera-external-access", "service/c-galera-external-access"]
+        );
+    }
 }

@@ -9,13 +9,15 @@ use crate::cluster::inspect::Volumes;
 use crate::cluster::volumes::{claim_targets, nobody_uses_them, reclaim};
 use crate::cluster::world::World;
 use crate::cluster::{inspect, job, reader, record, remove};
+use crate::desired::Desired;
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
 use crate::kube::objects::Objects;
-use crate::manifests::config::Record;
+use crate::manifests::config::{Record, record_map};
 use crate::manifests::{Object, purge};
 use crate::names::{Member, UUID_ANNOTATION};
+use crate::plans::stage::Stage;
 use crate::wsrep::volume::{Contents, Evidence};
 
 /// Empties the volumes, all at once.
@@ -110,9 +112,7 @@ pub async fn empty(cx: &StepCx<'_, World>, volumes: &Volumes) -> Result<Finished
     }
     world.confirm_lock().await?;
     nobody_uses_them(world).await?;
-    let job = |member: &Member| Object::of(&purge::job(&world.desired, *member, &volumes[member].found));
-    let jobs: Vec<Object> = filled.iter().map(job).collect();
-    world.apply(cx, &jobs).await?;
+    world.apply(cx, &jobs(&world.desired, volumes)).await?;
     let names: Vec<(String, String)> =
         filled.iter().map(|member| (world.desired.cluster.purge_job(*member), member.to_string())).collect();
     job::all(cx, &names, purge::CONTAINER, "empty volumes", |reports| {
@@ -123,6 +123,24 @@ pub async fn empty(cx: &StepCx<'_, World>, volumes: &Volumes) -> Result<Finished
     .map_err(|failure| failure.context("a volume could not be emptied"))?;
     remove_jobs(cx).await?;
     Ok(Finished::changed(format!("emptied: {}", list(&filled))))
+}
+
+fn jobs(desired: &Desired, volumes: &Volumes) -> Vec<Object> {
+    let job = |member: Member| Object::of(&purge::job(desired, member, &volumes[&member].found));
+    filled(volumes).into_iter().map(job).collect()
+}
+
+/// What is on record is true of nothing any more, once no volume of a node has data.
+fn forgotten(desired: &Desired, found: &Found) -> Option<Record> {
+    let all_gone = desired.members().all(|node| found.volumes.contains_key(&node));
+    (all_gone && found.record != Record::default()).then(Record::default)
+}
+
+/// What the steps make, and remove again.
+#[must_use]
+pub fn stages(desired: &Desired, found: &Found) -> Vec<Stage> {
+    let record = forgotten(desired, found).map(|record| Object::of(&record_map(desired, &record)));
+    vec![Stage::passes(EMPTY.id, jobs(desired, &found.volumes)), Stage::makes(PROVE.id, record.into_iter().collect())]
 }
 
 /// Volumes with anything on them, be it only what says whose they were.
@@ -154,10 +172,35 @@ pub async fn prove(cx: &StepCx<'_, World>, found: &Found) -> Result<Finished> {
         let name = world.desired.cluster.claim(*member);
         claims.merge(&name, "annotate", &patch, Kind::Step).await?;
     }
-    // The same is true of the cluster's record, once nothing of it is left.
-    let all_gone = world.desired.members().all(|node| members.contains(&node));
-    if all_gone && found.record != Record::default() {
-        record::replace_record(cx, Record::default()).await?;
+    if let Some(record) = forgotten(&world.desired, found) {
+        record::replace_record(cx, record).await?;
     }
     Ok(Finished::unchanged(format!("empty: {}", list(&members))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_something_is_emptied_and_the_record_goes_with_the_last_node() {
+        let desired = crate::desired::tests::desired("c", 2);
+        let full = Evidence { contents: Contents::Other, found: "files".to_owned(), ..Evidence::MISSING };
+        let empty = Evidence { contents: Contents::Empty, found: "nothing".to_owned(), ..Evidence::MISSING };
+        let rows = |volumes: &[(Member, &Evidence)], record: Record| -> Vec<String> {
+            let volumes = volumes.iter().map(|(member, evidence)| (*member, (*evidence).clone())).collect();
+            let found = Found { volumes, record, backups: String::new() };
+            let stages = stages(&desired, &found);
+            let row = |stage: &Stage| {
+                stage.objects.iter().map(|object| format!("{} {object}", stage.step)).collect::<Vec<_>>()
+            };
+            stages.iter().flat_map(row).collect()
+        };
+        let formed = Record { formed: true, uuid: None };
+        let (one, two) = (Member::Node(1), Member::Node(2));
+        let job = "purge job/c-galera-purge-node1-volume-job";
+        assert_eq!(rows(&[(one, &full)], formed.clone()), [job]);
+        assert_eq!(rows(&[(one, &full), (two, &empty)], formed), [job, "proof configmap/c-galera-record"]);
+        assert_eq!(rows(&[(one, &empty), (two, &empty)], Record::default()), [""; 0]);
+    }
 }

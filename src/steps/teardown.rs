@@ -144,6 +144,21 @@ fn step_of(desired: &Desired, found: &Found) -> &'static str {
     }
 }
 
+/// What goes with the rest, whatever becomes of the volumes.
+fn rest_kinds() -> Vec<ApiResource> {
+    [kind::<Service>(), kind::<PodDisruptionBudget>(), kind::<NetworkPolicy>()].concat()
+}
+
+/// What [`remove_rest`] removes while volumes and passwords stay.
+///
+/// # Errors
+/// The API server refuses to list it.
+pub async fn rest(world: &World) -> Result<Vec<Found>> {
+    let kinds = [rest_kinds(), kind::<ConfigMap>().to_vec()].concat();
+    let listed = inventory(world, false).await?.into_iter().filter(|(_, _, stays)| !stays).map(|(_, found, _)| found);
+    Ok(listed.filter(|found| kinds.contains(&found.resource)).collect())
+}
+
 /// Whether an object outlives the teardown. What the cluster should be, and what it was, stays for as long as its volumes
 /// do: whoever comes back needs no file, and is told if something is not what it was.
 fn stays(world: &World, found: &Found, volumes: bool) -> bool {
@@ -222,8 +237,7 @@ pub async fn stop_nodes(cx: &StepCx<'_, World>, force: bool) -> Result<Finished>
 pub async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finished> {
     let world = cx.world;
     world.confirm_lock().await?;
-    let rest = [kind::<Service>(), kind::<PodDisruptionBudget>(), kind::<NetworkPolicy>()].concat();
-    let mut count = remove::objects(cx, &rest, |_| true).await?.len();
+    let mut count = remove::objects(cx, &rest_kinds(), |_| true).await?.len();
     if volumes {
         let claims = kind::<PersistentVolumeClaim>();
         let data = |name: &str| claim_owner(&world.desired, name).is_some();

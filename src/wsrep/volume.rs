@@ -181,6 +181,18 @@ impl Evidence {
         self.found.split(';').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
     }
 
+    /// The history of what is kept beside the data under this name.
+    #[must_use]
+    pub fn history_of(&self, name: &str) -> Option<Uuid> {
+        self.part(name)?
+            .strip_prefix("database:")?
+            .split(':')
+            .next()?
+            .parse()
+            .ok()
+            .filter(|uuid: &Uuid| !uuid.is_zero())
+    }
+
     /// Whether the data is another than the one beside which a restore has prepared its own.
     #[must_use]
     pub fn has_moved_on(&self) -> bool {

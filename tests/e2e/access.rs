@@ -1,5 +1,6 @@
 //! Access from outside: open, limited, over its time, closed; and what differs from the settings.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use galeractl::sql::greeting;
@@ -9,6 +10,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::place::{Place, in_namespace, parse};
+use crate::process::Ran;
 use crate::wait::{holds, until};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -35,12 +37,22 @@ fn address(printed: &str) -> (String, u16) {
     (words[2].to_owned(), words[4].parse().unwrap())
 }
 
+/// A run that does something, and exactly what its dry run has said.
+async fn as_rehearsed(place: &Place, args: &[&str]) -> Ran {
+    let plan = place.run(&[args, &["--dry-run"]].concat()).await.ended(0);
+    let ran = place.run(&[args, &["--progress", "json"]].concat()).await.ended(0);
+    assert_eq!(ran.acts(), plan.rehearsed());
+    assert_ne!(ran.acts(), BTreeSet::new());
+    ran
+}
+
 async fn a_port_on_every_host(place: &Place) {
     let planned = place.run(&["expose", "--coreos", "--dry-run"]).await.ended(0);
     assert!(planned.stdout.contains("create"), "{planned:?}");
     assert_eq!(place.api::<Service>().list(&ListParams::default()).await.unwrap().items.len(), 2, "node and proxy");
 
-    let opened = place.run(&["expose", "--coreos", "--for", "1s"]).await.ended(0);
+    let opened = place.run(&["expose", "--coreos", "--for", "1s", "--progress", "json"]).await.ended(0);
+    assert_eq!(opened.acts(), planned.rehearsed());
     assert!(opened.stderr.contains("open to everybody"), "{opened:?}");
     let (host, port) = address(&opened.stdout);
     assert!(greeting(&host, port).await.unwrap().contains("MariaDB"));
@@ -52,9 +64,12 @@ async fn a_port_on_every_host(place: &Place) {
     }));
     let other = place.api::<Service>().create(&PostParams::default(), &other).await.unwrap();
     let theirs = other.spec.unwrap().ports.unwrap()[0].node_port.unwrap();
-    let refused = place.run(&["expose", "--coreos", &format!("--node-port={theirs}")]).await.ended(3);
-    assert!(refused.stderr.contains("is taken by service/other in namespace"), "{refused:?}");
-    assert!(refused.stderr.contains("--node-port "), "{refused:?}");
+    let busy = format!("--node-port={theirs}");
+    for args in [&["expose", "--coreos", &busy][..], &["expose", "--coreos", &busy, "--dry-run"]] {
+        let refused = place.run(args).await.ended(3);
+        assert!(refused.stderr.contains("is taken by service/other in namespace"), "{refused:?}");
+        assert!(refused.stderr.contains("--node-port "), "{refused:?}");
+    }
 
     until("its time is over", LIMIT, async || {
         let (_, failed) = place.verify().await;
@@ -64,17 +79,23 @@ async fn a_port_on_every_host(place: &Place) {
     let status = place.run(&["status"]).await.ended(0);
     assert!(status.stdout.contains("over since"), "{status:?}");
 
-    let closed = place.run(&["unexpose", "--expired"]).await.ended(0);
+    let closed = as_rehearsed(place, &["unexpose", "--expired"]).await;
     assert!(closed.stderr.contains("nobody answers at"), "{closed:?}");
     assert!(greeting(&host, port).await.is_err());
     place.healthy().await;
-    let reopened = place.run(&["expose", "--coreos", &taken, "--allow", "10.0.0.0/8,127.0.0.1"]).await.ended(0);
+    let limited = ["expose", "--coreos", &taken, "--allow", "10.0.0.0/8,127.0.0.1"];
+    let reopened = as_rehearsed(place, &limited).await;
     assert_eq!(address(&reopened.stdout).1, port);
     assert_eq!(place.api::<NetworkPolicy>().list(&ListParams::default()).await.unwrap().items.len(), 1);
-    place.run(&["unexpose"]).await.ended(0);
+    as_rehearsed(place, &["expose", "--coreos", &taken]).await;
+    assert_eq!(place.api::<NetworkPolicy>().list(&ListParams::default()).await.unwrap().items.len(), 0);
+    place.run(&limited).await.ended(0);
+    as_rehearsed(place, &["unexpose"]).await;
     assert_eq!(place.api::<NetworkPolicy>().list(&ListParams::default()).await.unwrap().items.len(), 0);
     let nothing = place.run(&["unexpose"]).await.ended(0);
     assert!(nothing.stderr.contains("none is open"), "{nothing:?}");
+    let plan = place.run(&["unexpose", "--dry-run"]).await.ended(0);
+    assert!(plan.stdout.is_empty() && plan.stderr.contains("nothing to close"), "{plan:?}");
 }
 
 /// Plays the controller that a cloud has, unless there is one.

@@ -160,6 +160,17 @@ fn event(line: &str) -> Option<Event> {
     serde_json::from_str::<Stamped>(line).ok().map(|stamped| stamped.event)
 }
 
+/// The first that happens to each object, and whether it goes.
+fn remarkable(all: impl Iterator<Item = Act>) -> BTreeSet<Act> {
+    let mut acts: BTreeSet<Act> = BTreeSet::new();
+    for [step, object, word] in all {
+        if word == "delete" || !acts.iter().any(|[_, known, _]| *known == object) {
+            acts.insert([step, object, word]);
+        }
+    }
+    acts
+}
+
 impl Ran {
     /// # Panics
     /// With everything it said, if it ended otherwise.
@@ -195,32 +206,31 @@ impl Ran {
         }
     }
 
-    /// What the table of a dry run says that would be done: to each object, in which step.
+    /// What the table of a dry run says that would be done.
     pub(crate) fn rehearsed(&self) -> BTreeSet<Act> {
-        let rows = self.stdout.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let acts = rows.map(|row| {
+        // The question that a run would ask stands before it.
+        let rows = self.stdout.lines().skip_while(|line| !line.starts_with("STEP ")).skip(1);
+        let acts = rows.map(|line| {
+            let row: Vec<&str> = line.split_whitespace().collect();
             let [step, object, change] = row[..] else { panic!("{row:?} in {self:?}") };
             [step, object, change].map(str::to_owned)
         });
-        acts.filter(|[_, _, change]| change != "keep").collect()
+        remarkable(acts.filter(|[_, _, change]| change != "keep"))
     }
 
-    /// What was done, in the words of a dry run: the first that happened to each object, and whether it went.
+    /// What was done, in the words of a dry run.
     pub(crate) fn acts(&self) -> BTreeSet<Act> {
-        let mut acts: BTreeSet<Act> = BTreeSet::new();
-        for event in self.events() {
-            let Event::Object { step, object, change } = event else { continue };
+        let acts = self.events().into_iter().filter_map(|event| {
+            let Event::Object { step, object, change } = event else { return None };
             let word = match change {
-                Change::Kept => continue,
+                Change::Kept => return None,
                 Change::Created => "create",
                 Change::Changed => "change",
                 Change::Deleted => "delete",
             };
-            if change == Change::Deleted || !acts.iter().any(|[_, known, _]| *known == object) {
-                acts.insert([step, object, word.to_owned()]);
-            }
-        }
-        acts
+            Some([step, object, word.to_owned()])
+        });
+        remarkable(acts)
     }
 
     /// Objects that it made, changed or removed.

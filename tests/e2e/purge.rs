@@ -94,7 +94,10 @@ async fn dies(place: &Place, args: &[&str], pass: impl FnMut(&Event) -> bool) {
 async fn a_run_dies_before_it_has_emptied_anything(place: &Place) {
     let args = ["purge", "--seed-only", "--confirm", place.cluster.as_str(), "--progress", "json"];
     dies(place, &args, |event| matches!(event, Event::StepStarted { step, .. } if step == "purge")).await;
-    let changes = place.run(&args).await.ended(0).changes();
+    let plan = place.run(&["purge", "--seed-only", "--dry-run"]).await.ended(0);
+    let ran = place.run(&args).await.ended(0);
+    assert_eq!(ran.acts(), plan.rehearsed());
+    let changes = ran.changes();
     for member in [NODE, FAR] {
         let job = place.cluster.purge_job(member);
         assert!(!changes.iter().any(|change| change.contains(&job)), "{changes:?}");
@@ -103,7 +106,17 @@ async fn a_run_dies_before_it_has_emptied_anything(place: &Place) {
 
 async fn what_would_be_lost_is_shown(place: &Place, uuid: &str) {
     let before = place.objects().await;
-    let shown = place.run(&["purge", "--dry-run"]).await.ended(0).stdout;
+    let plan = place.run(&["purge", "--dry-run"]).await.ended(0);
+    let acts = plan.rehearsed();
+    for (member, is_emptied) in [(NODE, true), (Member::Seed, false), (FAR, true)] {
+        let job = format!("job/{}", place.cluster.purge_job(member));
+        assert_eq!(
+            acts.iter().filter(|[_, object, _]| *object == job).count(),
+            if is_emptied { 2 } else { 0 },
+            "{acts:?}"
+        );
+    }
+    let shown = plan.stdout;
     for (member, words) in [(NODE, uuid), (Member::Seed, " empty"), (FAR, "files, but no database")] {
         let claim = place.cluster.claim(member);
         let line = shown.lines().find(|line| line.contains(&claim));
@@ -130,7 +143,11 @@ async fn a_run_dies_while_its_job_works(place: &Place) {
         holds(succeeded == Some(1), || format!("{status:?}"))
     })
     .await;
-    place.run(&args).await.ended(0);
+    let plan = place.run(&["purge", "--node", "1", "--dry-run"]).await.ended(0);
+    let ran = place.run(&args).await.ended(0);
+    assert_eq!(ran.acts(), plan.rehearsed());
+    let record = format!("configmap/{}", place.cluster.record());
+    assert_eq!(ran.acts(), [["proof", record.as_str(), "change"].map(str::to_owned)].into());
     let recorded = place.recorded().await;
     assert!(recorded.values().all(Option::is_none), "the old cluster is still recorded: {recorded:?}");
 }

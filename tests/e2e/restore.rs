@@ -55,7 +55,9 @@ async fn everything_comes_back_to_the_transaction() {
         let to_time = [&to_time, &UP[..]].concat();
         place.run(&to_time).await.ended(6);
         let confirmed = [&to_time[..], &["--confirm", place.cluster.as_str()]].concat();
-        place.run(&confirmed).await.ended(0);
+        let plan = place.run(&[&to_time[..], &["--dry-run"]].concat()).await.ended(0);
+        assert!(plan.last_word().0.ends_with("nothing was changed"), "{plan:?}");
+        assert_eq!(place.run(&confirmed).await.ended(0).acts(), plan.rehearsed());
         for node in 1..=3 {
             assert_eq!(place.sums(node, TABLES).await, sums_then, "node{node}");
         }

@@ -7,13 +7,14 @@ use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
 use crate::commands::gather;
+use crate::commands::rehearsal::{self, Rehearsal};
 use crate::commands::target::running;
 use crate::desired::{Backup, Passwords};
 use crate::engine::StepCx;
 use crate::error::{Failure, Kind, Result};
 use crate::names::Member;
 use crate::observe::{Observer, Wants};
-use crate::steps::backup::relocate::{relocate, step};
+use crate::steps::backup::relocate::{look, pods, relocate, stage, step};
 use crate::ui::Ui;
 
 use super::{TURN_ON, connect, find};
@@ -45,9 +46,6 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         return Err(Failure::message(Kind::Usage, why));
     }
     let (from, to) = (Member::Node(backup.node), Member::Node(args.to));
-    if args.bounds.dry_run.is_some() {
-        return ui.out(&format!("the pods of node{} and node{} would be restarted", backup.node, args.to));
-    }
     rights::check(&connection, &desired, rights::UP).await?;
     desired.backup = Some(Backup { node: args.to, ..backup });
     let password = own_password(&connection.client, &desired.namespace, &desired.cluster).await?;
@@ -57,9 +55,25 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     Frame::whole(ui, "backup", async |frame| {
         let choices = frame.choices(&args.bounds);
         let world = World::new(connection, desired, Passwords::default(), choices, observer);
+        if args.bounds.dry_run.is_some() {
+            return rehearse(args, frame, &world, ui, (from, to)).await;
+        }
         let act = async |cx: &StepCx<'_, World>| relocate(cx, from, to).await;
         frame.run([step(to)], args.bounds.timeout, &world, async |run, [step]| run.step(step, act).await).await?;
         Ok(format!("the agent runs beside {to}"))
     })
     .await
+}
+
+/// Asks what the run asks, and shows what would become of each object.
+async fn rehearse(args: &Args, frame: &Frame, world: &World, ui: &Ui, (from, to): (Member, Member)) -> Result<String> {
+    let look = async |cx: &StepCx<'_, World>| {
+        let way = look(cx, from, to).await?;
+        let stage = stage(&world.desired);
+        let mut planned = Rehearsal::on(world).of(std::slice::from_ref(&stage)).await?;
+        planned.extend(rehearsal::removals(stage.step, &pods(world, &way).await?));
+        Ok(planned)
+    };
+    let planned = rehearsal::show(frame, ui, args.bounds.timeout, world, look).await?;
+    Ok(rehearsal::outcome(format_args!("the agent would run beside {to}"), &planned))
 }

@@ -3,45 +3,86 @@
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::core::ApiResource;
 
-use crate::cluster::nodes::common_view;
-use crate::cluster::record::write_spec;
+use crate::cluster::nodes::{common_view, objects};
 use crate::cluster::world::{BEAT, World};
 use crate::cluster::{reader, remove};
+use crate::desired::Desired;
 use crate::engine::{Finished, Named, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
+use crate::kube::delete::Found;
 use crate::kube::objects::{Objects, Seen};
-use crate::manifests::{self, Object, config};
 use crate::names::Member;
+use crate::plans::stage::Stage;
+
+const STEP: &str = "move";
 
 /// The step, for the node that gets the agent.
 #[must_use]
 pub fn step(to: Member) -> Named {
-    Named::titled("move", format!("let the agent run beside {to}"))
+    Named::titled(STEP, format!("let the agent run beside {to}"))
+}
+
+/// Which nodes are restarted, and which have to be there when that begins.
+#[derive(Debug, Clone)]
+pub struct Way {
+    there: Vec<Member>,
+    /// The one that has the agent, where it runs and is another.
+    old: Option<Member>,
+    to: Member,
+}
+
+impl Way {
+    /// Nodes that are restarted, in this order.
+    fn restarted(&self) -> impl Iterator<Item = Member> {
+        self.old.into_iter().chain([self.to])
+    }
+}
+
+/// What the run asks before it changes anything.
+///
+/// # Errors
+/// The nodes do not agree, or the volumes are on different hosts.
+pub async fn look(cx: &StepCx<'_, World>, from: Member, to: Member) -> Result<Way> {
+    let world = cx.world;
+    // A restart costs a member for a moment, so all the others have to be there. The old node may be the one that is not.
+    let nodes: Vec<Member> = world.desired.members().collect();
+    let is_up = world.observer.now().members.get(&from).is_some_and(|view| view.pod.running);
+    let old = (from != to && is_up).then_some(from);
+    let all_are_there = old.is_some() || from == to;
+    let there: Vec<Member> = nodes.into_iter().filter(|node| all_are_there || *node != from).collect();
+    common_view(cx, &there, None).await?;
+    reachable(world, to).await?;
+    Ok(Way { there, old, to })
+}
+
+/// What the step puts right, beside the pods that it restarts.
+#[must_use]
+pub fn stage(desired: &Desired) -> Stage {
+    Stage::makes(STEP, objects(desired, false))
+}
+
+/// Pods that the step removes, to come again.
+///
+/// # Errors
+/// The API server refuses to list them.
+pub async fn pods(world: &World, way: &Way) -> Result<Vec<Found>> {
+    let names: Vec<String> = way.restarted().map(|node| world.desired.cluster.pod(node)).collect();
+    remove::found(world, &kind(), |found| names.iter().any(|name| name == found)).await
 }
 
 /// Lets the agent run beside another node than the one it was beside. The world's desired state names the new node
 /// already.
 ///
 /// # Errors
-/// The nodes do not agree, the volumes are on different hosts, or a pod does not come back.
+/// As [`look`], or a pod does not come back.
 pub async fn relocate(cx: &StepCx<'_, World>, from: Member, to: Member) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    // A restart costs a member for a moment, so all the others have to be there. The old node may be the one that is not.
-    let nodes: Vec<Member> = world.desired.members().collect();
-    let others: Vec<Member> = nodes.iter().copied().filter(|node| *node != from).collect();
-    let is_up = world.observer.now().members.get(&from).is_some_and(|view| view.pod.running);
-    let old = (from != to && is_up).then_some(from);
-    let there = if old.is_some() || from == to { &nodes } else { &others };
-    common_view(cx, there, None).await?;
-    reachable(world, to).await?;
-    write_spec(cx).await?;
-    let objects = [vec![Object::of(&config::config_map(&world.desired))], manifests::nodes(&world.desired)].concat();
-    world.apply(cx, &objects).await?;
-    if let Some(old) = old {
-        restart(cx, old, &nodes).await?;
+    let way = look(cx, from, to).await?;
+    world.apply(cx, &stage(&world.desired).objects).await?;
+    for node in way.restarted() {
+        restart(cx, node, &way.there).await?;
     }
-    restart(cx, to, there).await?;
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         match reader::agent(&world.desired, &world.observer.live().snapshot()) {
             Some(_) => Verdict::pass(""),
@@ -94,13 +135,17 @@ async fn hosts(world: &World, claim: &str) -> Result<Option<String>> {
     Ok((!words.is_empty()).then(|| words.join(" and ")))
 }
 
+fn kind() -> [ApiResource; 1] {
+    [ApiResource::erase::<Pod>(&())]
+}
+
 /// Deletes a node's pod and waits until the new one is Synced with the others.
 async fn restart(cx: &StepCx<'_, World>, node: Member, all: &[Member]) -> Result<()> {
     let world = cx.world;
     world.confirm_lock().await?;
     let name = world.desired.cluster.pod(node);
     let old = world.observer.now().members.get(&node).and_then(|view| view.pod.uid.clone());
-    remove::objects(cx, &[ApiResource::erase::<Pod>(&())], |found| found == name).await?;
+    remove::objects(cx, &kind(), |found| found == name).await?;
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         let now = world.observer.now().members.get(&node).and_then(|view| view.pod.uid.clone());
         if now.is_some() && now != old {
@@ -111,4 +156,28 @@ async fn restart(cx: &StepCx<'_, World>, node: Member, all: &[Member]) -> Result
     })
     .await?;
     common_view(cx, all, None).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_and_nodes_are_put_right_and_the_old_node_is_restarted_first() {
+        let stage = stage(&crate::desired::tests::desired("c", 1));
+        let names: Vec<String> = stage.objects.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "configmap/c-galera-config",
+                "configmap/c-galera-spec",
+                "service/c-galera-node1",
+                "statefulset/c-galera-node1",
+                "poddisruptionbudget/c-galera-nodes",
+            ]
+        );
+        let way = |old| Way { there: Vec::new(), old, to: Member::Node(1) };
+        assert_eq!(way(Some(Member::Node(3))).restarted().collect::<Vec<_>>(), [Member::Node(3), Member::Node(1)]);
+        assert_eq!(way(None).restarted().collect::<Vec<_>>(), [Member::Node(1)]);
+    }
 }

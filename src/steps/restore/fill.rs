@@ -3,14 +3,15 @@
 use jiff::Timestamp;
 
 use crate::cluster::inspect::Volumes;
-use crate::cluster::record::{Secrets, keep_secret, write_spec};
+use crate::cluster::record::{Secrets, keep_secret};
 use crate::cluster::world::World;
 use crate::cluster::{job, reader};
+use crate::desired::Desired;
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
-use crate::manifests::restore::{self, CONTAINER};
-use crate::manifests::{Object, config};
+use crate::manifests::restore::{self, CONTAINER, Near};
+use crate::manifests::{self, Object};
 use crate::names::Member;
 use crate::wsrep::Position;
 use crate::wsrep::volume::Evidence;
@@ -39,10 +40,26 @@ pub async fn fill(cx: &StepCx<'_, World>, found: Found, discard: bool) -> Result
     let world = cx.world;
     let Found { prepared, mut volumes, secrets } = found;
     let kept = keep_secret(cx, secrets.as_ref()).await?;
-    write_spec(cx).await?;
-    world.apply(cx, &[Object::of(&config::config_map(&world.desired))]).await?;
+    world.apply(cx, &manifests::shared(&world.desired)).await?;
     reader::write(world, &prepared.reader, "/tmp/plan", &prepared.plan).await?;
     world.confirm_lock().await?;
+    let near = |member| near(world, member, Some(&prepared.reader.claim));
+    world.apply(cx, &jobs(&world.desired, &prepared, &volumes, discard, near)).await?;
+    let position = filled(cx, &prepared, &mut volumes).await?;
+    reader::remove_jobs(cx).await?;
+    reader::close(cx).await?;
+    let done = Finished::changed(format!("{} filled, at {position}", list(&prepared.filled)));
+    Ok(done.with(Filled { members: prepared.filled, volumes, secrets: kept.all }))
+}
+
+/// The Jobs, one for each volume that is filled; `near` says what a volume must be near.
+pub(super) fn jobs(
+    desired: &Desired,
+    prepared: &Prepared,
+    volumes: &Volumes,
+    discard: bool,
+    near: impl Fn(Member) -> Option<Near>,
+) -> Vec<Object> {
     let at = Timestamp::now().as_second();
     let job = |member: &Member| {
         let fill = restore::Fill {
@@ -54,15 +71,9 @@ pub async fn fill(cx: &StepCx<'_, World>, found: Found, discard: bool) -> Result
             discard,
             expected: expected(volumes.get(member)),
         };
-        Object::of(&restore::fill(&world.desired, &fill, *member, near(world, *member, Some(&prepared.reader.claim))))
+        Object::of(&restore::fill(desired, &fill, *member, near(*member)))
     };
-    let jobs: Vec<Object> = prepared.filled.iter().map(job).collect();
-    world.apply(cx, &jobs).await?;
-    let position = filled(cx, &prepared, &mut volumes).await?;
-    reader::remove_jobs(cx).await?;
-    reader::close(cx).await?;
-    let done = Finished::changed(format!("{} filled, at {position}", list(&prepared.filled)));
-    Ok(done.with(Filled { members: prepared.filled, volumes, secrets: kept.all }))
+    prepared.filled.iter().map(job).collect()
 }
 
 /// Waits for the Jobs. All volumes have to come to one position: they become one cluster without a state transfer.

@@ -67,8 +67,11 @@ pub async fn look(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Found> {
     let secrets = record::stored_passwords(client, &desired.namespace, &desired.cluster).await?;
     if let Some(secrets) = &secrets {
         record::same_passwords(world, secrets)?;
+        record::whose_secret(&world.applier, desired).await?;
     }
-    if !desired.iscsi.is_empty() {
+    if desired.iscsi.is_empty() {
+        adopt::missing(world, false).await?;
+    } else {
         claim_targets(cx).await?;
     }
     // Whatever is on record, it is another history that comes.

@@ -12,6 +12,7 @@ use crate::cluster::record::{remark_claims, replace_record};
 use crate::cluster::volumes::{nobody_uses_them, table};
 use crate::cluster::world::World;
 use crate::cluster::{inspect, job, reader};
+use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
@@ -19,7 +20,7 @@ use crate::gates::group::list;
 use crate::kube::exec::{Place, exec};
 use crate::kube::objects::Objects;
 use crate::manifests::config::Record;
-use crate::manifests::restore::{CONTAINER, Turn, turn};
+use crate::manifests::restore::{CONTAINER, Near, Turn, turn};
 use crate::manifests::{Object, member, scripts};
 use crate::names::{Member, UUID_ANNOTATION};
 use crate::plans::course::Course;
@@ -51,14 +52,29 @@ const REMOVAL_LIMIT: Duration = Duration::from_secs(600);
 /// The cluster is not down, a volume holds something else by now, or the volumes do not hold one cluster.
 pub async fn switch(cx: &StepCx<'_, World>, filled: &Filled) -> Result<Finished<(Course, Record)>> {
     let world = cx.world;
-    let turns: Vec<(Member, Turn)> = world
-        .desired
-        .members()
-        .map(|member| (member, if filled.members.contains(&member) { Turn::Switch } else { Turn::Clear }))
-        .collect();
+    let turns = all_turns(&world.desired, &filled.members);
     turn_all(cx, &filled.volumes, &turns).await?;
     let stands = stand(cx, None, filled.members.len() == 1 && turns.len() > 1).await?;
     Ok(Finished::changed("switched").with(stands))
+}
+
+/// How each volume is turned, where those of `filled` have the new data beside the old.
+pub(super) fn all_turns(desired: &Desired, filled: &[Member]) -> Vec<(Member, Turn)> {
+    let turn = |member| (member, if filled.contains(&member) { Turn::Switch } else { Turn::Clear });
+    desired.members().map(turn).collect()
+}
+
+/// The Jobs that turn volumes; `near` says what a volume must be near.
+pub(super) fn jobs(
+    desired: &Desired,
+    volumes: &Volumes,
+    turns: &[(Member, Turn)],
+    near: impl Fn(Member) -> Option<Near>,
+) -> Vec<Object> {
+    let job = |(member, way): &(Member, Turn)| {
+        Object::of(&turn(desired, *member, *way, &expected(volumes.get(member)), near(*member)))
+    };
+    turns.iter().map(job).collect()
 }
 
 /// Turns volumes that hold what was found on them last.
@@ -67,12 +83,7 @@ async fn turn_all(cx: &StepCx<'_, World>, volumes: &Volumes, turns: &[(Member, T
     world.confirm_lock().await?;
     nobody_uses_them(world).await?;
     reader::remove_jobs(cx).await?;
-    let job = |(member, way): &(Member, Turn)| {
-        let found = expected(volumes.get(member));
-        Object::of(&turn(&world.desired, *member, *way, &found, near(world, *member, None)))
-    };
-    let jobs: Vec<Object> = turns.iter().map(job).collect();
-    world.apply(cx, &jobs).await?;
+    world.apply(cx, &jobs(&world.desired, volumes, turns, |member| near(world, member, None))).await?;
     let names: Vec<(String, String)> =
         turns.iter().map(|(member, _)| (world.desired.cluster.restore_job(*member), member.to_string())).collect();
     job::all(cx, &names, CONTAINER, "volumes to be switched", |_| "works".to_owned()).await?;
@@ -167,24 +178,36 @@ fn resumable(world: &World, volumes: &Volumes) -> Result<()> {
     .hint("or remove what was prepared, and keep the data: galeractl restore --undo"))
 }
 
+/// As [`all_turns`], for volumes that are not switched yet.
+pub(super) fn turns_left(desired: &Desired, volumes: &Volumes) -> Vec<(Member, Turn)> {
+    let kept = beside(volumes, Aside::Kept);
+    let mut turns = all_turns(desired, &beside(volumes, Aside::Filled));
+    turns.retain(|(member, _)| !kept.contains(member));
+    turns
+}
+
 /// Switches the volumes that are filled and not switched yet; `volumes` are what [`trace`] has found. Answers as [`switch`].
 ///
 /// # Errors
 /// As [`switch`].
 pub async fn resume(cx: &StepCx<'_, World>, volumes: &Volumes, record: &Record) -> Result<Finished<(Course, Record)>> {
     let world = cx.world;
-    let (filled, kept) = (beside(volumes, Aside::Filled), beside(volumes, Aside::Kept));
-    let turns: Vec<(Member, Turn)> = world
-        .desired
-        .members()
-        .filter(|member| !kept.contains(member))
-        .map(|member| (member, if filled.contains(&member) { Turn::Switch } else { Turn::Clear }))
-        .collect();
+    let turns = turns_left(&world.desired, volumes);
     if !turns.is_empty() {
         turn_all(cx, volumes, &turns).await?;
     }
     let stands = stand(cx, Some(record), is_alone(volumes)).await?;
     Ok(Finished::changed(format!("{} volumes hold the new data", volumes.len())).with(stands))
+}
+
+/// How each volume goes back to what was on it before.
+pub(super) fn turns_back(desired: &Desired, volumes: &Volumes) -> Vec<(Member, Turn)> {
+    let turn = |member| match volumes.get(&member)?.aside {
+        Aside::Nothing => None,
+        Aside::Kept => Some((member, Turn::Undo)),
+        Aside::Filling | Aside::Filled => Some((member, Turn::Drop)),
+    };
+    desired.members().filter_map(turn).collect()
 }
 
 /// Brings back what was on the volumes before; `known` is what they hold, as far as nothing has changed it since.
@@ -198,13 +221,7 @@ pub async fn undo(cx: &StepCx<'_, World>, known: Option<&Volumes>, record: &Reco
         Some(known) => known.clone(),
         None => inspect::volumes(cx, Some(record)).await?,
     };
-    let has_something = |member: &Member| volumes.get(member).is_some_and(|found| found.aside != Aside::Nothing);
-    let turns: Vec<(Member, Turn)> = world
-        .desired
-        .members()
-        .filter(has_something)
-        .map(|member| (member, if volumes[&member].aside == Aside::Kept { Turn::Undo } else { Turn::Drop }))
-        .collect();
+    let turns = turns_back(&world.desired, &volumes);
     turn_all(cx, &volumes, &turns).await?;
     let volumes = inspect::volumes(cx, Some(record)).await?;
     record_what_is_back(cx, &volumes).await?;
@@ -224,9 +241,14 @@ async fn record_what_is_back(cx: &StepCx<'_, World>, volumes: &Volumes) -> Resul
         let patch = json!({"metadata": {"annotations": {UUID_ANNOTATION: uuid}}});
         claims.merge(&name, "annotate", &patch, Kind::Step).await?;
     }
-    let histories: BTreeSet<Uuid> = nodes().filter_map(|(_, evidence)| evidence.history).collect();
+    replace_record(cx, of_histories(nodes().filter_map(|(_, evidence)| evidence.history))).await.map(drop)
+}
+
+/// What is on record of volumes with these histories: only one can be that of the cluster.
+pub(super) fn of_histories(histories: impl Iterator<Item = Uuid>) -> Record {
+    let histories: BTreeSet<Uuid> = histories.collect();
     let uuid = histories.first().copied().filter(|_| histories.len() == 1);
-    replace_record(cx, Record { formed: uuid.is_some(), uuid }).await.map(drop)
+    Record { formed: uuid.is_some(), uuid }
 }
 
 /// Removes what was kept aside. There is no way back after it.

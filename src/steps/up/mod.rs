@@ -9,15 +9,14 @@ pub mod proxy;
 pub mod seed;
 pub mod volumes;
 
-use std::collections::BTreeMap;
-
-use crate::cluster::record::Secrets;
+use crate::cluster::record::{self, Secrets};
 use crate::desired::Desired;
 use crate::engine::Named;
-use crate::manifests::config::{Record, credentials, record_map};
+use crate::manifests::config::{Record, record_map};
 use crate::manifests::{self, Object};
 use crate::names::Member;
 use crate::plans::course::Course;
+use crate::plans::stage::Stage;
 
 use handover::HANDOVER;
 use leftovers::LEFTOVERS;
@@ -41,40 +40,29 @@ pub struct Found {
     pub secrets: Option<Secrets>,
 }
 
-/// What one step makes, or puts right, and what it removes by kind and name where that exists.
-#[derive(Debug, Clone)]
-pub struct Stage {
-    /// Identifier of the step.
-    pub step: &'static str,
-    /// Objects in the order in which they are applied.
-    pub makes: Vec<Object>,
-    /// What goes.
-    pub removes: Vec<Object>,
-}
-
 /// What `up` makes and removes on one course; `record` is what is recorded before it.
 #[must_use]
 pub fn stages(desired: &Desired, course: &Course, record: &Record) -> Vec<Stage> {
-    let forms = *course == Course::Form;
-    let makes = |step: &'static str, makes: Vec<Object>| Stage { step, makes, removes: Vec::new() };
-    let claims =
-        [manifests::volumes(desired, forms), manifests::claims(desired, forms), manifests::backup_volumes(desired)];
-    let settings = [vec![Object::of(&credentials(desired, &BTreeMap::new()))], manifests::shared(desired)].concat();
     let formed = vec![Object::of(&record_map(desired, &Record { formed: true, uuid: record.uuid }))];
-    let (seed, nodes, proxy) = (manifests::seed(desired), manifests::nodes(desired), manifests::proxy(desired));
     let mut stages = vec![
-        makes(NAMESPACE.id, vec![Object::of(&manifests::volumes::namespace(desired))]),
-        makes(VOLUMES.id, claims.concat()),
+        Stage::makes(NAMESPACE.id, vec![Object::of(&manifests::volumes::namespace(desired))]),
+        volumes::stage(desired, *course == Course::Form),
     ];
     stages.extend(match course {
         // Nodes begin beside the seed, since it asks them what their volumes hold.
-        Course::Form => vec![makes(SEED.id, [settings, seed, nodes, proxy, formed].concat())],
-        Course::BringBack { .. } | Course::Compare => {
-            vec![makes(NODES.id, [settings, nodes, proxy, formed].concat())]
+        Course::Form => {
+            let settings = [vec![record::blank_secret(desired)], manifests::shared(desired)].concat();
+            let (seed, nodes, proxy) = (manifests::seed(desired), manifests::nodes(desired), manifests::proxy(desired));
+            vec![Stage::makes(SEED.id, [settings, seed, nodes, proxy, formed].concat())]
         }
-        Course::Keep => vec![makes(NODES.id, [settings, nodes, formed].concat()), makes(PROXY.id, proxy)],
+        Course::BringBack { .. } | Course::Compare => {
+            vec![nodes::stage(desired, true), Stage::makes(NODES.id, formed)]
+        }
+        Course::Keep => {
+            vec![nodes::stage(desired, false), Stage::makes(NODES.id, formed), proxy::stage(desired)]
+        }
     });
-    stages.push(Stage { step: HANDOVER.id, makes: Vec::new(), removes: handed_over(desired) });
+    stages.push(Stage::removes(HANDOVER.id, handed_over(desired)));
     stages
 }
 
@@ -92,11 +80,13 @@ fn handed_over(desired: &Desired) -> Vec<Object> {
 mod tests {
     use super::*;
     use crate::cluster::rights;
+    use crate::plans::stage::Fate;
 
     fn names(course: &Course) -> Vec<String> {
         let desired = crate::desired::tests::desired("c", 3);
         let stages = stages(&desired, course, &Record::default());
-        stages.iter().flat_map(|stage| stage.makes.iter().map(Object::display)).collect()
+        let made = stages.iter().filter(|stage| stage.fate == Fate::Made);
+        made.flat_map(|stage| stage.objects.iter().map(Object::display)).collect()
     }
 
     #[test]
@@ -130,13 +120,11 @@ mod tests {
             })
         };
         for stage in stages(&desired, &Course::Form, &Record::default()) {
-            for object in stage.makes.iter().filter(|object| object.namespace.is_some()) {
-                for verb in ["get", "create", "patch"] {
+            let verbs: &[&str] = if stage.fate == Fate::Removed { &["delete"] } else { &["get", "create", "patch"] };
+            for object in stage.objects.iter().filter(|object| object.namespace.is_some()) {
+                for verb in verbs {
                     assert!(may(object, verb), "{verb} {object}");
                 }
-            }
-            for object in &stage.removes {
-                assert!(may(object, "delete"), "delete {object}");
             }
         }
     }

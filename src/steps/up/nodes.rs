@@ -1,8 +1,8 @@
 //! Step 3: the permanent nodes join, or come back from their volumes.
 
 use crate::cluster::course::newest;
-use crate::cluster::nodes::{common_view, judge, make, order, seed_takes_part, stand_by};
-use crate::cluster::record::{Kept, mark_claims, write_record};
+use crate::cluster::nodes::{common_view, judge, make, objects, order, seed_takes_part, stand_by};
+use crate::cluster::record::{Kept, blank_secret, mark_claims, write_record};
 use crate::cluster::world::{BEAT, World};
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -15,12 +15,19 @@ use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observed::{MemberView, Observed};
 use crate::plans::course::Course;
+use crate::plans::stage::Stage;
 use crate::wsrep::Position;
 
 use super::Found;
 
 /// The step.
 pub const NODES: Named = Named::new("nodes", "let the nodes join until all are Synced");
+
+/// What the step makes, or puts right, beside the record.
+#[must_use]
+pub fn stage(desired: &Desired, with_proxy: bool) -> Stage {
+    Stage::makes(NODES.id, [vec![blank_secret(desired)], objects(desired, with_proxy)].concat())
+}
 
 /// Makes the nodes, unless a seed was `seeded` and they with it, and waits until all of them agree. Answers with what is
 /// on record then, and the passwords.

@@ -17,6 +17,7 @@ use crate::manifests;
 use crate::manifests::config::{OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD};
 use crate::names::Member;
 use crate::plans::course::Course;
+use crate::plans::stage::Fate;
 
 use super::{Found, stages};
 
@@ -48,8 +49,9 @@ pub async fn look(cx: &StepCx<'_, World>) -> Result<Finished<(Found, bool)>> {
         if namespace_exists { existing(cx).await? } else { (Course::Form, Record::default(), None) };
     adopt::missing(world, course == Course::Form).await?;
     if namespace_exists {
-        let all = stages(&world.desired, &course, &record).into_iter().flat_map(|stage| stage.makes);
-        admission::admitted(world, all).await?;
+        let mut stages = stages(&world.desired, &course, &record);
+        stages.retain(|stage| stage.fate == Fate::Made);
+        admission::admitted(world, stages.into_iter().flat_map(|stage| stage.objects)).await?;
     }
     let way = match &course {
         Course::Form => "nothing stands in the way".to_owned(),

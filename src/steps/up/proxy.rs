@@ -5,10 +5,12 @@ use crate::cluster::accounts;
 use crate::cluster::proof::prove;
 use crate::cluster::record::Kept;
 use crate::cluster::world::{BEAT, World};
+use crate::desired::Desired;
 use crate::engine::{Finished, Named, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::manifests;
 use crate::names::Member;
+use crate::plans::stage::Stage;
 
 /// The step.
 pub const PROXY: Named = Named::new("haproxy", "start the proxy and prove a write through it");
@@ -20,6 +22,12 @@ pub enum Accounts {
     AsInSettings,
     /// They are what the database says, whatever the settings do.
     AsTheyAre,
+}
+
+/// What the step makes, or puts right.
+#[must_use]
+pub fn stage(desired: &Desired) -> Stage {
+    Stage::makes(PROXY.id, manifests::proxy(desired))
 }
 
 /// Starts the proxy, and proves a write through it where this run has changed anything.

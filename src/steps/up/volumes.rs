@@ -7,6 +7,7 @@ use crate::cluster::course::reconsider;
 use crate::cluster::inspect::Volumes;
 use crate::cluster::world::{BEAT, World};
 use crate::cluster::{adopt, formation};
+use crate::desired::Desired;
 use crate::engine::event::Change;
 use crate::engine::{Finished, Named, Never, StepCx, Verdict};
 use crate::error::{Kind, Result};
@@ -16,6 +17,7 @@ use crate::kube::objects::Objects;
 use crate::manifests::{self, Object, volumes};
 use crate::names::Member;
 use crate::plans::course::Course;
+use crate::plans::stage::Stage;
 
 use super::Found;
 
@@ -24,6 +26,13 @@ pub const NAMESPACE: Named = Named::new("namespace", "create the namespace where
 
 /// Step 1: claims.
 pub const VOLUMES: Named = Named::new("volumes", "claim a volume for every member");
+
+/// What the second of them makes, or finds.
+#[must_use]
+pub fn stage(desired: &Desired, with_seed: bool) -> Stage {
+    let volumes = [manifests::volumes(desired, with_seed), manifests::claims(desired, with_seed)].concat();
+    Stage::makes(VOLUMES.id, [volumes, manifests::backup_volumes(desired)].concat())
+}
 
 /// Creates the namespace unless it `exists`, and takes the lock in it.
 ///
