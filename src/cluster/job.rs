@@ -1,9 +1,9 @@
 //! Jobs that work on volumes: waiting for them, and what they say.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -15,6 +15,7 @@ use crate::kube::objects::Objects;
 use crate::kube::trouble::pod_trouble;
 use crate::wsrep::Report;
 
+use super::reader;
 use super::world::{BEAT, World};
 
 /// Lines of a Job's log that are looked at: the newest say where it stands.
@@ -64,6 +65,39 @@ pub async fn all(
     })
     .await?;
     Ok(said.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Writes a file in the memory of each Job's pod as soon as it runs: what only this run may know stands in no spec. A pod
+/// that has ended needs it no more; why it did is told by [`all`].
+///
+/// # Errors
+/// As long as nothing runs, the patience of the run is over.
+pub async fn give(
+    cx: &StepCx<'_, World>,
+    jobs: &[(String, String)],
+    container: &str,
+    path: &str,
+    text: &str,
+) -> Result<()> {
+    let world = cx.world;
+    let all = jobs.iter().map(|(name, who)| {
+        cx.wait(world.observer.changes(), BEAT / 2, world.patience(), move || async move {
+            let snapshot = world.observer.live().snapshot();
+            let of_job = |pod: &&Arc<Pod>| pod.labels().get("job-name") == Some(name);
+            let Some(pod) = snapshot.pods.values().find(of_job) else {
+                return Verdict::wait(format!("filled volumes: {who} waits for its pod"));
+            };
+            match pod.status.as_ref().and_then(|status| status.phase.as_deref()) {
+                Some("Succeeded" | "Failed") => Verdict::pass(""),
+                Some("Running") => match reader::put(world, (&pod.name_any(), container), path, text).await {
+                    Ok(()) => Verdict::pass(""),
+                    Err(failure) => Verdict::wait(format!("{who}: {failure}")),
+                },
+                _ => Verdict::wait(format!("filled volumes: {who} starts")),
+            }
+        })
+    });
+    try_join_all(all).await.map(drop)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -129,12 +129,21 @@ async fn host_of(world: &World, claim: &str) -> Result<Option<String>> {
 /// # Errors
 /// The pod cannot be reached, or has no room.
 pub async fn write(world: &World, reader: &Reader, path: &str, text: &str) -> Result<()> {
+    put(world, (&reader.pod, &reader.container), path, text).await
+}
+
+/// Writes a file in a pod's own memory.
+///
+/// # Errors
+/// As [`write`].
+pub async fn put(world: &World, (pod, container): (&str, &str), path: &str, text: &str) -> Result<()> {
+    let place = Place { namespace: &world.desired.namespace, pod, container };
     let argv = ["/bin/bash", "-c", scripts::PUT, "put", path];
-    let output = run(&world.connection, &world.desired.namespace, reader, &argv, Some(text)).await?;
+    let output = exec(&world.connection.streams, place, &argv, Some(text), LOOK_LIMIT).await?;
     if output.exit_code == 0 {
         return Ok(());
     }
-    Err(Failure::message(Kind::Step, format!("pod/{} cannot be written to: {}", reader.pod, output.stderr.trim())))
+    Err(Failure::message(Kind::Step, format!("pod/{pod} cannot be written to: {}", output.stderr.trim())))
 }
 
 /// Runs a command where the backups are.

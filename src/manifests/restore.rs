@@ -21,14 +21,14 @@ use crate::names::{MEMBER_LABEL, Member, Role};
 pub const CONTAINER: &str = "restore";
 /// Port on which a reader gives files to pods that know its token.
 pub const SERVE_PORT: u16 = 4445;
+/// Where a pod that copies from a reader waits for its token: a spec may be read by many.
+pub const TOKEN: &str = "/run/galeractl/token";
 
 /// What one Job fills a volume with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fill {
     /// Address of the reader.
     pub source: String,
-    /// What the reader wants to hear.
-    pub token: String,
     /// Uuid of the history that begins with the restored data.
     pub uuid: String,
     /// Seconds since the epoch, the same for every volume.
@@ -144,7 +144,6 @@ fn filling(desired: &Desired, fill: &Fill, member: Member, mode: &str, target: V
             env("GALERA_USER", desired.user.clone().unwrap_or_default()),
             env("SERVER_OPTIONS", server_options(desired)),
             env("SOURCE", fill.source.clone()),
-            env("TOKEN", fill.token.clone()),
             env("NEW_UUID", fill.uuid.clone()),
             env("RESTORED_AT", fill.at.to_string()),
             env("NEEDED", fill.needed.to_string()),

@@ -10,7 +10,7 @@ const HELD: &str = "database:aaaaaaaa-1111-4222-8333-444444444444:42";
 /// Nobody listens at the source: a run that is let through ends there.
 const ENV: [(&str, &str); 6] = [
     ("SOURCE", "127.0.0.1"),
-    ("TOKEN", "x"),
+    ("GALERA_PATIENCE", "0"),
     ("NEW_UUID", B),
     ("SERVER_OPTIONS", "[mysqld]"),
     ("NEEDED", "1"),
@@ -44,9 +44,12 @@ fn it_changes_nothing_that_was_not_decided() {
 
 #[test]
 fn without_room_or_a_source_the_old_data_stays() {
-    for needed in ["1", "99999999999999999"] {
+    for (needed, token) in [("1", true), ("1", false), ("99999999999999999", true)] {
         let stage = Stage::new();
         filled(&stage.volume());
+        if token {
+            stage.write("run/token", "x");
+        }
         let found = stage.sourced(&["volume"], "found", &[]).out;
         let before = stage.tree();
         let mut env = with(&[("EXPECT", &found)]);

@@ -9,7 +9,7 @@ use crate::cluster::{job, reader};
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::manifests::Object;
-use crate::manifests::restore::{self, CONTAINER};
+use crate::manifests::restore::{self, CONTAINER, TOKEN};
 use crate::wsrep::{Position, Report, Uuid};
 
 /// The step.
@@ -52,7 +52,6 @@ async fn tried(cx: &StepCx<'_, World>, trial: &Trial, reader: &reader::Reader) -
     reader::write(world, reader, "/tmp/plan", &source.plan()).await?;
     let fill = restore::Fill {
         source: reader.address.clone(),
-        token: reader.token.clone(),
         uuid: Uuid::ZERO.to_string(),
         at: Timestamp::now().as_second(),
         needed: source.needed(),
@@ -62,7 +61,8 @@ async fn tried(cx: &StepCx<'_, World>, trial: &Trial, reader: &reader::Reader) -
     let name = world.desired.cluster.backup_verify_job();
     world.apply(cx, &[Object::of(&restore::verify(&world.desired, &fill))]).await?;
     let jobs = [(name.clone(), source.last().id.clone())];
-    let said = job::all(cx, &jobs, CONTAINER, "the trial", job::restoring).await?;
+    let ended = job::all(cx, &jobs, CONTAINER, "the trial", job::restoring);
+    let (said, ()) = tokio::try_join!(ended, job::give(cx, &jobs, CONTAINER, TOKEN, &reader.token))?;
     let reports = said.get(&name).map(Vec::as_slice).unwrap_or_default();
     let verdict = judge(&source, reports)?;
     record(world, reader, &source, &verdict).await?;

@@ -10,7 +10,7 @@ use crate::desired::Desired;
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
-use crate::manifests::restore::{self, CONTAINER, Near};
+use crate::manifests::restore::{self, CONTAINER, Near, TOKEN};
 use crate::manifests::{self, Object};
 use crate::names::Member;
 use crate::wsrep::Position;
@@ -64,7 +64,6 @@ pub(super) fn jobs(
     let job = |member: &Member| {
         let fill = restore::Fill {
             source: prepared.reader.address.clone(),
-            token: prepared.reader.token.clone(),
             uuid: prepared.uuid.to_string(),
             at,
             needed: prepared.needed,
@@ -81,7 +80,9 @@ async fn filled(cx: &StepCx<'_, World>, prepared: &Prepared, volumes: &mut Volum
     let cluster = &cx.world.desired.cluster;
     let names: Vec<(String, String)> =
         prepared.filled.iter().map(|member| (cluster.restore_job(*member), member.to_string())).collect();
-    let said = job::all(cx, &names, CONTAINER, "filled volumes", job::restoring).await.map_err(|failure| {
+    let ended = job::all(cx, &names, CONTAINER, "filled volumes", job::restoring);
+    let given = job::give(cx, &names, CONTAINER, TOKEN, &prepared.reader.token);
+    let (said, ()) = tokio::try_join!(ended, given).map_err(|failure| {
         failure.hint("what was on the volumes is as it was; look at the backup: galeractl backup verify")
     })?;
     let mut found: Vec<(Member, Position)> = Vec::new();

@@ -4,7 +4,7 @@
 # The plan comes from the source as well. It has a line for each step: "backup PATH SHA256 full|inc", "directory PATH", "log PATH SHA256 START [gtid=…|time=…]".
 # shellcheck shell=bash
 set -uo pipefail
-: "${GALERA_MEMBER:?}" "${SOURCE:?}" "${TOKEN:?}" "${NEW_UUID:?}" "${SERVER_OPTIONS:?}" "${NEEDED:?}"
+: "${GALERA_MEMBER:?}" "${SOURCE:?}" "${NEW_UUID:?}" "${SERVER_OPTIONS:?}" "${NEEDED:?}"
 export TZ=UTC LC_ALL=C
 TARGET=$VOLUME
 NEW=$TARGET/restore.new
@@ -283,6 +283,13 @@ BESIDE=$(held)
 FREE=$(df -B1 --output=avail "$TARGET" | tail -n 1)
 ((FREE > NEEDED)) || fail "no room: ${FREE// /} bytes are free on the volume, $NEEDED are needed beside what is there"
 mkdir -p "$NEW"
+# What the source wants to hear is written here by whoever has started this.
+WAITED=0
+until [ -s "$RUN/token" ]; do
+    ((WAITED++ < ${GALERA_PATIENCE:-300} * 5)) || fail "nobody has given this pod the token of the source"
+    sleep 0.2
+done
+TOKEN=$(cat "$RUN/token")
 PLAN=$(fetch plan -)
 [ -n "$PLAN" ] || fail "the source of the backup does not answer"
 phase copy
