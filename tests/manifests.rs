@@ -121,7 +121,6 @@ fn what_restores_a_backup() {
     assert_eq!(base.backup.as_ref().unwrap().node, 3);
     let fill = restore::Fill {
         source: "10.0.0.1".to_owned(),
-        token: "token".to_owned(),
         uuid: "00000001-0000-11f0-8000-0123456789ab".to_owned(),
         at: 1_700_000_000,
         needed: 3 << 30,
