@@ -167,7 +167,7 @@ fn the_documents_pks_example_is_accepted_unchanged() {
     let file = Some(root().join("examples/pks.conf"));
     let settings = load(&Input { file, ..Input::default() }).unwrap();
     let desired = &settings.desired;
-    assert_eq!(settings.variant, Variant::Pks);
+    assert_eq!(settings.variant, Variant::PKS);
     assert_eq!((desired.cluster.as_str(), desired.namespace.as_str(), desired.nodes), ("pks", "web", 3));
     assert_eq!((desired.database.as_deref(), desired.user.as_deref()), (Some("drupaldb"), Some("drupal")));
     assert_eq!(desired.storage_class.as_deref(), Some("vmware-thin"));
@@ -191,7 +191,7 @@ fn the_documents_pks_example_is_accepted_unchanged() {
 fn the_documents_coreos_example_is_accepted_unchanged() {
     let settings = from_text(&std::fs::read_to_string(root().join("examples/coreos.conf")).unwrap()).unwrap();
     let desired = &settings.desired;
-    assert_eq!(settings.variant, Variant::Coreos);
+    assert_eq!(settings.variant, Variant::COREOS);
     assert_eq!((desired.cluster.as_str(), desired.nodes, desired.node_port), ("tier1", 3, Some(30306)));
     assert_eq!(desired.iscsi.len(), 4);
     assert_eq!(desired.iscsi[&Member::Seed].iqn, "iqn.2018-04.io.idstudios:server.target0");
@@ -203,7 +203,7 @@ fn the_documents_coreos_example_is_accepted_unchanged() {
 #[test]
 fn the_targetd_example_is_accepted() {
     let settings = from_text(&std::fs::read_to_string(root().join("examples/targetd.conf")).unwrap()).unwrap();
-    assert_eq!(settings.variant, Variant::Targetd);
+    assert_eq!(settings.variant, Variant::TARGETD);
     assert_eq!(settings.desired.storage_class.as_deref(), Some("iscsi-targetd"));
     assert_eq!(settings.desired.mysqld["max_connections"], "500");
     assert_eq!(settings.notices, [""; 0]);
@@ -292,7 +292,7 @@ fn example_files_load() {
 #[test]
 fn profiles_are_right() {
     for variant in Variant::ALL {
-        let inventory = galeractl::settings::inventory::parse(variant.profile().as_bytes()).unwrap();
+        let inventory = galeractl::settings::inventory::parse(variant.profile.as_bytes()).unwrap();
         let known = |key: &String| galeractl::settings::find(key).is_some();
         assert!(inventory.vars.keys().all(known) && inventory.strays.is_empty(), "{variant}");
     }

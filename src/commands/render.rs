@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let passwords: Option<BTreeMap<&str, String>> =
         args.show_secrets.then(|| choose_passwords(&settings.desired, &settings.passwords));
     let include: Vec<Include> = args.include.iter().copied().map(Include::from).collect();
-    let files = files(&settings.desired, settings.variant.volumes_file(), passwords.as_ref(), &include);
+    let files = files(&settings.desired, settings.variant.volumes_file, passwords.as_ref(), &include);
     let Some(folder) = &args.out else {
         let texts: Result<Vec<String>> =
             files.iter().map(|file| Ok(format!("# {}\n{}", file.name, text(file)?))).collect();

@@ -29,7 +29,7 @@ pub(super) async fn default_class(
     yes: bool,
     cancel: &CancellationToken,
 ) -> Result<()> {
-    let Some(name) = settings.desired.storage_class.as_deref().filter(|_| settings.variant == Variant::Pks) else {
+    let Some(name) = settings.desired.storage_class.as_deref().filter(|_| settings.variant == Variant::PKS) else {
         return Ok(());
     };
     let classes = storage_classes(connection).await?;

@@ -8,7 +8,7 @@ use super::keys;
 use super::mysqld::OWNED;
 use super::table::{NODE, SETTINGS, Setting};
 use super::topic::Topic;
-use super::variant::Variant;
+use super::variant::{Variant, Volumes};
 
 /// Longest line of a comment.
 const WIDTH: usize = 100;
@@ -16,7 +16,7 @@ const WIDTH: usize = 100;
 /// A commented file to start from: what the variant needs is set, the rest stands in comments.
 #[must_use]
 pub fn example(variant: Variant) -> String {
-    let profile = inventory::parse(variant.profile().as_bytes()).map(|inventory| inventory.vars).unwrap_or_default();
+    let profile = inventory::parse(variant.profile.as_bytes()).map(|inventory| inventory.vars).unwrap_or_default();
     let mut text = format!(
         "# Settings of a Galera cluster, variant `{variant}`. Lines that start with `#` are comments; a commented\n\
          # setting shows its default, or an example where it has none.\n\n[all:vars]\n"
@@ -24,11 +24,9 @@ pub fn example(variant: Variant) -> String {
     for topic in Topic::ALL.into_iter().filter(|topic| wanted(*topic, variant)) {
         let _ = write!(text, "\n# --- {} ---\n", topic.title());
         for setting in SETTINGS.iter().filter(|setting| setting.topic == topic) {
-            if setting.key == keys::VSPHERE_CLASS && variant != Variant::Pks
-                || setting.key == keys::ISCSI_CLASS && variant != Variant::Targetd
-                || setting.key == keys::STORAGE_CLASS && variant != Variant::Local
-                || setting.key.contains(NODE)
-            {
+            let of_another = Variant::of_key(setting.key).is_some_and(|other| other != variant);
+            let general = setting.key == keys::STORAGE_CLASS && variant.volumes != Volumes::AnyClass;
+            if of_another || general || setting.key.contains(NODE) {
                 continue;
             }
             let profiled = profile.get(setting.key).and_then(|assigned| assigned.value.text());
@@ -46,7 +44,7 @@ pub fn example(variant: Variant) -> String {
 }
 
 fn wanted(topic: Topic, variant: Variant) -> bool {
-    topic != Topic::Unused && (topic != Topic::Iscsi || variant == Variant::Coreos)
+    topic != Topic::Unused && (topic != Topic::Iscsi || variant.volumes == Volumes::Targets)
 }
 
 fn entry(text: &mut String, setting: &Setting, key: &str, profiled: Option<&str>) {
@@ -107,7 +105,7 @@ pub fn reference() -> String {
     text.push_str("\n## Profiles\n\nA profile sets what differs from the defaults above.\n\n");
     text.push_str("| profile | chosen by | sets |\n|---|---|---|\n");
     for variant in Variant::ALL {
-        let vars = inventory::parse(variant.profile().as_bytes()).map(|inventory| inventory.vars).unwrap_or_default();
+        let vars = inventory::parse(variant.profile.as_bytes()).map(|inventory| inventory.vars).unwrap_or_default();
         let set: BTreeMap<_, _> = vars.iter().filter_map(|(key, value)| Some((key, value.value.text()?))).collect();
         let set: Vec<String> = set.iter().map(|(key, value)| format!("`{key}={value}`")).collect();
         let set = if set.is_empty() { "nothing".to_owned() } else { set.join(", ") };
@@ -117,11 +115,10 @@ pub fn reference() -> String {
 }
 
 fn chosen_by(variant: Variant) -> String {
-    match variant {
-        Variant::Local => "no key of another variant".to_owned(),
-        Variant::Pks => format!("`{}`", keys::VSPHERE_CLASS),
-        Variant::Coreos => "`galera_cluster_…_iscsi_…`".to_owned(),
-        Variant::Targetd => format!("`{}`", keys::ISCSI_CLASS),
+    match variant.volumes {
+        Volumes::AnyClass => "no key of another variant".to_owned(),
+        Volumes::OwnClass(own) => format!("`{own}`"),
+        Volumes::Targets => "`galera_cluster_…_iscsi_…`".to_owned(),
     }
 }
 

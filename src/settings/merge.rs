@@ -163,7 +163,7 @@ impl Merge {
 
     /// Lays everything over each other: defaults, the variant's profile, then what is given, the last one on top.
     pub(super) fn lay(&mut self, variant: Variant, given: Vec<Given>) {
-        let profile = inventory::parse(variant.profile().as_bytes()).unwrap_or_else(|broken| broken.rest);
+        let profile = inventory::parse(variant.profile.as_bytes()).unwrap_or_else(|broken| broken.rest);
         let origin = variant::origin(variant);
         let profile = profile
             .vars

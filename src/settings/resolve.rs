@@ -10,7 +10,7 @@ use crate::names;
 
 use super::keys;
 use super::origin::{Origin, Problems, Value};
-use super::variant::Variant;
+use super::variant::{Variant, Volumes};
 use super::{OPTION_PREFIX, iscsi, kind, units};
 
 /// The option by which a server takes most of its memory.
@@ -58,8 +58,8 @@ impl Resolver<'_> {
     /// The desired cluster, or nothing if a name is wrong; other problems are only noted.
     pub(super) fn desired(&mut self, mysqld: BTreeMap<String, String>) -> Option<Desired> {
         let nodes = self.nodes();
-        let iscsi = match self.variant {
-            Variant::Coreos => iscsi::targets(self.values, nodes, &self.source, self.problems),
+        let iscsi = match self.variant.volumes {
+            Volumes::Targets => iscsi::targets(self.values, nodes, &self.source, self.problems),
             _ => BTreeMap::new(),
         };
         let storage_class = self.storage_class();
@@ -142,7 +142,7 @@ impl Resolver<'_> {
 
     fn nodes(&mut self) -> u32 {
         let listed = iscsi::nodes(self.values);
-        if self.variant == Variant::Coreos && !self.given(keys::NODES) && listed > 3 {
+        if self.variant.volumes == Volumes::Targets && !self.given(keys::NODES) && listed > 3 {
             self.set_default(keys::NODES, &listed.to_string());
         }
         let nodes = self.number(keys::NODES).unwrap_or_default();
@@ -163,11 +163,10 @@ impl Resolver<'_> {
     }
 
     fn storage_class(&mut self) -> Option<String> {
-        let own = match self.variant {
-            Variant::Coreos => return None,
-            Variant::Local => None,
-            Variant::Pks => Some(keys::VSPHERE_CLASS),
-            Variant::Targetd => Some(keys::ISCSI_CLASS),
+        let own = match self.variant.volumes {
+            Volumes::AnyClass => None,
+            Volumes::OwnClass(own) => Some(own),
+            Volumes::Targets => return None,
         };
         let class = self.text(keys::STORAGE_CLASS).or_else(|| self.text(own?));
         if let (None, Some(own)) = (&class, own) {
@@ -179,9 +178,9 @@ impl Resolver<'_> {
 
     fn seed_class(&mut self) -> Option<String> {
         let class = self.text(keys::SEED_CLASS)?;
-        if self.variant == Variant::Coreos {
-            let problem = "has no use in the variant `coreos`, whose volumes lie on iSCSI targets";
-            self.problem(keys::SEED_CLASS, problem);
+        if self.variant.volumes == Volumes::Targets {
+            let problem = format!("has no use in the variant `{}`, whose volumes lie on iSCSI targets", self.variant);
+            self.problem(keys::SEED_CLASS, &problem);
         }
         Some(class)
     }
@@ -281,7 +280,7 @@ impl Resolver<'_> {
 
     fn access(&mut self) -> (ExternalAccess, Option<u16>) {
         let port = self.number(keys::NODE_PORT).and_then(|port| u16::try_from(port).ok());
-        if port.is_some() && !self.given(keys::ACCESS) && self.variant == Variant::Local {
+        if port.is_some() && !self.given(keys::ACCESS) && self.variant == Variant::LOCAL {
             self.set_default(keys::ACCESS, "node-port");
         }
         if self.required(keys::ACCESS) == "node-port" {

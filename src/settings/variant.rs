@@ -1,4 +1,4 @@
-//! The four kinds of clusters that the seed's document knows, and the profile of each.
+//! Kinds of clusters, and the profile of each: a row here and a file are all that another one takes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,69 +7,76 @@ use super::keys;
 use super::merge::Given;
 use super::origin::{Origin, Problems};
 
-/// Where a cluster's volumes come from, and with it the profile.
+/// Where the volumes of a variant come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variant {
-    /// Any Kubernetes with a storage class.
-    Local,
-    /// `VMware` PKS: vSphere volumes, a load balancer of its own.
-    Pks,
-    /// `CoreOS` Tectonic: existing iSCSI targets, a port on every host.
-    Coreos,
-    /// iSCSI volumes that a targetd provisioner makes.
-    Targetd,
+pub enum Volumes {
+    /// Any storage class.
+    AnyClass,
+    /// The storage class that a key of the variant's own names. The key chooses the variant.
+    OwnClass(&'static str),
+    /// iSCSI targets that exist already. Their keys choose the variant.
+    Targets,
+}
+
+/// One row: a kind of clusters, and the profile that it starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variant {
+    /// The profile's name.
+    pub name: &'static str,
+    /// The profile's text, in the form of a `galera.conf`.
+    pub profile: &'static str,
+    /// Where its volumes come from.
+    pub volumes: Volumes,
+    /// What stands for the volumes in the name of their file of manifests.
+    pub volumes_file: &'static str,
 }
 
 impl Variant {
+    /// Any Kubernetes with a storage class; what holds where nothing chooses another.
+    pub const LOCAL: Self = Self {
+        name: "local",
+        profile: include_str!("../../profiles/local.conf"),
+        volumes: Volumes::AnyClass,
+        volumes_file: "volumes",
+    };
+    /// `VMware` PKS: vSphere volumes, a load balancer of its own.
+    pub const PKS: Self = Self {
+        name: "pks",
+        profile: include_str!("../../profiles/pks.conf"),
+        volumes: Volumes::OwnClass(keys::VSPHERE_CLASS),
+        volumes_file: "vsphere-volumes",
+    };
+    /// `CoreOS` Tectonic: existing iSCSI targets, a port on every host.
+    pub const COREOS: Self = Self {
+        name: "coreos",
+        profile: include_str!("../../profiles/coreos.conf"),
+        volumes: Volumes::Targets,
+        volumes_file: "volumes",
+    };
+    /// iSCSI volumes that a targetd provisioner makes.
+    pub const TARGETD: Self = Self {
+        name: "targetd",
+        profile: include_str!("../../profiles/targetd.conf"),
+        volumes: Volumes::OwnClass(keys::ISCSI_CLASS),
+        volumes_file: "volumes-targetd",
+    };
+
     /// All variants.
-    pub const ALL: [Self; 4] = [Self::Local, Self::Pks, Self::Coreos, Self::Targetd];
-
-    /// The profile's name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Pks => "pks",
-            Self::Coreos => "coreos",
-            Self::Targetd => "targetd",
-        }
-    }
-
-    /// The profile's text, in the form of a `galera.conf`.
-    #[must_use]
-    pub fn profile(self) -> &'static str {
-        match self {
-            Self::Local => include_str!("../../profiles/local.conf"),
-            Self::Pks => include_str!("../../profiles/pks.conf"),
-            Self::Coreos => include_str!("../../profiles/coreos.conf"),
-            Self::Targetd => include_str!("../../profiles/targetd.conf"),
-        }
-    }
-
-    /// What stands for the volumes in the name of their file of manifests.
-    #[must_use]
-    pub fn volumes_file(self) -> &'static str {
-        match self {
-            Self::Pks => "vsphere-volumes",
-            Self::Targetd => "volumes-targetd",
-            Self::Coreos | Self::Local => "volumes",
-        }
-    }
+    pub const ALL: [Self; 4] = [Self::LOCAL, Self::PKS, Self::COREOS, Self::TARGETD];
 
     /// The variant that alone has a use for a key.
-    fn of_key(key: &str) -> Option<Self> {
-        match key {
-            keys::VSPHERE_CLASS => Some(Self::Pks),
-            keys::ISCSI_CLASS => Some(Self::Targetd),
-            _ if key.starts_with("galera_cluster_") && key.contains("_iscsi_") => Some(Self::Coreos),
-            _ => None,
-        }
+    pub(super) fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|variant| match variant.volumes {
+            Volumes::AnyClass => false,
+            Volumes::OwnClass(own) => key == own,
+            Volumes::Targets => key.starts_with("galera_cluster_") && key.contains("_iscsi_"),
+        })
     }
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.name)
     }
 }
 
@@ -77,7 +84,7 @@ impl FromStr for Variant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|variant| variant.name() == text).ok_or_else(|| {
+        Self::ALL.into_iter().find(|variant| variant.name == text).ok_or_else(|| {
             let names = Self::ALL.map(|variant| format!("`{variant}`")).join(", ");
             format!("`{}` is no profile; expected one of {names}", text.escape_debug())
         })
@@ -104,7 +111,7 @@ pub(super) fn choose(asked: Option<Variant>, given: &[Given], problems: &mut Pro
         };
         problems.add(&item.origin, format!("{} belongs to the variant `{variant}`, but {against}", item.key));
     }
-    let variant = chosen.map_or(Variant::Local, |(variant, _)| variant);
+    let variant = chosen.map_or(Variant::LOCAL, |(variant, _)| variant);
     general_class(variant, given, problems);
     variant
 }
@@ -114,14 +121,13 @@ fn general_class(variant: Variant, given: &[Given], problems: &mut Problems) {
     let find = |key: &str| given.iter().find(|item| item.key == key);
     let Some(general) = find(keys::STORAGE_CLASS) else { return };
     let mut refuse = |why: String| problems.add(&general.origin, format!("{} {why}", general.key));
-    let own = match variant {
-        Variant::Local => None,
-        Variant::Coreos => {
-            refuse("has no use in the variant `coreos`, whose volumes lie on iSCSI targets".to_owned());
+    let own = match variant.volumes {
+        Volumes::AnyClass => None,
+        Volumes::OwnClass(own) => find(own),
+        Volumes::Targets => {
+            refuse(format!("has no use in the variant `{variant}`, whose volumes lie on iSCSI targets"));
             None
         }
-        Variant::Pks => find(keys::VSPHERE_CLASS),
-        Variant::Targetd => find(keys::ISCSI_CLASS),
     };
     if let Some(own) = own.filter(|own| own.text != general.text) {
         refuse(format!("contradicts {} ({}); keep one of them", own.key, own.origin));
@@ -130,5 +136,5 @@ fn general_class(variant: Variant, given: &[Given], problems: &mut Problems) {
 
 /// Origin of the values in a profile.
 pub(super) fn origin(variant: Variant) -> Origin {
-    Origin::Profile(variant.name())
+    Origin::Profile(variant.name)
 }

@@ -127,7 +127,6 @@ async fn the_objects_of_every_profile_are_accepted() {
 fn restoring(desired: &Desired) -> Vec<Object> {
     let fill = Fill {
         source: "10.0.0.1".to_owned(),
-        token: "token".to_owned(),
         uuid: String::new(),
         at: 0,
         needed: 1 << 30,

@@ -13,8 +13,8 @@ use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied};
 use crate::kube::classes;
 use crate::kube::objects::{Objects, Seen};
-use crate::manifests;
 use crate::manifests::config::{OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD};
+use crate::manifests::{self, Object};
 use crate::names::Member;
 use crate::plans::course::Course;
 use crate::plans::stage::Fate;
@@ -186,6 +186,12 @@ fn usable_passwords(world: &World, secrets: Option<&Secrets>) -> Result<()> {
     Ok(())
 }
 
+/// What a node's pod is made of, and reads when it starts.
+fn in_pods(desired: &Desired) -> Vec<serde_json::Value> {
+    let sets = manifests::nodes(desired).into_iter().filter(|object| object.resource.kind == "StatefulSet");
+    sets.chain([Object::of(&manifests::config::config_map(desired))]).map(|object| object.value).collect()
+}
+
 fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Result<()> {
     let wanted = &cx.world.desired;
     if before.nodes != wanted.nodes && record.formed {
@@ -199,11 +205,7 @@ fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Res
         .hint(format!("keep the size: galeractl up --nodes {}", before.nodes))
         .hint("a cluster is resized by `galeractl scale`, which this version does not have yet"));
     }
-    if before.mariadb_image != wanted.mariadb_image
-        || before.resources != wanted.resources
-        || before.mysqld != wanted.mysqld
-        || before.backup != wanted.backup
-    {
+    if in_pods(before) != in_pods(wanted) {
         cx.notice(
             Level::Warning,
             "the nodes' settings have changed; running nodes take them on when their pods are restarted",
