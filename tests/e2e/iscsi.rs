@@ -36,7 +36,9 @@ async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
 
         // The backups lie where every host reaches them, so another node can take them over.
         place.backup("--full").await;
-        place.run(&["backup", "move", "--to", "1"]).await.ended(0);
+        let to_one = ["backup", "move", "--to", "1", "--progress", "json"];
+        let planned = place.run(&[&to_one[..], &["--dry-run"]].concat()).await.ended(0).rehearsed();
+        assert_eq!(place.run(&to_one).await.ended(0).acts(), planned);
         place.healthy().await;
         // Its data is another copy, so nothing of before is a base.
         place.backup("--full").await;
