@@ -172,3 +172,15 @@ fn options_from_my_cnf_can_be_written_to_a_settings_file() {
     let refused = place.fails(2, &["config", "--from-my-cnf", "nowhere.cnf"]);
     assert!(refused.contains("nowhere.cnf: cannot be read"), "{refused}");
 }
+
+#[test]
+fn what_the_settings_file_says_of_an_option_holds_in_any_spelling() {
+    let place = Place::new();
+    fs::write(place.0.path().join("my.cnf"), "[mysqld]\nmax-connections=500\nsort_buffer_size=4M\n").unwrap();
+    fs::write(place.0.path().join("galera.conf"), "[all:vars]\n[mysqld]\nloose_max_connections=77\n").unwrap();
+    let output = place.galeractl(&["config", "--from-my-cnf", "my.cnf", "-o", "json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["mysqld.loose_max_connections"]["value"], "77", "{shown}");
+    assert_eq!(shown["mysqld.sort_buffer_size"]["value"], "4M", "{shown}");
+    assert!(shown.get("mysqld.max_connections").is_none(), "{shown}");
+}

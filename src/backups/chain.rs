@@ -1,7 +1,10 @@
 //! Chains: a full backup and the incremental ones that build on it, and how far binary logs lead on from there.
 
+use std::collections::BTreeMap;
+
 use super::gtid::sequence;
 use super::{Backup, Catalog, Extent, Gap, Gaps, Log};
+use crate::wsrep::Uuid;
 
 /// A full backup with its increments, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,19 +85,17 @@ pub struct Reach {
     pub gap: Option<Gap>,
 }
 
-/// Follows the binary logs from a backup on, up to the first gap.
-#[must_use]
-pub fn reach(catalog: &Catalog, backup: &Backup) -> Reach {
-    reach_by(catalog, backup, Gaps::Refused)
-}
+/// The binary logs of each history, in the order in which they begin: what leads on from a point is found without a look
+/// at all of them, of which there is one a minute.
+#[derive(Debug)]
+pub struct Ways<'a>(BTreeMap<Uuid, Way<'a>>);
 
-pub(super) fn reach_by(catalog: &Catalog, backup: &Backup, gaps: Gaps) -> Reach {
-    let mut reach = Reach { sequence: sequence(&backup.gtid), time: backup.ended, gap: None };
-    while let Some(lead) = lead(catalog, backup, reach.sequence, gaps) {
-        reach = Reach { sequence: lead.to, time: lead.time.max(reach.time), gap: None };
-    }
-    let beyond = lead(catalog, backup, reach.sequence, Gaps::Crossed);
-    Reach { gap: beyond.and_then(|lead| missing_in(lead.log, reach.sequence)), ..reach }
+#[derive(Debug, Default)]
+struct Way<'a> {
+    /// Logs without a gap: after which transaction each begins, and the one that leads furthest of all up to it.
+    whole: Vec<(u64, Lead<'a>)>,
+    /// Logs with gaps, which are few.
+    broken: Vec<&'a Log>,
 }
 
 /// A binary log, and how far it leads on.
@@ -107,14 +108,64 @@ pub(super) struct Lead<'a> {
     pub(super) time: i64,
 }
 
-/// The log that leads furthest from a point. Another node's copy may have what is missing in one.
-pub(super) fn lead<'a>(catalog: &'a Catalog, backup: &Backup, covered: u64, gaps: Gaps) -> Option<Lead<'a>> {
-    let follows = |log: &&Log| log.uuid == backup.uuid && sequence(&log.from) <= covered;
-    let leads = catalog.logs.iter().filter(follows).map(|log| match missing_in(log, covered) {
-        Some(gap) if gaps == Gaps::Refused => Lead { log, to: gap.first - 1, time: gap.after },
-        _ => Lead { log, to: sequence(&log.to), time: log.end },
-    });
-    leads.filter(|lead| lead.to > covered).max_by_key(|lead| lead.to)
+impl<'a> Ways<'a> {
+    /// All logs of a catalog.
+    #[must_use]
+    pub fn of(catalog: &'a Catalog) -> Self {
+        let mut ways: BTreeMap<Uuid, Way<'a>> = BTreeMap::new();
+        for log in &catalog.logs {
+            let way = ways.entry(log.uuid).or_default();
+            if log.gaps.is_empty() {
+                way.whole.push((sequence(&log.from), Lead::whole(log)));
+            } else {
+                way.broken.push(log);
+            }
+        }
+        for Way { whole, .. } in ways.values_mut() {
+            whole.sort_by_key(|(from, _)| *from);
+            for at in 1..whole.len() {
+                let before = whole[at - 1].1;
+                if before.to > whole[at].1.to {
+                    whole[at].1 = before;
+                }
+            }
+        }
+        Self(ways)
+    }
+
+    /// Follows the binary logs from a backup on, up to the first gap.
+    #[must_use]
+    pub fn reach(&self, backup: &Backup) -> Reach {
+        self.reach_by(backup, Gaps::Refused)
+    }
+
+    pub(super) fn reach_by(&self, backup: &Backup, gaps: Gaps) -> Reach {
+        let mut reach = Reach { sequence: sequence(&backup.gtid), time: backup.ended, gap: None };
+        while let Some(lead) = self.lead(backup, reach.sequence, gaps) {
+            reach = Reach { sequence: lead.to, time: lead.time.max(reach.time), gap: None };
+        }
+        let beyond = self.lead(backup, reach.sequence, Gaps::Crossed);
+        Reach { gap: beyond.and_then(|lead| missing_in(lead.log, reach.sequence)), ..reach }
+    }
+
+    /// The log that leads furthest from a point. Another node's copy may have what is missing in one.
+    pub(super) fn lead(&self, backup: &Backup, covered: u64, gaps: Gaps) -> Option<Lead<'a>> {
+        let Way { whole, broken } = self.0.get(&backup.uuid)?;
+        let begun = whole.partition_point(|(from, _)| *from <= covered);
+        let furthest = begun.checked_sub(1).map(|last| whole[last].1);
+        let follows = broken.iter().filter(|log| sequence(&log.from) <= covered);
+        let leads = follows.map(|log| match missing_in(log, covered) {
+            Some(gap) if gaps == Gaps::Refused => Lead { log, to: gap.first - 1, time: gap.after },
+            _ => Lead::whole(log),
+        });
+        leads.chain(furthest).filter(|lead| lead.to > covered).max_by_key(|lead| lead.to)
+    }
+}
+
+impl<'a> Lead<'a> {
+    fn whole(log: &'a Log) -> Self {
+        Self { log, to: sequence(&log.to), time: log.end }
+    }
 }
 
 /// The first gap of a log after a point.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::chain::{Chain, chains, lead, reach_by};
+use super::chain::{Chain, Ways, chains};
 use super::gtid::{self, sequence};
 use super::{Backup, Catalog, Gap, Gaps, Log, series};
 
@@ -245,11 +245,12 @@ fn after(backup: &Backup, to: To) -> Result<(), String> {
 }
 
 fn replay(catalog: &Catalog, backup: &Backup, to: To, gaps: Gaps, source: &mut Source) -> Result<(), String> {
+    let ways = Ways::of(catalog);
     let mut covered = sequence(&backup.gtid);
     while to != To::Gtid(covered) {
         // A log without a gap comes first, whoever has it.
-        let next = [Gaps::Refused, gaps].into_iter().find_map(|gaps| lead(catalog, backup, covered, gaps));
-        let Some(next) = next else { return Err(unreachable(catalog, backup, to, gaps)) };
+        let next = [Gaps::Refused, gaps].into_iter().find_map(|gaps| ways.lead(backup, covered, gaps));
+        let Some(next) = next else { return Err(unreachable(catalog, &ways, (backup, to), gaps)) };
         let end = match to {
             To::Gtid(number) if number < next.to => Some(Stop::Gtid(number)),
             To::Time(time) if time <= next.time => Some(Stop::Time(time)),
@@ -268,8 +269,8 @@ fn replay(catalog: &Catalog, backup: &Backup, to: To, gaps: Gaps, source: &mut S
     Ok(())
 }
 
-fn unreachable(catalog: &Catalog, backup: &Backup, to: To, gaps: Gaps) -> String {
-    let reach = reach_by(catalog, backup, gaps);
+fn unreachable(catalog: &Catalog, ways: &Ways<'_>, (backup, to): (&Backup, To), gaps: Gaps) -> String {
+    let reach = ways.reach_by(backup, gaps);
     let wanted = match to {
         To::Time(time) => utc(time),
         To::Gtid(number) => format!("transaction 1-1-{number}"),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use chain::{Chain, Reach, chains, reach};
+pub use chain::{Chain, Reach, Ways, chains};
 pub use choose::{From, Replay, Source, Stop, To, Wanted, choose, utc};
 pub use gap::{Gap, Gaps};
 pub use gtid::sequence;

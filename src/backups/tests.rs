@@ -149,7 +149,7 @@ fn a_gap_in_a_log_ends_what_can_be_reached_unless_it_is_crossed() {
     let mut catalog = catalog(&[0]);
     let hidden = "31-33@30".parse().unwrap();
     catalog.logs = vec![Log { gaps: vec![hidden], ..log(0, 50) }, log(50, 90)];
-    let found = reach(&catalog, &catalog.backups[0]);
+    let found = Ways::of(&catalog).reach(&catalog.backups[0]);
     assert_eq!(found, Reach { sequence: 30, time: 30, gap: Some(hidden) });
     for to in [To::Time(30), To::Gtid(30)] {
         assert!(choose(&catalog, &wanted(From::Latest, Some(to))).unwrap().crossed.is_empty());
@@ -167,11 +167,22 @@ fn a_gap_in_a_log_ends_what_can_be_reached_unless_it_is_crossed() {
     // Another node's log has them.
     catalog.logs.push(log(20, 60));
     let whole = choose(&catalog, &wanted(From::Latest, Some(To::Gtid(80)))).unwrap();
-    assert!(whole.crossed.is_empty() && reach(&catalog, &catalog.backups[0]).sequence == 90, "{whole:?}");
+    assert!(whole.crossed.is_empty() && Ways::of(&catalog).reach(&catalog.backups[0]).sequence == 90, "{whole:?}");
     // A backup that was taken after it has them as well.
     catalog.logs.pop();
     catalog.backups[0].gtid = "1-1-33".to_owned();
-    assert_eq!(reach(&catalog, &catalog.backups[0]).sequence, 90);
+    assert_eq!(Ways::of(&catalog).reach(&catalog.backups[0]).sequence, 90);
+}
+
+/// A copy a minute for two weeks, in no order: who looks at all of them for each step does not come to an end.
+#[test]
+fn a_long_way_is_followed() {
+    let mut catalog = catalog(&[0]);
+    let start = i64::try_from(sequence(&catalog.backups[0].gtid)).unwrap();
+    catalog.logs = (start..start + 20_000).rev().map(|at| log(at, at + 1)).collect();
+    assert_eq!(Ways::of(&catalog).reach(&catalog.backups[0]).time, start + 20_000);
+    let far = To::Gtid(u64::try_from(start + 20_000).unwrap());
+    assert_eq!(choose(&catalog, &wanted(From::Latest, Some(far))).unwrap().logs.len(), 20_000);
 }
 
 #[test]
@@ -246,7 +257,7 @@ proptest! {
         let hit: Vec<Gap> = gaps.iter().copied().filter(|gap| gap.last > base && gap.first <= target).collect();
         prop_assert_eq!(&crossing.crossed, &hit);
         prop_assert_eq!(choose(&catalog, &Wanted { gaps: Gaps::Refused, ..wanted }).is_ok(), hit.is_empty());
-        let reach = reach(&catalog, crossing.last());
+        let reach = Ways::of(&catalog).reach(crossing.last());
         prop_assert_eq!(reach.sequence < target, !hit.is_empty());
     }
 

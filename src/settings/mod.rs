@@ -261,7 +261,7 @@ fn brought_options(source: &Source, settled: &BTreeMap<String, String>, merge: &
     for line in file.options {
         if let Some(why) = mysqld::taken(&line) {
             merge.notices.push(format!("{}: {} is left out: {why}", at(line.line), line.name));
-        } else if !settled.contains_key(&mysqld::spelt(&line.name)) {
+        } else if !settled.keys().any(|known| mysqld::is_same_option(known, &line.name)) {
             theirs.push(line);
         }
     }

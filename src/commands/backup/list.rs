@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::backups::{Backup, Catalog, Chain, Reach, chains, reach, utc};
+use crate::backups::{Backup, Catalog, Chain, Reach, Ways, chains, utc};
 use crate::cluster::reader::{self, Reader};
 use crate::cluster::world::World;
 use crate::commands::Globals;
@@ -52,8 +52,8 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         ui.out(&format!("There is no backup of {folder}.\n"))?;
         return others(ui, &folder, &catalog);
     }
-    let members = all.iter().flat_map(|chain| &chain.members);
-    let reaches: Vec<(&Backup, Reach)> = members.map(|backup| (*backup, reach(&catalog, backup))).collect();
+    let (ways, members) = (Ways::of(&catalog), all.iter().flat_map(|chain| &chain.members));
+    let reaches: Vec<(&Backup, Reach)> = members.map(|backup| (*backup, ways.reach(backup))).collect();
     ui.table(&table(&catalog, &reaches))?;
     for why in all.iter().filter_map(|chain| chain.broken.as_deref()) {
         ui.out(&format!("\nNot usable: {why}\n"))?;
@@ -160,8 +160,9 @@ fn verdict(catalog: &Catalog, backup: &Backup) -> (Tone, String) {
 }
 
 fn as_json(folder: &str, catalog: &Catalog) -> serde_json::Value {
+    let ways = Ways::of(catalog);
     let member = |backup: &&Backup| {
-        let reach = reach(catalog, backup);
+        let reach = ways.reach(backup);
         json!({
             "backup": backup, "verified": catalog.verified.get(&backup.id),
             "restores_to": {"time": utc(reach.time), "transaction": format!("1-1-{}", reach.sequence), "gap": reach.gap.map(|gap| gap.to_string())},

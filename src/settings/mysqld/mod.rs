@@ -64,6 +64,11 @@ fn meant(name: &str) -> &str {
     rest
 }
 
+/// Whether two names are of one option, whatever their spelling and prefixes.
+pub(super) fn is_same_option(one: &str, other: &str) -> bool {
+    meant(&spelt(one)) == meant(&spelt(other))
+}
+
 /// Whether a name is that of a server option, and can hardly be anything else.
 pub(super) fn is_surely_one(name: &str) -> bool {
     let name = spelt(name);
@@ -71,7 +76,7 @@ pub(super) fn is_surely_one(name: &str) -> bool {
 }
 
 /// The name of an option in the spelling of the table.
-pub(super) fn spelt(name: &str) -> String {
+fn spelt(name: &str) -> String {
     name.to_lowercase().replace('-', "_")
 }
 
