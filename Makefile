@@ -13,7 +13,7 @@ CLUSTER_FLAGS = --kubeconfig "$$(tests/cluster/cluster kubeconfig)"
 E2E = GALERACTL_E2E_KUBECONFIG="$$(tests/cluster/cluster kubeconfig)"
 endif
 
-BEGINNING := On two cores, a machine where nothing is built yet needs about 10 minutes and 8 GB of disk before it begins.
+BEGINNING := On two cores, a machine where nothing is built yet needs about 15 minutes and 8 GB of disk before it begins.
 
 help:
 	@echo 'make demo                 form a cluster of three nodes and verify it, on a local Kubernetes'
