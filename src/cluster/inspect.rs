@@ -185,16 +185,12 @@ async fn report(cx: &StepCx<'_, World>, member: Member) -> Result<Evidence> {
 
 async fn started(cx: &StepCx<'_, World>, member: Member, name: &str) -> Result<String> {
     let world = cx.world;
-    let pods: Objects<Pod> = Objects::within(&world.connection.client, &world.desired.namespace);
     cx.wait(world.observer.changes(), BEAT.min(Duration::from_millis(500)), world.patience(), || async {
         let snapshot = world.observer.live().snapshot();
-        let pod = match snapshot.pods.get(name) {
-            Some(pod) => pod.as_ref().clone(),
-            None => match pods.get(name, Kind::Step).await {
-                Ok(Some(pod)) => pod,
-                Ok(None) => return Verdict::wait(format!("the volume of {member}: its inspector is created")),
-                Err(failure) => return Verdict::wait(failure.to_string()),
-            },
+        let pod = match world.pod(name).await {
+            Ok(Some(pod)) => pod,
+            Ok(None) => return Verdict::wait(format!("the volume of {member}: its inspector is created")),
+            Err(failure) => return Verdict::wait(failure.to_string()),
         };
         let phase = pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
         if phase == "Running" {

@@ -83,7 +83,10 @@ pub async fn give(
     let all = jobs.iter().map(|(name, who)| {
         cx.wait(world.observer.changes(), BEAT / 2, world.patience(), move || async move {
             let snapshot = world.observer.live().snapshot();
-            let of_job = |pod: &&Arc<Pod>| pod.labels().get("job-name") == Some(name);
+            // A pod of an earlier Job of this name may still be seen on its way out.
+            let of_job = |pod: &&Arc<Pod>| {
+                pod.labels().get("job-name") == Some(name) && pod.metadata.deletion_timestamp.is_none()
+            };
             let Some(pod) = snapshot.pods.values().find(of_job) else {
                 return Verdict::wait(format!("filled volumes: {who} waits for its pod"));
             };

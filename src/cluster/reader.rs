@@ -54,20 +54,14 @@ pub async fn open(cx: &StepCx<'_, World>, claim: &str) -> Result<Reader> {
     let host = host_of(world, claim).await?;
     let name = world.desired.cluster.backup_reader();
     world.applier.apply_all(&[Object::of(&restore::reader(&world.desired, claim, host.as_deref()))]).await?;
-    let pods: Objects<Pod> = Objects::within(&world.connection.client, &world.desired.namespace);
     let (begun, lasting) = (Instant::now(), Mutex::new(Lasting::default()));
     let address = cx
         .wait(world.observer.changes(), BEAT.min(Duration::from_millis(300)), world.patience(), || async {
             let snapshot = world.observer.live().snapshot();
-            // One that is on its way out is that of an earlier run.
-            let seen = snapshot.pods.get(&name).filter(|pod| pod.metadata.deletion_timestamp.is_none());
-            let pod = match seen {
-                Some(pod) => pod.as_ref().clone(),
-                None => match pods.get(&name, Kind::Step).await {
-                    Ok(Some(pod)) => pod,
-                    Ok(None) => return Verdict::wait("the backup volume: its reader is created"),
-                    Err(failure) => return Verdict::wait(failure.to_string()),
-                },
+            let pod = match world.pod(&name).await {
+                Ok(Some(pod)) => pod,
+                Ok(None) => return Verdict::wait("the backup volume: its reader is created"),
+                Err(failure) => return Verdict::wait(failure.to_string()),
             };
             let status = pod.status.clone().unwrap_or_default();
             if let (Some("Running"), Some(address)) = (status.phase.as_deref(), status.pod_ip) {

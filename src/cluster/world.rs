@@ -1,17 +1,20 @@
 //! One cluster, and what everything that is done to it shares.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use tokio_util::sync::CancellationToken;
 
 use crate::desired::{Desired, Passwords};
 use crate::engine::event::Change;
 use crate::engine::{Patience, StepCx};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::kube::apply::{Applier, Strategy};
 use crate::kube::client::Connection;
 use crate::kube::lease::{Claim, Lock};
+use crate::kube::objects::Objects;
 use crate::manifests::Object;
 use crate::observe::Observer;
 
@@ -90,6 +93,20 @@ impl World {
     #[must_use]
     pub fn patience(&self) -> Patience {
         Patience::new(PATIENCE)
+    }
+
+    /// A pod as the watch shows it, or as the API server answers where it shows none yet. One that is on its way out there
+    /// is that of an earlier run.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn pod(&self, name: &str) -> Result<Option<Arc<Pod>>> {
+        let seen = self.observer.live().snapshot().pods.get(name).cloned();
+        if seen.as_ref().is_some_and(|pod| pod.metadata.deletion_timestamp.is_none()) {
+            return Ok(seen);
+        }
+        let pods: Objects<Pod> = Objects::within(&self.connection.client, &self.desired.namespace);
+        Ok(pods.get(name, Kind::Step).await?.map(Arc::new))
     }
 
     /// Applies objects and tells of each.

@@ -1,4 +1,5 @@
 # Run in a member's container: whether its server would take the options that come on the standard input.
+# shellcheck shell=bash
 RUN=${RUN:-/run/galeractl}
 cat >"$RUN/wanted.cnf"
 # Options of a plugin that was installed in the database.
