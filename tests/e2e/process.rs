@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use galeractl::engine::event::{Change, Event, Stamped};
 use serde_json::Value;
@@ -36,6 +36,7 @@ pub(crate) struct Running<'a> {
     lines: Lines<BufReader<ChildStderr>>,
     stdout: JoinHandle<String>,
     stderr: String,
+    begun: Instant,
 }
 
 impl Place {
@@ -68,7 +69,7 @@ impl Place {
         });
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let command = format!("galeractl {}", args.join(" "));
-        Running { place: self, command, child, lines, stdout, stderr: String::new() }
+        Running { place: self, command, child, lines, stdout, stderr: String::new(), begun: Instant::now() }
     }
 
     /// A process that talks to the test's Kubernetes, and is told nothing else.
@@ -141,7 +142,8 @@ impl Running<'_> {
         self.reaches(|_| false).await;
         let status = self.child.wait().await.unwrap();
         let stdout = self.stdout.await.unwrap();
-        let Self { place, command, stderr, .. } = self;
+        let Self { place, command, stderr, begun, .. } = self;
+        eprintln!("{:.1} s: {command}", begun.elapsed().as_secs_f32());
         place.said.lock().unwrap().push_str(&format!("$ {command}\n{stdout}{stderr}"));
         Ran { code: status.code(), stdout, stderr }
     }

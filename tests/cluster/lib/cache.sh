@@ -28,7 +28,7 @@ go_flags() {
 
 binary_key() {
 	hash_of "$HERE"/kube/*.go "$HERE"/kube/go.mod "$HERE"/kube/go.sum |
-		with_words "$(cd "$HERE/kube" && go env GOVERSION GOARCH)" "$(go_flags)"
+		with_words "$SLOW_LOOK $QUICK_LOOK" "$(cd "$HERE/kube" && go env GOVERSION GOARCH)" "$(go_flags)"
 }
 
 image_key() {
@@ -42,12 +42,32 @@ store_key() {
 		"$(containerd --version)" < "$HERE/lib/store.sh"
 }
 
+SLOW_LOOK='genericPlegRelistPeriod    = time.Second \* 1'
+QUICK_LOOK='genericPlegRelistPeriod    = time.Second / 5'
+
+# Writes WORK/go.mod, by which kubelet looks at its containers five times a second instead of once. Pods start and end as
+# they do elsewhere, and are known to have done so up to a second earlier, for which tests wait a thousand times.
+quicker_kubelet() {
+	local work=$1 source kubelet=pkg/kubelet/kubelet.go
+	go mod download k8s.io/kubernetes
+	source=$(go list -mod=readonly -m -f '{{.Dir}}' k8s.io/kubernetes)
+	rm -rf "$work"
+	mkdir -p "$work"
+	cp -r --no-preserve=mode "$source" "$work/kubernetes"
+	sed -i "s|$SLOW_LOOK|$QUICK_LOOK|" "$work/kubernetes/$kubelet"
+	# A version that calls it otherwise would be left as it is without a word.
+	! cmp -s "$source/$kubelet" "$work/kubernetes/$kubelet"
+	cp go.mod go.sum "$work"
+	go mod edit -replace "k8s.io/kubernetes=$work/kubernetes" "$work/go.mod"
+}
+
 build_binary() {
-	local part=$1
+	local part=$1 work=$CACHE/work.part/kubelet
 	cd "$HERE/kube" || return
+	quicker_kubelet "$work"
 	# A seventh of the time: no symbols that the linker would throw away, and a compiler that collects its garbage rarely.
 	GOGC=400 GOFLAGS='' CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -v \
-		-gcflags all=-dwarf=false -ldflags "$(go_flags)" -o "$part" .
+		-modfile "$work/go.mod" -gcflags all=-dwarf=false -ldflags "$(go_flags)" -o "$part" .
 	# A binary that does not start must not get into the cache.
 	[[ $("$part" version) == "v$KUBERNETES_VERSION" ]]
 }
