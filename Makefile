@@ -78,7 +78,7 @@ unit: shellcheck
 # Two at a time, which mostly wait: every test owns a namespace. Those that touch hosts or classes would keep the others
 # waiting, and come first.
 LANES ?= 2
-ALONE := alone:: pks::
+ALONE := alone:: the_pks_example
 e2e: cluster
 	$(E2E) tests/timed $(CARGO) test --test kube -- --test-threads=1
 	$(E2E) tests/timed $(CARGO) test --test e2e -- --test-threads=1 $(ALONE)

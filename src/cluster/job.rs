@@ -8,8 +8,9 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use crate::engine::{Never, StepCx, Verdict};
+use crate::engine::{StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
+use crate::kube::live::Snapshot;
 use crate::kube::logs;
 use crate::kube::objects::Objects;
 use crate::kube::trouble::pod_trouble;
@@ -41,7 +42,7 @@ pub async fn all(
 ) -> Result<BTreeMap<String, Vec<Report>>> {
     let said = Mutex::new(BTreeMap::new());
     let phrase = &phrase;
-    cx.wait(Never, BEAT / 2, cx.world.patience(), || {
+    cx.wait(cx.world.observer.changes(), BEAT / 2, cx.world.patience(), || {
         let states = join_all(jobs.iter().map(|(name, _)| state(cx.world, name, container, phrase)));
         let said = &said;
         async move {
@@ -83,11 +84,7 @@ pub async fn give(
     let all = jobs.iter().map(|(name, who)| {
         cx.wait(world.observer.changes(), BEAT / 2, world.patience(), move || async move {
             let snapshot = world.observer.live().snapshot();
-            // A pod of an earlier Job of this name may still be seen on its way out.
-            let of_job = |pod: &&Arc<Pod>| {
-                pod.labels().get("job-name") == Some(name) && pod.metadata.deletion_timestamp.is_none()
-            };
-            let Some(pod) = snapshot.pods.values().find(of_job) else {
+            let Some(pod) = pod_of(&snapshot, name) else {
                 return Verdict::wait(format!("filled volumes: {who} waits for its pod"));
             };
             match pod.status.as_ref().and_then(|status| status.phase.as_deref()) {
@@ -107,44 +104,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A Job's pod runs once and is not replaced, so its end is that of the Job, which says so a second later.
 async fn state(world: &World, name: &str, container: &str, phrase: impl Fn(&[Report]) -> String) -> State {
-    let (client, namespace) = (&world.connection.client, &world.desired.namespace);
-    let job = match Objects::<Job>::within(client, namespace).get(name, Kind::Step).await {
-        Ok(Some(job)) => job,
-        Ok(None) => return State::Works(format!("job/{name} is not there"), 0),
-        Err(failure) => return State::Works(failure.to_string(), 0),
-    };
-    let pods: Objects<Pod> = Objects::within(client, namespace);
-    let pod = match pods.list(&format!("job-name={name}"), Kind::Step).await {
-        Ok(pods) => pods.into_iter().next(),
-        Err(failure) => return State::Works(failure.to_string(), 0),
-    };
-    let status = job.status.unwrap_or_default();
-    let ended = |count: Option<i32>| count.unwrap_or(0) > 0;
-    let Some(pod) = pod else {
-        return match (ended(status.succeeded), ended(status.failed)) {
-            (true, _) => State::Done(Vec::new()),
-            (_, true) => State::Failed(Failure::message(Kind::Step, format!("job/{name} failed, and its pod is gone"))),
-            _ => State::Works("waits for its pod".to_owned(), 0),
-        };
-    };
-    let (streams, namespace, name_of_pod) = (&world.connection.streams, &world.desired.namespace, pod.name_any());
-    let lines = match logs::tail(streams, namespace, &name_of_pod, container, NEWEST, false).await {
+    let snapshot = world.observer.live().snapshot();
+    let Some(pod) = pod_of(&snapshot, name) else { return without_pod(world, name).await };
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    let (streams, namespace) = (&world.connection.streams, &world.desired.namespace);
+    let lines = match logs::tail(streams, namespace, &pod.name_any(), container, NEWEST, false).await {
         Ok(lines) => lines,
         Err(failure) => return State::Works(failure.to_string(), 0),
     };
     let reports: Vec<Report> = lines.iter().filter_map(|line| Report::parse(line)).collect();
-    if ended(status.succeeded) {
+    if matches!(phase, "Succeeded" | "Failed")
+        && let Err(doubt) = is_of_this_job(world, name, pod).await
+    {
+        return State::Works(doubt, 0);
+    }
+    if phase == "Succeeded" {
         return State::Done(reports);
     }
-    if ended(status.failed) {
+    if phase == "Failed" {
         let reason = reports.iter().rev().find_map(|report| report.get("reason").map(str::to_owned));
         let last = lines.last().map(|line| line.trim().to_owned());
         let why = reason.or(last).unwrap_or_else(|| "its pod ended without a word".to_owned());
         return State::Failed(Failure::message(Kind::Step, format!("{why} (job/{name})")));
     }
-    let events = world.observer.live().snapshot();
-    match pod_trouble(&pod, events.events.values()) {
+    match pod_trouble(pod, snapshot.events.values()) {
         Some(trouble) if trouble.is_fatal() => {
             State::Failed(Failure::message(Kind::Step, trouble.message).hint(trouble.hint))
         }
@@ -156,6 +141,38 @@ async fn state(world: &World, name: &str, container: &str, phrase: impl Fn(&[Rep
             let sign = last as u64;
             State::Works(phrase(&reports), sign)
         }
+    }
+}
+
+/// The pod of a Job, unless it is that of an earlier Job of this name on its way out.
+fn pod_of<'a>(snapshot: &'a Snapshot, job: &str) -> Option<&'a Arc<Pod>> {
+    let is_of_job = |pod: &&Arc<Pod>| {
+        pod.labels().get("job-name").is_some_and(|name| name == job) && pod.metadata.deletion_timestamp.is_none()
+    };
+    snapshot.pods.values().find(is_of_job)
+}
+
+/// A watch that lags may still show how an earlier Job of this name has ended.
+async fn is_of_this_job(world: &World, name: &str, pod: &Pod) -> std::result::Result<(), String> {
+    let jobs: Objects<Job> = Objects::within(&world.connection.client, &world.desired.namespace);
+    let job = jobs.get(name, Kind::Step).await.map_err(|failure| failure.to_string())?;
+    let uid = job.and_then(|job| job.uid());
+    let owned = uid.is_some() && pod.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref());
+    if owned { Ok(()) } else { Err("waits for its pod".to_owned()) }
+}
+
+async fn without_pod(world: &World, name: &str) -> State {
+    let jobs: Objects<Job> = Objects::within(&world.connection.client, &world.desired.namespace);
+    let status = match jobs.get(name, Kind::Step).await {
+        Ok(Some(job)) => job.status.unwrap_or_default(),
+        Ok(None) => return State::Works(format!("job/{name} is not there"), 0),
+        Err(failure) => return State::Works(failure.to_string(), 0),
+    };
+    let ended = |count: Option<i32>| count.unwrap_or(0) > 0;
+    match (ended(status.succeeded), ended(status.failed)) {
+        (true, _) => State::Done(Vec::new()),
+        (_, true) => State::Failed(Failure::message(Kind::Step, format!("job/{name} failed, and its pod is gone"))),
+        _ => State::Works("waits for its pod".to_owned(), 0),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::kube::exec::{Place, exec};
 use crate::manifests::config::server_options;
 use crate::manifests::member::CONTAINER;
-use crate::manifests::scripts::{NOT_TAKEN, TRY};
+use crate::manifests::scripts::{self, NOT_TAKEN, TRY};
 use crate::names::Member;
 use crate::observed::MemberView;
 
@@ -31,7 +31,7 @@ pub async fn taken(world: &World, before: &Desired) -> Result<()> {
     let Some(node) = desired.members().find(serves) else { return Ok(()) };
     let pod = desired.cluster.pod(node);
     let place = Place { namespace: &desired.namespace, pod: &pod, container: CONTAINER };
-    let argv = ["/bin/bash", "-c", TRY];
+    let argv = scripts::bash(TRY);
     let output = exec(&world.connection.streams, place, &argv, Some(&server_options(desired)), LIMIT).await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();

@@ -132,7 +132,7 @@ pub async fn write(world: &World, reader: &Reader, path: &str, text: &str) -> Re
 /// As [`write`].
 pub async fn put(world: &World, (pod, container): (&str, &str), path: &str, text: &str) -> Result<()> {
     let place = Place { namespace: &world.desired.namespace, pod, container };
-    let argv = ["/bin/bash", "-c", scripts::PUT, "put", path];
+    let argv = [&scripts::bash(scripts::PUT)[..], &["put", path]].concat();
     let output = exec(&world.connection.streams, place, &argv, Some(text), LOOK_LIMIT).await?;
     if output.exit_code == 0 {
         return Ok(());

@@ -193,7 +193,7 @@ pub fn claimed(name: &str, claim_name: String) -> Volume {
 /// The command of a container that needs nothing but this script.
 #[must_use]
 pub fn bash(script: &str) -> Vec<String> {
-    ["/bin/bash", "-c", script].map(str::to_owned).into()
+    super::scripts::bash(script).map(str::to_owned).into()
 }
 
 /// An HTTP probe; times in seconds.

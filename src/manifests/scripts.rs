@@ -69,3 +69,9 @@ pub const RESTORE: &str = concat!(
     include_str!("scripts/lib/sql.sh"),
     include_str!("scripts/backup/restore.sh")
 );
+
+/// How one of these scripts is run where no file holds it.
+#[must_use]
+pub fn bash(script: &str) -> [&str; 3] {
+    ["/bin/bash", "-c", script]
+}

@@ -56,7 +56,8 @@ pub async fn look(cx: &StepCx<'_, World>, members: &[Member], released: bool) ->
         }
         claim_targets(cx).await?;
     }
-    let mut volumes = inspect::volumes(cx, Some(&record)).await?;
+    let (volumes, backups) = tokio::join!(inspect::volumes(cx, Some(&record)), newest_backup(cx));
+    let (mut volumes, backups) = (volumes?, backups?);
     volumes.retain(|member, evidence| {
         !matches!(evidence.contents, Contents::Missing | Contents::Unseen) && is_meant(member)
     });
@@ -65,7 +66,6 @@ pub async fn look(cx: &StepCx<'_, World>, members: &[Member], released: bool) ->
         return Err(Failure::message(Kind::Preflight, format!("{absent} has no volume: there is no claim {claim}"))
             .hint("galeractl status lists the volumes that exist"));
     }
-    let backups = newest_backup(cx).await?;
     Ok(Found { volumes, record, backups })
 }
 

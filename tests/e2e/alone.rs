@@ -27,6 +27,7 @@ const GROWN_UP: u64 = 11;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_formed_cluster_comes_back_by_itself() {
     without_others(&format!("e2e-alone-{}", std::process::id()), "shop", async |place| {
+        place.has_one_proxy();
         place.up(&["--nodes", "3"]).await.ended(0);
         let uuid = place.uuid().await;
         let nodes: Vec<String> = (1..=3).map(|index| place.node(index)).collect();

@@ -24,6 +24,7 @@ const STRANGER: &str = "11111111-2222-3333-4444-555555555555";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crashes_in_bad_order_lose_nothing() {
     in_namespace("crashes", async |place| {
+        place.has_one_proxy();
         place.up(&UP).await.ended(0);
         let uuid = place.uuid().await;
         let writers = Writers::start(place, (1..=3).map(|index| vec![place.node(index)]).collect()).await;

@@ -30,7 +30,11 @@ const STRANGER: &str = "11111111-2222-3333-4444-555555555555";
 async fn what_is_left_of_a_stopped_cluster_comes_back() {
     in_namespace("outlived", async |place| {
         let file = place.home.path().join("galera.conf");
-        std::fs::write(&file, "[all:vars]\ngalera_cluster_nodes=1\n[mysqld]\nmax_connections=77\n").unwrap();
+        std::fs::write(
+            &file,
+            "[all:vars]\ngalera_cluster_nodes=1\ngalera_cluster_haproxy_replicas=1\n[mysqld]\nmax_connections=77\n",
+        )
+        .unwrap();
         place.up(&[]).await.ended(0);
         std::fs::remove_file(&file).unwrap();
         place.make_table().await;

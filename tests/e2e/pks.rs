@@ -9,7 +9,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 
-use crate::place::{Place, without_others};
+use crate::place::{Place, beside_others, without_others};
 
 /// Hosts of tests cannot mount NFS; what backups do is tested on volumes of another kind.
 const NO_SHARE: &str = "galera_cluster_backup=no";
@@ -77,7 +77,7 @@ async fn the_targetd_example_forms_a_cluster() {
     let settings =
         galeractl::settings::load(&galeractl::settings::Input { file: Some(file.clone()), ..Default::default() });
     let desired = settings.unwrap().desired;
-    without_others(desired.namespace.as_str(), desired.cluster.as_str(), async |place| {
+    beside_others(desired.namespace.as_str(), desired.cluster.as_str(), async |place| {
         let class = format!("galera_iscsi_storage_class={CLASS}");
         let args = ["up", "--progress", "json", "-f", file.to_str().unwrap(), "--set", NO_SHARE, "--set", &class];
         place.reaching(&args).end().await.ended(0);

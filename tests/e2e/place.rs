@@ -172,6 +172,13 @@ impl Place {
         Api::namespaced(self.connection.client.clone(), self.namespace.as_str())
     }
 
+    /// Where nobody looks at the proxies one is enough: each of them asks every node every second. This is the file
+    /// that every process finds in its working directory.
+    pub(crate) fn has_one_proxy(&self) {
+        let file = self.home.path().join("galera.conf");
+        std::fs::write(file, "[all:vars]\ngalera_cluster_haproxy_replicas=1\n").unwrap();
+    }
+
     /// The pod of a permanent node.
     pub(crate) fn node(&self, index: u32) -> String {
         self.cluster.pod(Member::Node(index))

@@ -211,7 +211,8 @@ impl Ran {
     /// What the table of a dry run says that would be done.
     pub(crate) fn rehearsed(&self) -> BTreeSet<Act> {
         // The question that a run would ask stands before it.
-        let rows = self.stdout.lines().skip_while(|line| !line.starts_with("STEP ")).skip(1);
+        let mut rows = self.stdout.lines().skip_while(|line| !line.starts_with("STEP "));
+        assert!(rows.next().is_some(), "there is no table: {self:?}");
         let acts = rows.map(|line| {
             let row: Vec<&str> = line.split_whitespace().collect();
             let [step, object, change] = row[..] else { panic!("{row:?} in {self:?}") };

@@ -47,7 +47,8 @@ async fn a_restore_that_dies_converges() {
         .await;
         place.run(&["restore", "--continue"]).await.ended(6);
         let confirmed = ["restore", "--continue", "--confirm", place.cluster.as_str(), "--progress", "json"];
-        place.run(&confirmed).await.ended(0);
+        let rehearsed = place.run(&["restore", "--continue", "--dry-run"]).await.ended(0).rehearsed();
+        assert_eq!(place.run(&confirmed).await.ended(0).acts(), rehearsed);
         assert_eq!(place.rows(2).await, "1");
         place.healthy().await;
         place.insert(4).await;

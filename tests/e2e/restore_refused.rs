@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use galeractl::names::ClusterName;
 
+use crate::helper::Helper;
 use crate::place::{Place, in_namespace};
 use crate::wait::until;
 
@@ -44,7 +45,7 @@ async fn what_cannot_be_restored_is_refused() {
 
         place.stop().await;
         let uuid = holds(place).await;
-        let tamper = Tamper { place, uuid };
+        let tamper = Tamper { place, uuid, helper: place.beside_backups().await };
         let root = format!("/data/{}/{}", place.namespace, place.cluster);
         // What else can be wrong with a chain is judged by the same function, and tried on it alone.
         let moved = (format!("mv {root}/{first} /data/aside"), format!("mv /data/aside {root}/{first}"));
@@ -74,6 +75,7 @@ async fn what_cannot_be_restored_is_refused() {
         let flip = format!("printf 'galera' | dd of={file} bs=1 seek=3000 conv=notrunc");
         tamper.fails(&(flip, "true".to_owned()), &second, "is damaged: its checksum").await;
 
+        tamper.helper.end().await;
         let up = place.up(&UP).await.ended(0);
         assert!(!up.changes().iter().any(|change| change.contains("seed")), "{:?}", up.changes());
         assert_eq!(place.sql(&node, "SELECT COUNT(*) FROM d.t").await, [[Some("7".to_owned())]]);
@@ -179,6 +181,7 @@ async fn holds(place: &Place) -> String {
 struct Tamper<'a> {
     place: &'a Place,
     uuid: String,
+    helper: Helper<'a>,
 }
 
 impl Tamper<'_> {
@@ -194,12 +197,10 @@ impl Tamper<'_> {
 
     async fn expect(&self, change: &str, back: &str, from: &str, more: &[&str], (code, why): (i32, &str)) {
         let place = self.place;
-        let helper = place.beside_backups().await;
-        helper.run(change).await;
+        self.helper.run(change).await;
         let args = ["restore", "--from", from, "--confirm", place.cluster.as_str()];
         let refused = place.run(&[&args[..], &UP, more].concat()).await.ended(code);
         assert!(refused.stderr.contains(why), "{why}: {refused:?}");
-        helper.run(back).await;
-        helper.end().await;
+        self.helper.run(back).await;
     }
 }

@@ -21,6 +21,7 @@ const GRASTATE: &str = "/data/data/grastate.dat";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_cluster_comes_back_or_is_refused() {
     in_namespace("stopped", async |place| {
+        place.has_one_proxy();
         place.up(&["--nodes", "3"]).await.ended(0);
         let uuid = place.uuid().await;
         let writers = Writers::start(place, (1..=3).map(|index| vec![place.node(index)]).collect()).await;

@@ -41,7 +41,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 async fn prune(args: &Args, ui: &Ui, frame: &Frame, world: &World) -> Result<String> {
     let reader = reader::present(world)?;
     let output =
-        reader::run(&world.connection, &world.desired.namespace, &reader, &["/bin/bash", "-c", scripts::EXPIRED], None)
+        reader::run(&world.connection, &world.desired.namespace, &reader, &scripts::bash(scripts::EXPIRED), None)
             .await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();

@@ -27,7 +27,7 @@ pub async fn ask(cx: &StepCx<'_, World>, request: &str) -> Result<Finished> {
         &world.connection,
         &world.desired.namespace,
         &agent,
-        &["/bin/bash", "-c", scripts::ASK],
+        &scripts::bash(scripts::ASK),
         Some(&format!("{token} {request}\n")),
     )
     .await?;

@@ -74,8 +74,10 @@ pub async fn look(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Found> {
     } else {
         claim_targets(cx).await?;
     }
-    // Whatever is on record, it is another history that comes.
-    let volumes = inspect::volumes(cx, None).await?;
+    // Each has its own pod, for which it waits. Whatever is on record, it is another history that comes.
+    let opened = async { reader::open(cx, &claim(cx, wish).await?).await };
+    let (volumes, reader) = tokio::join!(inspect::volumes(cx, None), opened);
+    let volumes = volumes?;
     if let Some((member, _)) = volumes.iter().find(|(_, evidence)| evidence.aside == Aside::Kept) {
         return Err(Failure::message(
             Kind::Preflight,
@@ -84,11 +86,9 @@ pub async fn look(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Found> {
         .hint("finish it: galeractl restore --continue")
         .hint("or take it back: galeractl restore --undo"));
     }
-    let claim = claim(cx, wish).await?;
-    let reader = reader::open(cx, &claim).await?;
     let prepared = match &wish.origin {
-        Origin::Backup(wanted) => from_backup(world, wish, wanted, reader).await?,
-        Origin::Directory(path) => from_directory(world, wish, path, reader).await?,
+        Origin::Backup(wanted) => from_backup(world, wish, wanted, reader?).await?,
+        Origin::Directory(path) => from_directory(world, wish, path, reader?).await?,
     };
     Ok(Found { prepared, volumes, secrets })
 }
