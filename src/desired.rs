@@ -86,6 +86,30 @@ pub struct Desired {
     /// Where backups go; `None` without backups.
     #[serde(default)]
     pub backup: Option<Backup>,
+    /// Who may reach the cluster, by network policies; `None` where none are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+}
+
+/// Who may reach the proxy from elsewhere. The cluster's own namespace may send it queries anyway.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Clients of the database.
+    pub clients: Vec<Peer>,
+    /// Readers of the proxy's metrics.
+    pub metrics: Vec<Peer>,
+}
+
+/// The other end of a connection that is let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Peer {
+    /// Whoever comes.
+    Anyone,
+    /// Every pod of a namespace.
+    Namespace(String),
+    /// Every address of a range, such as `10.1.0.0/16`.
+    Range(String),
 }
 
 /// A taint that pods put up with.
@@ -271,6 +295,7 @@ pub(crate) mod tests {
             external_access: ExternalAccess::default(),
             node_port: None,
             backup: None,
+            network: None,
         }
     }
 }

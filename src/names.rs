@@ -310,7 +310,7 @@ impl ClusterName {
         self.part("inspect-")
     }
 
-    /// Deployment, Service, ConfigMap and disruption budget of the proxy.
+    /// Deployment, Service, ConfigMap, disruption budget and network policy of the proxy.
     #[must_use]
     pub fn proxy(&self) -> String {
         self.part("haproxy")
@@ -320,6 +320,18 @@ impl ClusterName {
     #[must_use]
     pub fn nodes_budget(&self) -> String {
         self.part("nodes")
+    }
+
+    /// Network policy of the seed and the nodes.
+    #[must_use]
+    pub fn members_policy(&self) -> String {
+        self.part("members")
+    }
+
+    /// Network policy of pods that work on volumes.
+    #[must_use]
+    pub fn helpers_policy(&self) -> String {
+        self.part("helpers")
     }
 
     /// Secret with all passwords.

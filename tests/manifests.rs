@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
 
-use galeractl::desired::{Desired, ExternalAccess};
+use galeractl::desired::{Desired, ExternalAccess, Network, Peer};
 use galeractl::manifests::access::{self, Exposure};
 use galeractl::manifests::config::{Record, config_map, record_map, server_options, spec_map};
 use galeractl::manifests::files::{Include, files};
-use galeractl::manifests::{self, Object, member, proxy, restore};
+use galeractl::manifests::{self, Object, member, policy, proxy, restore};
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, Source, load_from};
 
@@ -48,6 +48,18 @@ fn all(desired: &Desired) -> Vec<Object> {
 #[test]
 fn manifests_of_the_local_profile() {
     insta::assert_snapshot!("local", yaml(&all(&desired("local", "3"))));
+}
+
+#[test]
+fn network_policies_and_the_door_through_them() {
+    let network = Network {
+        clients: vec![Peer::Namespace("web".to_owned()), Peer::Range("10.1.0.0/16".to_owned())],
+        metrics: vec![Peer::Namespace("monitoring".to_owned())],
+    };
+    let desired = Desired { network: Some(network), ..desired("local", "3") };
+    let limited = Exposure { allow: vec!["192.0.2.0/24".to_owned()], ..Exposure::of(&desired) };
+    let doors = [Exposure::of(&desired), limited].map(|exposure| access::objects(&desired, &exposure));
+    insta::assert_snapshot!("policies", yaml(&[vec![policy::policies(&desired)], doors.into()].concat().concat()));
 }
 
 #[test]

@@ -90,6 +90,9 @@ pub const RESTORE: &[Need] = &[
 /// What they do in the whole Kubernetes cluster, where no storage class makes the volumes.
 const VOLUMES: Need = ("", "persistentvolumes", &["get", "create", "patch", "delete"]);
 
+/// What makes network policies, where they are wanted.
+const POLICIES: Need = ("networking.k8s.io", "networkpolicies", &["get", "create", "patch"]);
+
 /// Asks whether the user may do all of it, since the first act that is forbidden would name one right only.
 ///
 /// # Errors
@@ -100,6 +103,10 @@ pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -
     let share = desired.backup.as_ref().is_some_and(|backup| matches!(backup.target, BackupTarget::Nfs(_)));
     if by_hand || (share && (needs == UP || needs == RESTORE)) {
         rights.extend(self::rights(None, &VOLUMES));
+    }
+    // Who may not make policies can have a cluster without them.
+    if desired.network.is_some() && (needs == UP || needs == RESTORE) {
+        rights.extend(self::rights(Some(desired), &POLICIES));
     }
     let denied = denied_to(&connection.client, &rights).await?;
     if denied.is_empty() {

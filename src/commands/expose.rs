@@ -13,7 +13,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::kube::client::Connection;
 use crate::manifests::access::{self, Exposure};
 use crate::observe::exposures;
-use crate::plans::ranges::range;
+use crate::settings::ranges::range;
 use crate::settings::span;
 use crate::steps::expose::{self, CLOSE, OPEN, REACH};
 use crate::ui::Ui;

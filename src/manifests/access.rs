@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use k8s_openapi::api::networking::v1::{
-    IPBlock, NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
-};
+use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::Object;
 use super::labels::{matching, meta, selector};
+use super::policy::{allow, range, tcp};
 use super::services::{READ_PORT, SQL_PORT};
 use crate::desired::{Desired, ExternalAccess};
 use crate::names::Role;
@@ -88,35 +88,36 @@ pub fn service(desired: &Desired, exposure: &Exposure) -> Service {
     }
 }
 
-/// Lets only the ranges that were named, and pods of this Kubernetes, reach the proxy. A `NodePort` has no filter of
-/// its own; whether this one holds depends on the network plugin.
+/// What lets clients in. The guard is there before the door.
+#[must_use]
+pub fn objects(desired: &Desired, exposure: &Exposure) -> Vec<Object> {
+    let guard = policy(desired, exposure).as_ref().map(Object::of);
+    guard.into_iter().chain([Object::of(&service(desired, exposure))]).collect()
+}
+
+/// Lets in who may come from outside. Without policies for the whole cluster, one is needed only for a `NodePort` with
+/// ranges, as that has no filter of its own: it then keeps pods of this Kubernetes and kubelet's probes as they are.
+/// Whether it holds depends on the network plugin.
 #[must_use]
 pub fn policy(desired: &Desired, exposure: &Exposure) -> Option<NetworkPolicy> {
-    if exposure.way != ExternalAccess::NodePort || exposure.allow.is_empty() {
+    let ranges = || exposure.allow.iter().map(|cidr| range(cidr));
+    let ingress = if desired.network.is_some() {
+        let from = (!exposure.allow.is_empty()).then(|| ranges().collect());
+        vec![allow(from, tcp(&[SQL_PORT]))]
+    } else if exposure.way == ExternalAccess::NodePort && !exposure.allow.is_empty() {
+        let everywhere = Some(matching(BTreeMap::new()));
+        let inside = NetworkPolicyPeer { namespace_selector: everywhere, ..NetworkPolicyPeer::default() };
+        let from = std::iter::once(inside).chain(ranges()).collect();
+        vec![allow(Some(from), tcp(&[SQL_PORT, READ_PORT])), allow(None, tcp(&[super::proxy::STATS_PORT]))]
+    } else {
         return None;
-    }
-    let everywhere = matching(BTreeMap::new());
-    let inside = NetworkPolicyPeer { namespace_selector: Some(everywhere), ..NetworkPolicyPeer::default() };
-    let range = |cidr: &String| NetworkPolicyPeer {
-        ip_block: Some(IPBlock { cidr: cidr.clone(), except: None }),
-        ..NetworkPolicyPeer::default()
     };
-    let port = |number: u16| NetworkPolicyPort {
-        port: Some(IntOrString::Int(i32::from(number))),
-        ..NetworkPolicyPort::default()
-    };
-    let rule =
-        |from, ports: &[u16]| NetworkPolicyIngressRule { from, ports: Some(ports.iter().copied().map(port).collect()) };
-    let sql =
-        rule(Some(std::iter::once(inside).chain(exposure.allow.iter().map(range)).collect()), &[SQL_PORT, READ_PORT]);
-    // Kubelet asks from an address of its host.
-    let health = rule(None, &[super::proxy::STATS_PORT]);
     Some(NetworkPolicy {
-        metadata: meta(desired, desired.cluster.external_node_port(), Role::Access),
+        metadata: meta(desired, name(desired, exposure.way), Role::Access),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(matching(selector(desired, Role::Proxy))),
             policy_types: Some(vec!["Ingress".to_owned()]),
-            ingress: Some(vec![sql, health]),
+            ingress: Some(ingress),
             ..NetworkPolicySpec::default()
         }),
     })

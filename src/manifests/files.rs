@@ -101,7 +101,7 @@ fn doors(desired: &Desired) -> [File; 2] {
     let door = |name: &str, what: &str, way| File {
         name: name.to_owned(),
         about: format!("Access from outside by {what}, open to everybody who reaches it; delete it to close."),
-        objects: vec![Object::of(&access::service(desired, &Exposure { way, ..Exposure::of(desired) }))],
+        objects: access::objects(desired, &Exposure { way, ..Exposure::of(desired) }),
     };
     [
         door("galera-external-lb.yml", "a load balancer", ExternalAccess::LoadBalancer),

@@ -8,6 +8,7 @@ pub mod labels;
 pub mod member;
 pub mod object;
 pub mod pod;
+pub mod policy;
 pub mod proxy;
 pub mod purge;
 pub mod restore;
@@ -49,10 +50,12 @@ pub fn backup_volumes(desired: &Desired) -> Vec<Object> {
     volume.into_iter().chain([Object::of(&volumes::backup_claim(desired, backup))]).collect()
 }
 
-/// Scripts, server options and settings, which all members share.
+/// Who may talk to whom; scripts, server options and settings, which all members share.
 #[must_use]
 pub fn shared(desired: &Desired) -> Vec<Object> {
-    vec![Object::of(&config::config_map(desired)), Object::of(&config::spec_map(desired))]
+    let mut objects = policy::policies(desired);
+    objects.extend([Object::of(&config::config_map(desired)), Object::of(&config::spec_map(desired))]);
+    objects
 }
 
 /// Step 2: the seed and its address.

@@ -3,6 +3,5 @@
 pub mod adoption;
 pub mod course;
 pub mod difference;
-pub mod ranges;
 pub mod recovery;
 pub mod stage;

@@ -1,7 +1,9 @@
 //! What kinds of values there are, and what is right for each.
 
+use crate::desired::Peer;
 use crate::names::{ClusterName, Namespace};
 
+use super::ranges::range;
 use super::units;
 
 /// The kind of a setting's value.
@@ -42,6 +44,8 @@ pub enum Kind {
     Portal,
     /// Name of an iSCSI target.
     Iqn,
+    /// Namespaces and address ranges separated by commas, or `*` for everywhere.
+    Peers,
     /// Names separated by commas.
     Names,
     /// `key=value` pairs separated by commas.
@@ -77,7 +81,7 @@ impl Kind {
             Self::Host => "host".to_owned(),
             Self::Portal => "host:port".to_owned(),
             Self::Iqn => "iSCSI name".to_owned(),
-            Self::Names => "list (`a,b`)".to_owned(),
+            Self::Names | Self::Peers => "list (`a,b`)".to_owned(),
             Self::Labels | Self::Annotations => "list (`key=value,…`)".to_owned(),
             Self::Tolerations => "list (`key=value:effect,…`)".to_owned(),
             Self::Database | Self::User => "database name".to_owned(),
@@ -128,6 +132,7 @@ impl Kind {
                     },
                 )
             }
+            Self::Peers => each(text, |item| peer(item).map(drop)),
             Self::Labels => each(text, label),
             Self::Annotations => each(text, annotation),
             Self::Tolerations => each(text, toleration),
@@ -253,6 +258,19 @@ fn portal(text: &str) -> Result<(), &'static str> {
         Some(port) if port.parse::<u16>().is_ok_and(|port| port > 0) && host(name) => Ok(()),
         Some(_) => Err(EXPECTED),
     }
+}
+
+/// Somebody who may be let in.
+pub(super) fn peer(text: &str) -> Result<Peer, String> {
+    if text == "*" {
+        return Ok(Peer::Anyone);
+    }
+    if text.contains(['/', ':']) || text.parse::<std::net::IpAddr>().is_ok() {
+        return range(text).map(Peer::Range);
+    }
+    let expected = "expected a namespace, an address range such as `10.1.0.0/16`, or `*`";
+    let namespace = text.parse::<Namespace>().map_err(|why| format!("{why}; {expected}"))?;
+    Ok(Peer::Namespace(namespace.to_string()))
 }
 
 fn iqn(text: &str) -> bool {

@@ -1,9 +1,10 @@
 //! The one table of settings: validation, `galeractl config`, the example files and the reference page read it.
-//! Those of backups and of resources have files of their own.
+//! Those of the network, of backups and of resources have files of their own.
 
 use super::keys;
 use super::kind::Kind;
 use super::list_backup::BACKUP;
+use super::list_network::NETWORK;
 use super::list_resources::RESOURCES;
 use super::table::{MAX_NODES, Setting};
 use super::topic::Topic;
@@ -25,8 +26,8 @@ pub(super) const fn count(min: u32, max: u32, what: &'static str) -> Kind {
 
 /// All settings, in the order in which they are listed.
 pub const SETTINGS: &[Setting] = &{
-    let parts = [GENERAL, RESOURCES, BACKUP];
-    let mut all = [GENERAL[0]; GENERAL.len() + RESOURCES.len() + BACKUP.len()];
+    let parts = [GENERAL, NETWORK, RESOURCES, BACKUP];
+    let mut all = [GENERAL[0]; GENERAL.len() + NETWORK.len() + RESOURCES.len() + BACKUP.len()];
     let (mut at, mut part, mut place) = (0, 0, 0);
     while at < all.len() {
         if place == parts[part].len() {

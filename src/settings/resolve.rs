@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::desired::{
-    Backup, BackupTarget, Desired, ExternalAccess, Hidden, NfsShare, Passwords, ProxyMode, Resources, Toleration,
-    unquoted,
+    Backup, BackupTarget, Desired, ExternalAccess, Hidden, Network, NfsShare, Passwords, Peer, ProxyMode, Resources,
+    Toleration, unquoted,
 };
 use crate::names;
 
@@ -102,12 +102,29 @@ impl Resolver<'_> {
             external_access,
             node_port,
             backup: self.backup(nodes),
+            network: self.network(),
         })
     }
 
     pub(super) fn passwords(&self) -> Passwords {
         let secret = |key: &str| self.values.get(key).map(|value| Hidden::new(value.reveal()));
         Passwords { root: secret(keys::ROOT_PASSWORD), user: secret(keys::PASSWORD) }
+    }
+
+    fn network(&mut self) -> Option<Network> {
+        let peers = |resolver: &Self, key: &str| {
+            resolver.list(key).iter().filter_map(|item| kind::peer(item).ok()).collect::<Vec<Peer>>()
+        };
+        let network = Network { clients: peers(self, keys::ALLOW_FROM), metrics: peers(self, keys::METRICS_FROM) };
+        if self.required(keys::POLICIES) == "yes" {
+            return Some(network);
+        }
+        for (key, peers) in [(keys::ALLOW_FROM, network.clients), (keys::METRICS_FROM, network.metrics)] {
+            if !peers.is_empty() {
+                self.notices.push(format!("{key} has no effect: {} is `no`", keys::POLICIES));
+            }
+        }
+        None
     }
 
     fn list(&self, key: &str) -> Vec<String> {

@@ -17,7 +17,6 @@ use crate::engine::{Finished, Named, Never, Patience, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::delete::Found;
 use crate::kube::objects::Objects;
-use crate::manifests::Object;
 use crate::manifests::access::{self, Exposure};
 use crate::observe::exposures;
 use crate::observed::Exposed;
@@ -52,11 +51,10 @@ pub async fn look(world: &World, exposure: &Exposure) -> Result<()> {
     port_is_free(world, exposure).await
 }
 
-/// What [`open`] makes. The guard is there before the door.
+/// What [`open`] makes.
 #[must_use]
 pub fn stage(desired: &Desired, exposure: &Exposure) -> Stage {
-    let guard = access::policy(desired, exposure).as_ref().map(Object::of);
-    Stage::makes(OPEN.id, guard.into_iter().chain([Object::of(&access::service(desired, exposure))]).collect())
+    Stage::makes(OPEN.id, access::objects(desired, exposure))
 }
 
 /// A guard that was there for some, where everybody may come in now.
@@ -259,7 +257,7 @@ mod tests {
         let names = |allow: &[&str]| -> Vec<String> {
             let allow = allow.iter().map(ToString::to_string).collect();
             let exposure = Exposure { way: ExternalAccess::NodePort, allow, ..Exposure::of(&desired) };
-            stage(&desired, &exposure).objects.iter().map(Object::display).collect()
+            stage(&desired, &exposure).objects.iter().map(crate::manifests::Object::display).collect()
         };
         assert_eq!(names(&[]), ["service/c-galera-external-access"]);
         assert_eq!(

@@ -26,6 +26,7 @@ mod outlived;
 mod pks;
 mod place;
 mod pods;
+mod policies;
 mod post_mortem;
 mod process;
 mod purge;

@@ -84,9 +84,11 @@ pub(crate) async fn without_others(name: &str, cluster: &str, test: impl AsyncFn
     within(name, cluster, test).await;
 }
 
+/// A place of its own for a test that has one of these already, or for a part of it.
+///
 /// # Panics
 /// If the namespace exists already: it is somebody else's.
-async fn within(name: &str, cluster: &str, test: impl AsyncFnOnce(&Place)) {
+pub(crate) async fn within(name: &str, cluster: &str, test: impl AsyncFnOnce(&Place)) {
     let connection = connect().await;
     let namespaces: Api<v1::Namespace> = Api::all(connection.client.clone());
     let namespace =

@@ -205,6 +205,19 @@ fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Res
         .hint(format!("keep the size: galeractl up --nodes {}", before.nodes))
         .hint("a cluster is resized by `galeractl scale`, which this version does not have yet"));
     }
+    if before.network.is_some() && wanted.network.is_none() {
+        let (cluster, namespace) = (&wanted.cluster, &wanted.namespace);
+        cx.notice(
+            Level::Warning,
+            format!(
+                "the network policies of before stay in force until somebody deletes them: kubectl delete networkpolicy -n \
+                 {namespace} {} {} {}",
+                cluster.members_policy(),
+                cluster.proxy(),
+                cluster.helpers_policy()
+            ),
+        );
+    }
     if in_pods(before) != in_pods(wanted) {
         cx.notice(
             Level::Warning,

@@ -41,6 +41,7 @@ var components = map[string]func(){
 	}),
 	"coredns":     runDNS,
 	"provisioner": fallible(runProvisioner),
+	"policies":    fallible(runPolicies),
 	"pki":         fallible(runPKI),
 	"ready":       fallible(runReady),
 	"version":     func() { fmt.Println(version.Get().GitVersion) },

@@ -67,6 +67,7 @@ func runPKI(args []string) error {
 		// Not worth a role each in a cluster that lives for a test run.
 		{"coredns", "galeractl:coredns", "system:masters"},
 		{"provisioner", "galeractl:provisioner", "system:masters"},
+		{"policies", "galeractl:policies", "system:masters"},
 	} {
 		var groups []string
 		if client.group != "" {

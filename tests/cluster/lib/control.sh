@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2153 # CONTROL is used by verbs.sh; NODES comes from the environment
 # The control plane, and what serves all nodes alike: kube-proxy, name server,
-# provisioner of volumes.
+# provisioner of volumes, enforcer of network policies.
 
-CONTROL=(etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy coredns provisioner)
+CONTROL=(etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy coredns provisioner policies)
 PKI=$STATE/pki
 
 make_pki() {
@@ -75,6 +75,7 @@ start_controllers() {
 	control coredns -conf "$STATE/Corefile"
 	mkdir -p "$STATE/volumes"
 	control provisioner --kubeconfig="$PKI/provisioner.kubeconfig" --root="$STATE/volumes"
+	control policies --kubeconfig="$PKI/policies.kubeconfig"
 }
 
 # One for all nodes, since they share the packet filter of this machine.
