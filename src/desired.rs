@@ -86,6 +86,16 @@ pub struct Desired {
     /// Where backups go; `None` without backups.
     #[serde(default)]
     pub backup: Option<Backup>,
+    /// Certificates of the cluster's own authority for all that servers send and receive; `None` without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+/// Certificates that galeractl makes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Names and addresses by which clients reach the cluster, beside those that Kubernetes gives it.
+    pub names: Vec<String>,
 }
 
 /// A taint that pods put up with.
@@ -218,6 +228,19 @@ impl std::fmt::Debug for Hidden {
     }
 }
 
+/// The certificate, in PEM, of the authority that has signed those of a cluster's servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority(pub String);
+
+/// How galeractl gets into the servers of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Password of galeractl's own user.
+    pub password: Hidden,
+    /// By whose word a server is the one that is meant; `None` for a cluster without TLS.
+    pub authority: Option<Authority>,
+}
+
 /// Passwords that the settings give; those that are missing are generated when the Secret is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Passwords {
@@ -271,6 +294,7 @@ pub(crate) mod tests {
             external_access: ExternalAccess::default(),
             node_port: None,
             backup: None,
+            tls: None,
         }
     }
 }

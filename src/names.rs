@@ -328,6 +328,27 @@ impl ClusterName {
         self.part("credentials")
     }
 
+    /// Secret with the key and the certificate of the authority.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.part("ca")
+    }
+
+    /// Secret with the key and the certificate of a member.
+    #[must_use]
+    pub fn certificate(&self, member: Member) -> String {
+        format!("{}-tls", self.member(member))
+    }
+
+    /// The name that the server behind a pod proves by its certificate: its member's, or the proxy's for any pod of it.
+    #[must_use]
+    pub fn server(&self, pod: &str) -> String {
+        let of = |member: &Member| self.pod(*member) == pod;
+        let suffix = pod.strip_prefix(&self.part("")).unwrap_or_default();
+        let member = suffix.strip_suffix("-0").unwrap_or(suffix).parse().ok().filter(of);
+        member.map_or_else(|| self.proxy(), |member| self.member(member))
+    }
+
     /// ConfigMap with the start scripts and the server configuration.
     #[must_use]
     pub fn config(&self) -> String {

@@ -38,6 +38,8 @@ pub enum Kind {
     Path,
     /// Host name or IP address.
     Host,
+    /// Host names or IP addresses separated by commas.
+    Hosts,
     /// Host and port.
     Portal,
     /// Name of an iSCSI target.
@@ -77,7 +79,7 @@ impl Kind {
             Self::Host => "host".to_owned(),
             Self::Portal => "host:port".to_owned(),
             Self::Iqn => "iSCSI name".to_owned(),
-            Self::Names => "list (`a,b`)".to_owned(),
+            Self::Names | Self::Hosts => "list (`a,b`)".to_owned(),
             Self::Labels | Self::Annotations => "list (`key=value,…`)".to_owned(),
             Self::Tolerations => "list (`key=value:effect,…`)".to_owned(),
             Self::Database | Self::User => "database name".to_owned(),
@@ -120,6 +122,9 @@ impl Kind {
             Self::Iqn if !iqn(text) => {
                 fail("is not an iSCSI name; expected one such as `iqn.2018-04.org.example:disk1`")
             }
+            Self::Hosts => each(text, |item| {
+                if host(item) { Ok(()) } else { wrong(item, "is not a host; expected a name or an IP address") }
+            }),
             Self::Names => {
                 each(
                     text,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::desired::{
-    Backup, BackupTarget, Desired, ExternalAccess, Hidden, NfsShare, Passwords, ProxyMode, Resources, Toleration,
+    Backup, BackupTarget, Desired, ExternalAccess, Hidden, NfsShare, Passwords, ProxyMode, Resources, Tls, Toleration,
     unquoted,
 };
 use crate::names;
@@ -102,12 +102,24 @@ impl Resolver<'_> {
             external_access,
             node_port,
             backup: self.backup(nodes),
+            tls: self.tls(),
         })
     }
 
     pub(super) fn passwords(&self) -> Passwords {
         let secret = |key: &str| self.values.get(key).map(|value| Hidden::new(value.reveal()));
         Passwords { root: secret(keys::ROOT_PASSWORD), user: secret(keys::PASSWORD) }
+    }
+
+    fn tls(&mut self) -> Option<Tls> {
+        let names = self.list(keys::TLS_NAMES);
+        if self.required(keys::TLS) == "own" {
+            return Some(Tls { names });
+        }
+        if !names.is_empty() {
+            self.notices.push(format!("{} is without effect: {} is `off`", keys::TLS_NAMES, keys::TLS));
+        }
+        None
     }
 
     fn list(&self, key: &str) -> Vec<String> {

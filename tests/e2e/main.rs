@@ -38,6 +38,7 @@ mod settings_in_pods;
 mod sql;
 mod stopped;
 mod terminal;
+mod tls;
 mod verify;
 mod volume;
 mod wait;
