@@ -53,6 +53,10 @@ impl Signer {
         let key = KeyPair::from_pem(&pair.key).map_err(|error| format!("the key cannot be read: {error}"))?;
         let issuer = Issuer::from_ca_cert_pem(&pair.certificate, key);
         let issuer = issuer.map_err(|error| format!("the certificate cannot be read: {error}"))?;
+        // Without any purposes it is for all of them.
+        if !issuer.key_usages().is_empty() && !issuer.key_usages().contains(&KeyUsagePurpose::KeyCertSign) {
+            return Err("the certificate is none of an authority".to_owned());
+        }
         Ok(Self { pair, issuer })
     }
 
@@ -182,7 +186,7 @@ mod tests {
         let (names, leaf) = leaf(&signer);
         let of_two = Pair { key: leaf.key.clone(), ..signer.pair.clone() };
         assert!(Signer::of(of_two).unwrap().sign(&names, now()).is_err(), "a key of another");
-        assert!(Signer::of(leaf).unwrap().sign(&names, now()).is_err(), "a server's own certificate");
+        assert!(Signer::of(leaf).is_err(), "a server's own certificate");
         assert!(Signer::of(Pair { key: "x".to_owned(), ..signer.pair.clone() }).is_err());
         assert!(signer.sign(&names, now() + (3651 * 24).hours()).is_err(), "expired");
         assert!(signer.sign(&[], now()).is_err());

@@ -209,8 +209,13 @@ fn incomplete(secret: &str, key: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::desired::Tls;
+    use crate::kube::apply::Strategy;
+    use crate::kube::fake;
+    use crate::names::{INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER};
 
     fn desired() -> Desired {
         Desired { tls: Some(Tls::default()), ..crate::desired::tests::desired("c", 2) }
@@ -268,5 +273,30 @@ mod tests {
         let mut broken = found(&[]);
         broken.servers[1].1.as_mut().unwrap().data.remove(KEY);
         assert_eq!(why(&broken), "secret/c-galera-node2-tls has no `tls.key`, or one that is no text");
+    }
+
+    async fn judged(labels: serde_json::Value, take: bool) -> Result<()> {
+        let live = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {
+            "name": "c-galera-ca", "namespace": "data", "uid": "u", "labels": labels}, "data": {CA_CERTIFICATE: "eA=="}});
+        let missing =
+            json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404});
+        let client = fake::client(move |request| {
+            if request.path.contains("c-galera-ca") { (200, live.clone()) } else { (404, missing.clone()) }
+        })
+        .await;
+        let applier = Applier::new(client, desired().cluster, Strategy::Apply).take_ownership(take);
+        judge(&applier, &desired()).await
+    }
+
+    #[tokio::test]
+    async fn an_authority_that_somebody_has_made_first_is_not_adopted_in_silence() {
+        let strange = json!({MANAGED_BY_LABEL: MANAGER, INSTANCE_LABEL: "x"});
+        for labels in [json!(null), strange] {
+            let failure = judged(labels.clone(), false).await.unwrap_err();
+            assert_eq!(failure.kind, Kind::Preflight);
+            assert!(failure.to_string().contains("secret/c-galera-ca"), "{failure}");
+            assert!(judged(labels, true).await.is_ok());
+        }
+        assert!(judged(json!({MANAGED_BY_LABEL: MANAGER, INSTANCE_LABEL: "c"}), false).await.is_ok());
     }
 }

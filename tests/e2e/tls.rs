@@ -10,7 +10,7 @@ use galeractl::sql::{Identity, Login, SqlError, connect};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 
 use crate::helper::Helper;
 use crate::place::Place;
@@ -118,23 +118,22 @@ async fn strangers_stay_outside(place: &Place) {
         ";socket.ssl=yes;socket.ssl_ca=/tmp/other.crt;socket.ssl_cert=/tmp/other.crt;socket.ssl_key=/tmp/other.key";
     for certificates in ["", with_own] {
         let server = format!(
-            "rm -f /tmp/log; mariadbd --no-defaults --datadir=/tmp/data --socket=/tmp/socket --pid-file=/tmp/pid --port=3399 \
+            "rm -f /tmp/log /tmp/ended; (mariadbd --no-defaults --datadir=/tmp/data --socket=/tmp/socket --pid-file=/tmp/pid --port=3399 \
              --skip-grant-tables --wsrep-on=ON --wsrep-provider=/usr/lib/galera/libgalera_smm.so --binlog-format=ROW \
              --innodb-autoinc-lock-mode=2 --wsrep-cluster-name={group} --wsrep-cluster-address=gcomm://{peer} \
              --wsrep-node-name=stranger --wsrep-node-address=$(hostname -i) --wsrep-sst-method=rsync \
-             --wsrep-provider-options='pc.wait_prim_timeout=PT10S{certificates}' --log-error=/tmp/log >/dev/null 2>&1 & echo $!",
+             --wsrep-provider-options='pc.wait_prim_timeout=PT10S{certificates}' --log-error=/tmp/log; echo $? >/tmp/ended) >/dev/null 2>&1 &",
             group = place.cluster.group(&place.namespace),
             peer = place.cluster.member(Member::Node(1)),
         );
-        let pid = helper.run(&server).await;
+        helper.run(&server).await;
         until("the stranger gives up", LIMIT, async || {
             for node in [1, 2] {
                 let size = "SHOW STATUS LIKE 'wsrep_cluster_size'";
                 assert_eq!(place.sql(&place.node(node), size).await[0][1].as_deref(), Some("2"));
             }
-            let ended = format!("if kill -0 {} 2>/dev/null; then tail -n 1 /tmp/log; else echo ENDED; fi", pid.trim());
-            let said = helper.run(&ended).await;
-            holds(said.trim() == "ENDED", || said)
+            let said = helper.run("cat /tmp/ended 2>/dev/null || echo RUNS").await;
+            holds(said.trim() != "RUNS", || said)
         })
         .await;
         let log = helper.run("cat /tmp/log").await;
@@ -179,6 +178,12 @@ async fn what_is_there_stays(place: &Place, before: &Authority) {
     let refused = place.up(&[&OWN[..3], &[OFF]].concat()).await.ended(3);
     let (why, hints) = refused.last_word();
     assert!(why.contains("galera_cluster_tls=own") && hints[0].contains("teardown"), "{why} {hints:?}");
+
+    // One that is missing comes from the same authority.
+    let lost = place.cluster.certificate(Member::Node(2));
+    place.api::<Secret>().delete(&lost, &DeleteParams::default()).await.unwrap();
+    let made = place.up(&OWN[..3]).await.ended(0);
+    assert_eq!(made.changes(), [format!("Created secret/{lost}")]);
     assert_eq!(secrets(place).await, ["ca", "credentials", "node1-tls", "node2-tls"]);
 
     place.stop().await;
