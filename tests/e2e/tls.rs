@@ -168,7 +168,7 @@ async fn a_node_is_rebuilt(place: &Place) {
 }
 
 async fn a_backup_can_be_restored(place: &Place) {
-    place.backup("full").await;
+    place.backup("--full").await;
     place.run(&["backup", "verify"]).await.ended(0);
 }
 
