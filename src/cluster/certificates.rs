@@ -11,6 +11,7 @@ use crate::engine::StepCx;
 use crate::engine::event::Change;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::apply::{Applier, is_ours};
+use crate::kube::delete::{Deletion, Found as Seen, delete};
 use crate::kube::objects::Objects;
 use crate::manifests::Object;
 use crate::manifests::tls::{CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY, Pair, authority, certificate, members, names};
@@ -162,6 +163,25 @@ pub async fn keep(cx: &StepCx<'_, World>, with_seed: bool) -> Result<Option<Auth
         put(cx, kept.as_ref(), &secret).await?;
     }
     Ok(Some(Authority(pair.certificate)))
+}
+
+/// Deletes the certificate of a member that is there no more; one of somebody else's is left alone. Answers with the number
+/// of objects that are gone.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn forget(cx: &StepCx<'_, World>, member: Member) -> Result<usize> {
+    let world = cx.world;
+    let Desired { cluster, namespace, .. } = &world.desired;
+    let name = cluster.certificate(member);
+    let Some(object) = blank(&world.desired, true).into_iter().find(|object| object.name == name) else { return Ok(0) };
+    let live = world.applier.find(&object).await?.filter(|live| is_ours(live, cluster));
+    let Some(uid) = live.and_then(|live| live.metadata.uid) else { return Ok(0) };
+    let found = Seen { resource: object.resource, namespace: Some(namespace.clone()), name, uid };
+    if delete(&world.connection.client, &found, None).await? == Deletion::Requested {
+        world.tell(cx, &found.display(), Change::Deleted);
+    }
+    Ok(1)
 }
 
 async fn put(cx: &StepCx<'_, World>, kept: Option<&Kept>, secret: &Secret) -> Result<()> {

@@ -1,11 +1,11 @@
 //! Step 5: the seed leaves, the nodes go on without it.
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::core::ApiResource;
 
 use crate::cluster::nodes::{common_view, seed_takes_part};
 use crate::cluster::world::World;
-use crate::cluster::{adopt, remove};
+use crate::cluster::{adopt, certificates, remove};
 use crate::engine::event::Level;
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::Result;
@@ -42,10 +42,7 @@ pub async fn run(cx: &StepCx<'_, World>, record: &Record) -> Result<Finished> {
     let view = common_view(cx, &nodes, None).await?;
     let mut removed = remove::objects(cx, &[ApiResource::erase::<Service>(&())], |name| name == service).await?.len();
     removed += release_volume(cx, &claim, record).await?;
-    if world.desired.tls.is_some() {
-        let secret = cluster.certificate(Member::Seed);
-        removed += remove::objects(cx, &[ApiResource::erase::<Secret>(&())], |name| name == secret).await?.len();
-    }
+    removed += certificates::forget(cx, Member::Seed).await?;
     let detail = format!("size {} in view {} on every node", view.size, view.conf_id);
     Ok(if there || removed > 0 { Finished::changed(detail) } else { Finished::unchanged("no seed is left") })
 }
