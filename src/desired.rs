@@ -89,6 +89,9 @@ pub struct Desired {
     /// Who may reach the cluster, by network policies; `None` where none are made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// Certificates of the cluster's own authority for all that servers send and receive; `None` without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 }
 
 /// Who may reach the proxy from elsewhere. The cluster's own namespace may send it queries anyway.
@@ -110,6 +113,13 @@ pub enum Peer {
     Namespace(String),
     /// Every address of a range, such as `10.1.0.0/16`.
     Range(String),
+}
+
+/// Certificates that galeractl makes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Names and addresses by which clients reach the cluster, beside those that Kubernetes gives it.
+    pub names: Vec<String>,
 }
 
 /// A taint that pods put up with.
@@ -242,6 +252,19 @@ impl std::fmt::Debug for Hidden {
     }
 }
 
+/// The certificate, in PEM, of the authority that has signed those of a cluster's servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority(pub String);
+
+/// How galeractl gets into the servers of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Password of galeractl's own user.
+    pub password: Hidden,
+    /// By whose word a server is the one that is meant; `None` for a cluster without TLS.
+    pub authority: Option<Authority>,
+}
+
 /// Passwords that the settings give; those that are missing are generated when the Secret is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Passwords {
@@ -296,6 +319,7 @@ pub(crate) mod tests {
             node_port: None,
             backup: None,
             network: None,
+            tls: None,
         }
     }
 }

@@ -85,6 +85,8 @@ pub enum SqlSilence {
     Closed(String),
     /// The password is wrong.
     Denied(String),
+    /// It does not prove to be the server that is meant.
+    Untrusted(String),
     /// It listens, but does not answer as it should.
     Broken(String),
 }
@@ -93,7 +95,7 @@ impl SqlSilence {
     /// The reason as text.
     #[must_use]
     pub fn message(&self) -> &str {
-        let (Self::Closed(message) | Self::Denied(message) | Self::Broken(message)) = self;
+        let (Self::Closed(message) | Self::Denied(message) | Self::Untrusted(message) | Self::Broken(message)) = self;
         message
     }
 }

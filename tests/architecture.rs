@@ -52,7 +52,7 @@ const ROOMS: [(&str, &str); 21] = [
     ("plans", "desired gates manifests names observed wsrep"),
     ("checks", "backups desired gates manifests names observed wsrep"),
     ("kube", "engine error manifests names"),
-    ("sql", "desired error kube manifests names"),
+    ("sql", "desired error kube manifests"),
     ("observe", "desired error kube manifests names observed sql wsrep"),
     ("cluster", "backups checks desired engine error gates kube manifests names observe observed plans sql wsrep"),
     (

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
 
-use galeractl::desired::{Desired, ExternalAccess, Network, Peer};
+use galeractl::desired::{Desired, ExternalAccess, Network, Peer, Tls};
 use galeractl::manifests::access::{self, Exposure};
 use galeractl::manifests::config::{Record, config_map, record_map, server_options, spec_map};
 use galeractl::manifests::files::{Include, files};
@@ -171,6 +171,28 @@ fn without_script(mut object: Object) -> Object {
 fn no_password_stands_anywhere_but_in_the_secret() {
     let text = yaml(&all(&desired("pks", "5")));
     assert!(!text.contains("Fender2000"));
+}
+
+#[test]
+fn with_certificates_each_member_has_its_own_and_nobody_the_key_of_the_authority() {
+    let tls = Some(Tls { names: vec!["db.example.org".to_owned()] });
+    let desired = Desired { tls, ..desired("local", "1") };
+    let objects = all(&desired);
+    let of_members = |object: &&Object| ["Pod", "StatefulSet", "ConfigMap"].contains(&object.resource.kind.as_str());
+    let members: Vec<Object> =
+        objects.iter().filter(of_members).filter(|object| !object.name.ends_with("haproxy")).cloned().collect();
+    insta::assert_snapshot!("tls", yaml(&members));
+    assert!(!yaml(&objects).contains(&desired.cluster.authority()));
+    let fill = restore::Fill {
+        source: String::new(),
+        uuid: String::new(),
+        at: 0,
+        needed: 0,
+        discard: false,
+        expected: String::new(),
+    };
+    let job = without_script(Object::of(&restore::fill(&desired, &fill, Member::Node(1), None)));
+    assert!(!yaml(&[job]).contains("tls"), "a Job has no certificate");
 }
 
 #[test]

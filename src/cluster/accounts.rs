@@ -5,23 +5,28 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 
 use crate::checks::NoLogin;
-use crate::desired::{Desired, Hidden};
+use crate::desired::{Access, Desired, Hidden};
 use crate::kube::client::Connection;
 use crate::manifests::config::{ROOT_PASSWORD, USER_PASSWORD};
 use crate::sql::{Login, SqlError, Ways};
+
+use super::record::Kept;
 
 /// Logs in at a pod as each account of the Secret but galeractl's own, and answers the rights that the server names.
 pub async fn grants(
     connection: &Connection,
     desired: &Desired,
-    secrets: &BTreeMap<String, String>,
+    kept: &Kept,
     pod: &str,
 ) -> BTreeMap<String, Result<Vec<String>, NoLogin>> {
     let accounts =
         [("root", ROOT_PASSWORD)].into_iter().chain(desired.user.as_deref().map(|user| (user, USER_PASSWORD)));
     let asked = accounts.map(async |(user, key)| {
-        let answer = match secrets.get(key) {
-            Some(password) => ask(connection, desired, (user, password), pod).await,
+        let answer = match kept.all.get(key) {
+            Some(password) => {
+                let access = Access { password: Hidden::new(password), authority: kept.own.authority.clone() };
+                ask(connection, desired, user, access, pod).await
+            }
             None => Err(NoLogin::Denied(format!("secret/{} has no key `{key}`", desired.cluster.credentials()))),
         };
         (user.to_owned(), answer)
@@ -32,16 +37,17 @@ pub async fn grants(
 async fn ask(
     connection: &Connection,
     desired: &Desired,
-    (user, password): (&str, &str),
+    user: &str,
+    Access { password, authority }: Access,
     pod: &str,
 ) -> Result<Vec<String>, NoLogin> {
     let silent = |error: SqlError| match error {
         SqlError::Denied(why) => NoLogin::Denied(why),
         other => NoLogin::Silent(other.to_string()),
     };
-    let ways = Ways::open(&connection.streams, &desired.namespace, pod).await;
+    let ways = Ways::open(&connection.streams, desired, pod, authority.as_ref()).await;
     let ways = ways.map_err(|failure| NoLogin::Silent(failure.to_string()))?;
-    let login = Login { user: user.to_owned(), password: Hidden::new(password) };
+    let login = Login { user: user.to_owned(), password };
     let mut conn = ways.connect(&login).await.map_err(silent)?;
     let rows = conn.query("SHOW GRANTS").await.map_err(silent)?;
     Ok(rows.into_iter().flatten().flatten().collect())

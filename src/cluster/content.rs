@@ -1,6 +1,5 @@
 //! What the databases hold that Galera treats in another way than a single server would.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -12,6 +11,8 @@ use crate::manifests::config::ROOT_PASSWORD;
 use crate::names::Member;
 use crate::sql::{Conn, Login, SqlError, Ways};
 
+use super::record::Kept;
+
 /// The server gives up after 5 s: a catalog of very many tables is not worth more load.
 const LIMIT: Duration = Duration::from_secs(8);
 const BOUNDED: &str = "SET STATEMENT max_statement_time = 5 FOR ";
@@ -19,17 +20,12 @@ const BOUNDED: &str = "SET STATEMENT max_statement_time = 5 FOR ";
 const OWN: &str = "('mysql', 'information_schema', 'performance_schema', 'sys')";
 
 /// Asks these nodes as root: all of them for their events, and one for its tables, which are the same everywhere.
-pub async fn look(
-    connection: &Connection,
-    desired: &Desired,
-    secrets: &BTreeMap<String, String>,
-    nodes: Vec<Member>,
-) -> Content {
-    let Some(password) = secrets.get(ROOT_PASSWORD) else { return Content::default() };
+pub async fn look(connection: &Connection, desired: &Desired, kept: &Kept, nodes: Vec<Member>) -> Content {
+    let Some(password) = kept.all.get(ROOT_PASSWORD) else { return Content::default() };
     let login = Login { user: "root".to_owned(), password: Hidden::new(password) };
     let opened = join_all(nodes.into_iter().map(async |node| {
         let pod = desired.cluster.pod(node);
-        let ways = Ways::open(&connection.streams, &desired.namespace, &pod).await;
+        let ways = Ways::open(&connection.streams, desired, &pod, kept.own.authority.as_ref()).await;
         (node, ways.map_err(|failure| failure.to_string()))
     }))
     .await;

@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod admission;
 pub mod adopt;
+pub mod authority;
+pub mod certificates;
 pub mod content;
 pub mod course;
 pub mod formation;

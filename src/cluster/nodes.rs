@@ -14,7 +14,7 @@ use crate::names::Member;
 use crate::observed::{MemberView, Observed};
 use crate::wsrep::WsrepStatus;
 
-use super::record::{Kept, Secrets, keep_secret};
+use super::record::{Kept, Secrets, keep_secrets};
 use super::world::{BEAT, World};
 
 /// Makes what a cluster that has been formed consists of, without a seed; `known` are the passwords of its Secret, where
@@ -24,12 +24,12 @@ use super::world::{BEAT, World};
 /// An object is somebody else's, or the API server refuses it.
 pub async fn make(cx: &StepCx<'_, World>, known: Option<&Secrets>, with_proxy: bool) -> Result<Kept> {
     let world = cx.world;
-    let kept = keep_secret(cx, known).await?;
+    let kept = keep_secrets(cx, known, false).await?;
     world.apply(cx, &objects(&world.desired, with_proxy)).await?;
     Ok(kept)
 }
 
-/// What a cluster that has been formed consists of beside its Secret.
+/// What a cluster that has been formed consists of beside its Secrets.
 #[must_use]
 pub fn objects(desired: &Desired, with_proxy: bool) -> Vec<Object> {
     let proxy = if with_proxy { manifests::proxy(desired) } else { Vec::new() };

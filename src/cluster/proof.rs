@@ -7,7 +7,7 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use crate::checks::{Proof, Unread};
-use crate::desired::{Desired, Hidden};
+use crate::desired::{Access, Desired};
 use crate::kube::client::Connection;
 use crate::names::Member;
 use crate::observe::OWN_USER;
@@ -44,7 +44,7 @@ struct Door {
 pub async fn prove(
     connection: &Connection,
     desired: &Desired,
-    password: &Hidden,
+    access: &Access,
     proxy: Option<&str>,
     nodes: &[Member],
 ) -> Proof {
@@ -52,7 +52,7 @@ pub async fn prove(
     let mut proof = Proof::default();
     let mut door = None;
     if let Some(pod) = proxy {
-        proof.through_proxy = Some(write(connection, desired, password, pod, &marker).await.map(|(took, written)| {
+        proof.through_proxy = Some(write(connection, desired, access, pod, &marker).await.map(|(took, written)| {
             door = Some(written);
             took
         }));
@@ -61,7 +61,7 @@ pub async fn prove(
         if door.is_some() {
             break;
         }
-        let result = write(connection, desired, password, &desired.cluster.pod(*node), &marker).await;
+        let result = write(connection, desired, access, &desired.cluster.pod(*node), &marker).await;
         let result = result.map(|(took, written)| {
             door = Some(written);
             took
@@ -69,7 +69,7 @@ pub async fn prove(
         proof.at_nodes.insert(*node, result);
     }
     if let Some(mut door) = door {
-        let reads = join_all(nodes.iter().map(|node| read(connection, desired, password, *node, &marker))).await;
+        let reads = join_all(nodes.iter().map(|node| read(connection, desired, access, *node, &marker))).await;
         proof.read = nodes.iter().copied().zip(reads).collect();
         proof.left = remove_marker(&mut door.conn, marker.id).await.err().map(|error| error.to_string());
     }
@@ -80,15 +80,16 @@ pub async fn prove(
 ///
 /// # Errors
 /// It gives no answer.
-pub async fn seed_is_complete(connection: &Connection, desired: &Desired, password: &Hidden) -> Result<bool, String> {
-    let mut door = open(connection, desired, password, &desired.cluster.pod(Member::Seed)).await?;
+pub async fn seed_is_complete(connection: &Connection, desired: &Desired, access: &Access) -> Result<bool, String> {
+    let mut door = open(connection, desired, access, &desired.cluster.pod(Member::Seed)).await?;
     let row = read_marker(&mut door.conn, SEEDED).await.map_err(|error| error.to_string())?;
     Ok(row.is_some())
 }
 
-async fn open(connection: &Connection, desired: &Desired, password: &Hidden, pod: &str) -> Result<Door, String> {
-    let ways = Ways::open(&connection.streams, &desired.namespace, pod).await.map_err(|failure| failure.to_string())?;
-    let login = Login { user: OWN_USER.to_owned(), password: password.clone() };
+async fn open(connection: &Connection, desired: &Desired, access: &Access, pod: &str) -> Result<Door, String> {
+    let ways = Ways::open(&connection.streams, desired, pod, access.authority.as_ref()).await;
+    let ways = ways.map_err(|failure| failure.to_string())?;
+    let login = Login { user: OWN_USER.to_owned(), password: access.password.clone() };
     let conn = ways.connect(&login).await.map_err(|error| error.to_string())?;
     Ok(Door { conn: conn.with_timeout(STATEMENT_LIMIT), _ways: ways })
 }
@@ -96,11 +97,11 @@ async fn open(connection: &Connection, desired: &Desired, password: &Hidden, pod
 async fn write(
     connection: &Connection,
     desired: &Desired,
-    password: &Hidden,
+    access: &Access,
     pod: &str,
     marker: &Marker,
 ) -> Result<(Duration, Door), String> {
-    let mut door = open(connection, desired, password, pod).await?;
+    let mut door = open(connection, desired, access, pod).await?;
     prepare_marker(&mut door.conn).await.map_err(|error| error.to_string())?;
     let begun = Instant::now();
     write_marker(&mut door.conn, marker.id, &marker.token).await.map_err(|error| error.to_string())?;
@@ -110,11 +111,11 @@ async fn write(
 async fn read(
     connection: &Connection,
     desired: &Desired,
-    password: &Hidden,
+    access: &Access,
     node: Member,
     marker: &Marker,
 ) -> Result<Duration, Unread> {
-    let mut door = open(connection, desired, password, &desired.cluster.pod(node)).await.map_err(Unread::Silent)?;
+    let mut door = open(connection, desired, access, &desired.cluster.pod(node)).await.map_err(Unread::Silent)?;
     let begun = Instant::now();
     match read_marker(&mut door.conn, marker.id).await.map_err(|error| Unread::Silent(error.to_string()))? {
         Some(found) if found == marker.token => Ok(begun.elapsed()),

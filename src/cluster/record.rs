@@ -7,7 +7,7 @@ use kube::Client;
 use rand::RngExt;
 use serde_json::json;
 
-use crate::desired::{Desired, Hidden, Passwords};
+use crate::desired::{Access, Desired, Hidden, Passwords};
 use crate::engine::StepCx;
 use crate::engine::event::Change;
 use crate::error::{Failure, Kind, Result};
@@ -17,20 +17,22 @@ use crate::manifests::Object;
 use crate::manifests::config::{
     OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_record_map, read_spec_map, record_map,
 };
+use crate::manifests::tls::CA_CERTIFICATE;
 use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Member, Namespace, UUID_ANNOTATION};
 use crate::wsrep::Uuid;
 
+use super::certificates;
 use super::world::World;
 
 /// Passwords by key of the Secret.
 pub type Secrets = BTreeMap<String, String>;
 
-/// The passwords of a Secret that is there and has one for galeractl.
+/// What is needed to get into the servers, from Secrets that are there.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// That of galeractl's own user.
-    pub own: Hidden,
-    /// All of them.
+    /// For galeractl's own user.
+    pub own: Access,
+    /// All passwords.
     pub all: Secrets,
 }
 
@@ -81,30 +83,46 @@ pub async fn stored_passwords(
     Ok(found.map(|secret| secret.data.unwrap_or_default().into_iter().filter_map(text).collect()))
 }
 
-/// The password of galeractl's own user.
+/// How galeractl's own user gets into the servers.
 ///
 /// # Errors
-/// As [`all_passwords`].
-pub async fn own_password(client: &Client, namespace: &Namespace, cluster: &ClusterName) -> Result<Hidden> {
-    all_passwords(client, namespace, cluster).await.map(|kept| kept.own)
+/// As [`keys`].
+pub async fn own_access(client: &Client, desired: &Desired) -> Result<Access> {
+    keys(client, desired).await.map(|kept| kept.own)
 }
 
-/// The password of galeractl's own user, and all that are in the Secret.
+/// How galeractl's own user gets into the servers, and all passwords.
 ///
 /// # Errors
-/// The Secret is missing or has none for galeractl.
-pub async fn all_passwords(client: &Client, namespace: &Namespace, cluster: &ClusterName) -> Result<Kept> {
-    let missing = || {
-        let name = cluster.credentials();
+/// A Secret is missing, or has no password for galeractl.
+pub async fn keys(client: &Client, desired: &Desired) -> Result<Kept> {
+    let Desired { cluster, namespace, .. } = desired;
+    let missing = |name: String, key: &str| {
         Failure::message(
             Kind::Preflight,
-            format!("secret/{name} in namespace {namespace} is missing or has no `{OWN_PASSWORD}`"),
+            format!("secret/{name} in namespace {namespace} is missing or has no `{key}`"),
         )
         .hint("without it the servers cannot be asked; was the Secret deleted or changed by hand?")
     };
-    let all = stored_passwords(client, namespace, cluster).await?.ok_or_else(missing)?;
-    let own = all.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(missing)?;
-    Ok(Kept { own, all })
+    let no_password = || missing(cluster.credentials(), OWN_PASSWORD);
+    let all = stored_passwords(client, namespace, cluster).await?.ok_or_else(no_password)?;
+    let password = all.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(no_password)?;
+    let authority = certificates::stored(client, desired).await?;
+    if desired.tls.is_some() && authority.is_none() {
+        return Err(missing(cluster.authority(), CA_CERTIFICATE));
+    }
+    Ok(Kept { own: Access { password, authority }, all })
+}
+
+/// As [`own_access`], where Secrets may be missing because they have not been made yet.
+///
+/// # Errors
+/// As [`certificates::stored`].
+pub async fn access_so_far(client: &Client, desired: &Desired, known: Option<&Secrets>) -> Result<Option<Access>> {
+    let Some(password) = known.and_then(|known| known.get(OWN_PASSWORD)).map(Hidden::new) else { return Ok(None) };
+    let authority = certificates::stored(client, desired).await?;
+    let complete = desired.tls.is_none() || authority.is_some();
+    Ok(complete.then_some(Access { password, authority }))
 }
 
 /// Passwords that a cluster is formed with: those that are given, and random ones for the rest.
@@ -127,14 +145,15 @@ pub fn random_password() -> String {
     (0..24).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()
 }
 
-/// Makes the Secret unless there is one, whose passwords are `known`. The passwords of an existing one are never changed,
-/// since the database has them; but it has to be this cluster's, or whoever made it first would know the password of
-/// root.
+/// Makes the Secrets that are missing: certificates, that of the seed where there is one, and passwords unless they are
+/// `known`. The passwords of an existing Secret are never changed, since the database has them; but it has to be this
+/// cluster's, or whoever made it first would know the password of root.
 ///
 /// # Errors
-/// The Secret is somebody else's, or the API server refuses.
-pub async fn keep_secret(cx: &StepCx<'_, World>, known: Option<&Secrets>) -> Result<Kept> {
+/// A Secret is somebody else's, or the API server refuses.
+pub async fn keep_secrets(cx: &StepCx<'_, World>, known: Option<&Secrets>, with_seed: bool) -> Result<Kept> {
     let world = cx.world;
+    let authority = certificates::keep(cx, with_seed).await?;
     let name = world.desired.cluster.credentials();
     let all = if let Some(known) = known {
         match whose_secret(&world.applier, &world.desired).await? {
@@ -151,8 +170,9 @@ pub async fn keep_secret(cx: &StepCx<'_, World>, known: Option<&Secrets>) -> Res
         chosen.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     };
     let missing = || Failure::message(Kind::Preflight, format!("secret/{name} has no key `{OWN_PASSWORD}`"));
-    let own = all.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(missing)?;
-    world.observer.set_password(own.clone());
+    let password = all.get(OWN_PASSWORD).map(Hidden::new).ok_or_else(missing)?;
+    let own = Access { password, authority };
+    world.observer.set_access(own.clone());
     Ok(Kept { own, all })
 }
 
@@ -187,9 +207,14 @@ pub enum Owner {
 }
 
 /// The Secret without its passwords, for questions about it.
-#[must_use]
-pub fn blank_secret(desired: &Desired) -> Object {
+fn blank_secret(desired: &Desired) -> Object {
     Object::of(&credentials(desired, &BTreeMap::new()))
+}
+
+/// All Secrets that a cluster is made with, without what is in them.
+#[must_use]
+pub fn blank_secrets(desired: &Desired, with_seed: bool) -> Vec<Object> {
+    [certificates::blank(desired, with_seed), vec![blank_secret(desired)]].concat()
 }
 
 /// Whose the Secret is, by the rule that holds for all objects.

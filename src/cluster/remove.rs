@@ -5,10 +5,12 @@ use std::time::Duration;
 use kube::core::ApiResource;
 use tokio::time::Instant;
 
+use crate::desired::Desired;
 use crate::engine::event::Change;
 use crate::engine::{StepCx, Verdict};
 use crate::error::Result;
 use crate::kube::delete::{Found, delete, owned};
+use crate::manifests::tls::secrets;
 
 use super::world::World;
 
@@ -34,7 +36,8 @@ pub async fn objects(
 /// # Errors
 /// The API server refuses to list them.
 pub async fn found(world: &World, kinds: &[ApiResource], which: impl Fn(&str) -> bool) -> Result<Vec<Found>> {
-    let mut all = owned(&world.connection.client, &world.desired.namespace, &world.desired.cluster, kinds).await?;
+    let Desired { namespace, cluster, .. } = &world.desired;
+    let mut all = owned(&world.connection.client, namespace, cluster, kinds, &secrets(&world.desired)).await?;
     all.retain(|found| which(&found.name));
     Ok(all)
 }
@@ -94,7 +97,7 @@ pub async fn gone(
             if let Some(waits) = waits {
                 return Verdict::wait(waits);
             }
-            match owned(client, &desired.namespace, &desired.cluster, kinds).await {
+            match owned(client, &desired.namespace, &desired.cluster, kinds, &secrets(desired)).await {
                 Ok(left) => {
                     let left: Vec<String> =
                         left.iter().filter(|found| which(&found.name)).map(Found::display).collect();

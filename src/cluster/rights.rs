@@ -4,6 +4,7 @@ use crate::desired::{BackupTarget, Desired};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied_to};
 use crate::kube::client::Connection;
+use crate::manifests::tls;
 
 /// API group, resource with its subresource, and the verbs that are used on it.
 pub type Need = (&'static str, &'static str, &'static [&'static str]);
@@ -131,11 +132,11 @@ fn rights<'a>(
 }
 
 /// All objects that a right is used on, where they are known: a Role may be limited to them. What is created has no name
-/// yet for the API server. The Secret alone is listed by its name.
+/// yet for the API server. Secrets alone are listed by their names.
 fn names(desired: &Desired, resource: &str, verb: &str) -> Vec<String> {
     let cluster = &desired.cluster;
     match (resource, verb) {
-        ("secrets", "get" | "list" | "patch" | "delete") => vec![cluster.credentials()],
+        ("secrets", "get" | "list" | "patch" | "delete") => tls::secrets(desired),
         ("leases", "get" | "update" | "delete") => vec![cluster.lock()],
         ("configmaps", "get" | "patch" | "delete") => {
             vec![cluster.config(), cluster.spec(), cluster.record(), cluster.proxy()]
@@ -147,14 +148,19 @@ fn names(desired: &Desired, resource: &str, verb: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::Tls;
 
     #[test]
     fn only_what_has_a_name_is_asked_by_it() {
-        let desired = crate::gates::group::tests::desired(1);
+        let mut desired = crate::gates::group::tests::desired(1);
+        assert_eq!(names(&desired, "secrets", "get"), [desired.cluster.credentials()]);
+        desired.tls = Some(Tls::default());
+        let secrets = tls::secrets(&desired);
+        assert_eq!(secrets.len(), 4, "passwords, the authority, the seed, one node");
         let asked: Vec<_> = UP.iter().chain(TEARDOWN).flat_map(|need| rights(Some(&desired), need)).collect();
         for verb in ["get", "list", "patch", "delete"] {
             let (_, names) = asked.iter().find(|(right, _)| right.resource == "secrets" && right.verb == verb).unwrap();
-            assert_eq!(*names, [desired.cluster.credentials()], "{verb}");
+            assert_eq!(*names, secrets, "{verb}");
         }
         assert!(asked.iter().all(|(right, names)| !["create", "watch"].contains(&right.verb) || names.is_empty()));
         assert!(rights(None, &VOLUMES).all(|(right, names)| names.is_empty() && right.namespace.is_none()));

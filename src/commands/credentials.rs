@@ -7,6 +7,7 @@ use crate::desired::Desired;
 use crate::error::{Kind, Result};
 use crate::manifests::config::{ROOT_PASSWORD, USER_PASSWORD};
 use crate::manifests::services::{READ_PORT, SQL_PORT};
+use crate::manifests::tls::CA_CERTIFICATE;
 use crate::ui::Ui;
 
 use super::Format;
@@ -47,6 +48,14 @@ fn read_command(desired: &Desired, key: &str) -> String {
     format!("kubectl get secret -n {namespace} {} -o jsonpath='{{.data.{key}}}' | base64 -d", cluster.credentials())
 }
 
+/// What a client is told so that it talks to nobody else.
+const VERIFYING: &str = " --ssl-ca=ca.crt --ssl-verify-server-cert";
+
+fn authority_command(desired: &Desired) -> String {
+    let Desired { cluster, namespace, .. } = desired;
+    format!("kubectl get secret -n {namespace} {} -o jsonpath='{{.data.ca\\.crt}}' | base64 -d", cluster.authority())
+}
+
 fn text(desired: &Desired) -> String {
     let host = format!("{}.{}.svc", desired.cluster.proxy(), desired.namespace);
     let mut text = format!(
@@ -60,8 +69,16 @@ fn text(desired: &Desired) -> String {
     for (user, key, rights) in users(desired) {
         text.push_str(&format!("\nUser {user} ({rights}); read the password:\n  {}\n", read_command(desired, key)));
     }
+    let mut verifying = "";
+    if desired.tls.is_some() {
+        verifying = VERIFYING;
+        text.push_str(&format!(
+            "\nThe servers prove who they are. Get the certificate of their authority, and add{VERIFYING} to every client:\n  {} >ca.crt\n",
+            authority_command(desired)
+        ));
+    }
     text.push_str(&format!(
-        "\nFrom this machine:\n  kubectl port-forward -n {} service/{} {SQL_PORT}\n  mariadb -h 127.0.0.1 -P {SQL_PORT} -u root -p\n",
+        "\nFrom this machine:\n  kubectl port-forward -n {} service/{} {SQL_PORT}\n  mariadb -h 127.0.0.1 -P {SQL_PORT} -u root -p{verifying}\n",
         desired.namespace,
         desired.cluster.proxy()
     ));
@@ -70,9 +87,33 @@ fn text(desired: &Desired) -> String {
 
 fn as_json(desired: &Desired) -> serde_json::Value {
     let user = |(user, key, rights): (String, &str, String)| json!({"user": user, "secretKey": key, "rights": rights});
-    json!({
+    let mut json = json!({
         "host": format!("{}.{}.svc", desired.cluster.proxy(), desired.namespace),
         "port": SQL_PORT, "readPort": READ_PORT, "namespace": desired.namespace,
         "secret": desired.cluster.credentials(), "users": users(desired).into_iter().map(user).collect::<Vec<_>>(),
-    })
+    });
+    if desired.tls.is_some() {
+        json["tls"] = json!({"authoritySecret": desired.cluster.authority(), "authorityKey": CA_CERTIFICATE});
+    }
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::Tls;
+
+    #[test]
+    fn with_certificates_a_client_is_told_how_to_verify_them() {
+        let mut desired = crate::desired::tests::desired("c", 1);
+        assert!(!text(&desired).contains("ssl") && as_json(&desired)["tls"].is_null());
+        desired.tls = Some(Tls::default());
+        let shown = text(&desired);
+        assert!(
+            shown.contains("kubectl get secret -n data c-galera-ca -o jsonpath='{.data.ca\\.crt}' | base64 -d >ca.crt"),
+            "{shown}"
+        );
+        assert!(shown.ends_with("-u root -p --ssl-ca=ca.crt --ssl-verify-server-cert\n"), "{shown}");
+        assert_eq!(as_json(&desired)["tls"]["authoritySecret"], "c-galera-ca");
+    }
 }

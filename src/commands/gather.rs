@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::backups::Catalog;
 use crate::checks::{Backend, haproxy};
 use crate::cluster::reader;
-use crate::desired::{Desired, Hidden};
+use crate::desired::{Access, Desired};
 use crate::error::{Kind, Result};
 use crate::kube::classes;
 use crate::kube::client::Connection;
@@ -34,12 +34,12 @@ pub(super) async fn storage_classes(connection: &Connection) -> Result<Vec<Stora
 }
 
 /// Starts to look and waits until every running server has answered, or has had time to.
-pub(super) async fn look(connection: &Connection, desired: &Desired, password: Option<Hidden>) -> Result<Observer> {
+pub(super) async fn look(connection: &Connection, desired: &Desired, access: Option<Access>) -> Result<Observer> {
     let observer =
         Observer::start(connection, desired, Wants { logs: false, classes: storage_classes(connection).await? })
             .await?;
-    let Some(password) = password else { return Ok(observer) };
-    observer.set_password(password);
+    let Some(access) = access else { return Ok(observer) };
+    observer.set_access(access);
     let mut changes = observer.changes();
     let deadline = Instant::now() + ANSWER_LIMIT;
     let answered = |observed: &Observed| {
@@ -107,7 +107,7 @@ pub(super) async fn leftovers(connection: &Connection, desired: &Desired) -> Res
     let inspectors = cluster.inspector_prefix();
     let seed: BTreeSet<String> =
         [cluster.pod(Member::Seed), cluster.member(Member::Seed), cluster.claim(Member::Seed)].into();
-    let found = owned(&connection.client, &desired.namespace, cluster, &kinds).await?;
+    let found = owned(&connection.client, &desired.namespace, cluster, &kinds, &[]).await?;
     let left = found.iter().filter(|found| seed.contains(&found.name) || found.name.starts_with(&inspectors));
     Ok(left.map(Found::display).collect())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::cluster::record::own_password;
+use crate::cluster::record::own_access;
 use crate::cluster::rights;
 use crate::cluster::world::World;
 use crate::commands::Globals;
@@ -69,15 +69,15 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     };
     let desired = stored.desired;
     rights::check(&connection, &desired, rights::UP).await?;
-    let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
-        Ok(password) => Some(password),
+    let access = match own_access(&connection.client, &desired).await {
+        Ok(access) => Some(access),
         Err(failure) if failure.kind == Kind::Preflight => None,
         Err(failure) => return Err(failure),
     };
     let classes = gather::storage_classes(&connection).await?;
     let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
-    if let Some(password) = password {
-        observer.set_password(password);
+    if let Some(access) = access {
+        observer.set_access(access);
     }
     let frame = Frame::begin(ui, "recover")?;
     let choices = frame.choices(&args.bounds);

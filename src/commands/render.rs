@@ -1,14 +1,18 @@
 //! `galeractl render`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
+use crate::cluster::certificates;
 use crate::cluster::record::choose_passwords;
 use crate::commands::Globals;
 use crate::engine::event::Level;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::manifests::Object;
+use crate::manifests::config::credentials;
 use crate::manifests::files::{File, Include, files};
+use crate::settings::Settings;
 use crate::ui::Ui;
 use crate::ui::plural::plural;
 
@@ -29,7 +33,7 @@ pub struct Args {
     /// Overwrite files that exist and differ
     #[arg(long, requires = "out")]
     force: bool,
-    /// Include the Secret with its passwords, those of the settings and generated ones for the rest
+    /// Include the Secrets: passwords, those of the settings and generated ones for the rest, and new certificates
     #[arg(long)]
     show_secrets: bool,
     /// Also what opens doors or empties volumes: access, purge
@@ -59,10 +63,9 @@ pub(crate) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     for notice in &settings.notices {
         ui.notice(Level::Warning, notice);
     }
-    let passwords: Option<BTreeMap<&str, String>> =
-        args.show_secrets.then(|| choose_passwords(&settings.desired, &settings.passwords));
+    let secrets = args.show_secrets.then(|| secrets(&settings)).transpose()?;
     let include: Vec<Include> = args.include.iter().copied().map(Include::from).collect();
-    let files = files(&settings.desired, settings.variant.volumes_file, passwords.as_ref(), &include);
+    let files = files(&settings.desired, settings.variant.volumes_file, secrets.as_deref(), &include);
     let Some(folder) = &args.out else {
         let texts: Result<Vec<String>> =
             files.iter().map(|file| Ok(format!("# {}\n{}", file.name, text(file)?))).collect();
@@ -82,6 +85,12 @@ pub(crate) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
     ui.notice(Level::Info, &format!("{} in the order of their use", plural(texts.len(), "file")));
     Ok(())
+}
+
+fn secrets(settings: &Settings) -> Result<Vec<Object>> {
+    let desired = &settings.desired;
+    let passwords = credentials(desired, &choose_passwords(desired, &settings.passwords));
+    Ok([vec![Object::of(&passwords)], certificates::fresh(desired, Timestamp::now())?].concat())
 }
 
 fn at(failure: Failure, path: &Path) -> Failure {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::backups::Catalog;
-use crate::cluster::record::own_password;
+use crate::cluster::record::own_access;
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::error::{Kind, Result};
@@ -62,9 +62,9 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     if !is_running(&connection, &target).await? {
         return stopped(ui, &connection, &stored, Format::of(&args.output)).await;
     }
-    let password = own_password(&connection.client, &target.namespace, &target.cluster).await;
+    let access = own_access(&connection.client, &stored.desired).await;
     let observer =
-        patiently(ui, "the servers to answer", gather::look(&connection, &stored.desired, password.ok())).await?;
+        patiently(ui, "the servers to answer", gather::look(&connection, &stored.desired, access.ok())).await?;
     let clear = args.watch && std::io::stdout().is_terminal();
     loop {
         let observed = gather::with_crashes(&connection, &stored.desired, &observer).await;

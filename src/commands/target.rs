@@ -176,7 +176,7 @@ pub(super) async fn stored(connection: &Connection, target: &Target) -> Result<O
 pub(super) async fn is_running(connection: &Connection, target: &Target) -> Result<bool> {
     let kinds = [ApiResource::erase::<StatefulSet>(&()), ApiResource::erase::<Pod>(&())];
     let Target { cluster, namespace } = target;
-    let found = owned(&connection.client, namespace, cluster, &kinds).await?;
+    let found = owned(&connection.client, namespace, cluster, &kinds, &[]).await?;
     let seed = cluster.pod(Member::Seed);
     Ok(found.iter().any(|found| found.resource.kind == "StatefulSet" || is_member(cluster, &found.name, &seed)))
 }

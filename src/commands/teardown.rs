@@ -1,6 +1,6 @@
 //! `galeractl teardown`.
 
-use crate::cluster::record::own_password;
+use crate::cluster::record::own_access;
 use crate::cluster::rights;
 use crate::cluster::world::World;
 use crate::commands::Globals;
@@ -9,6 +9,7 @@ use crate::engine::event::Change;
 use crate::engine::{Due, StepCx};
 use crate::error::{Kind, Result};
 use crate::kube::client::Connection;
+use crate::manifests::tls;
 use crate::observe::objects::claim_owner;
 use crate::observed::Observed;
 use crate::steps::teardown::{self, LOOK, REMOVE_ALL, REMOVE_REST, STOP_NODES, STOP_PROXY};
@@ -46,13 +47,13 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     must_exist(&connection, &target, Kind::Preflight).await?;
     let desired = desired(&connection, &target).await?;
     rights::check(&connection, &desired, rights::TEARDOWN).await?;
-    let password = match own_password(&connection.client, &target.namespace, &target.cluster).await {
-        Ok(password) => Some(password),
+    let access = match own_access(&connection.client, &desired).await {
+        Ok(access) => Some(access),
         // Without the Secret the nodes cannot be asked, which `--force` is for.
         Err(failure) if failure.kind == Kind::Preflight => None,
         Err(failure) => return Err(failure),
     };
-    let observer = gather::look(&connection, &desired, password).await?;
+    let observer = gather::look(&connection, &desired, access).await?;
     Frame::whole(ui, "teardown", async |frame| {
         let choices = frame.choices(&args.bounds);
         let world = World::new(connection, desired, Passwords::default(), choices, observer);
@@ -102,7 +103,8 @@ fn losses(desired: &Desired, observed: &Observed) -> String {
         let class = claim.class.as_deref().unwrap_or("-");
         text.push_str(&format!("  {owner:6} persistentvolumeclaim/{name}  {size}  class {class}\n"));
     }
-    text.push_str(&format!("  secret/{}", desired.cluster.credentials()));
+    let secrets: Vec<String> = tls::secrets(desired).into_iter().map(|name| format!("secret/{name}")).collect();
+    text.push_str(&format!("  {}", secrets.join(", ")));
     if !desired.iscsi.is_empty() {
         text.push_str(
             "\nWhat lies on the iSCSI targets stays there: `galeractl purge` empties them, while their volumes exist.",

@@ -72,13 +72,12 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     .await
 }
 
-/// Where nobody has said what the cluster should be, it should be what it was formed as.
+/// Where nobody has said what the cluster should be, it should be what it was formed as. What else was said leaves it its
+/// certificates, or none.
 pub(super) async fn stored_wish(settings: &Settings, connection: &Connection) -> Result<Option<Desired>> {
-    if !settings.only_names() {
-        return Ok(None);
-    }
     let Desired { cluster, namespace, .. } = &settings.desired;
-    Ok(record::stored(&connection.client, namespace, cluster).await?.map(|(desired, _)| desired))
+    let stored = record::stored(&connection.client, namespace, cluster).await?.map(|(desired, _)| desired);
+    Ok(stored.map(|stored| if settings.only_names() { stored } else { settings.beside(&stored) }))
 }
 
 async fn form(args: &Args, connection: &Connection, settings: Settings, frame: &Frame) -> Result<String> {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::checks::{Case, Check, Mark, passed, run as judge};
 use crate::cluster::proof::prove;
-use crate::cluster::record::{Kept, all_passwords, own_password};
+use crate::cluster::record::{keys, own_access};
 use crate::cluster::{accounts, content};
 use crate::commands::Globals;
 use crate::desired::Desired;
@@ -44,9 +44,9 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     let stored = running(&connection, &target, Kind::No).await?;
-    let password = own_password(&connection.client, &target.namespace, &target.cluster).await?;
+    let access = own_access(&connection.client, &stored.desired).await?;
     let observer =
-        patiently(ui, "the servers to answer", gather::look(&connection, &stored.desired, Some(password))).await?;
+        patiently(ui, "the servers to answer", gather::look(&connection, &stored.desired, Some(access))).await?;
     let deadline = args.wait.map(|wait| tokio::time::Instant::now() + wait);
     let mut told = Vec::new();
     let mut checks = loop {
@@ -77,19 +77,19 @@ pub(super) async fn judge_once(
     record: &Record,
     observer: &Observer,
 ) -> Result<Vec<Check>> {
-    let Kept { own, all: secrets } = all_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let kept = keys(&connection.client, desired).await?;
     let nodes: Vec<Member> = desired.members().collect();
     let observed = gather::with_crashes(connection, desired, observer).await;
     let serving = observed.members.iter().find(|(_, view)| view.is_primary());
     let door = observed.proxy.pods.first().cloned().or(serving.map(|(member, _)| desired.cluster.pod(*member)));
     let logins = async {
         let Some(pod) = &door else { return BTreeMap::new() };
-        let grants = accounts::grants(connection, desired, &secrets, pod).await;
+        let grants = accounts::grants(connection, desired, &kept, pod).await;
         grants.into_iter().map(|(user, grants)| (user, grants.map(drop))).collect()
     };
     let held = async {
         let served = observed.members.iter().filter(|(node, view)| **node != Member::Seed && view.is_primary());
-        content::look(connection, desired, &secrets, served.map(|(node, _)| *node).collect()).await
+        content::look(connection, desired, &kept, served.map(|(node, _)| *node).collect()).await
     };
     let (proxies, leftovers, exposures, backups, accounts, content, proof) = tokio::join!(
         gather::proxies(connection, desired, &observed),
@@ -98,7 +98,7 @@ pub(super) async fn judge_once(
         gather::backups(connection, desired, observer),
         logins,
         held,
-        prove(connection, desired, &own, observed.proxy.pods.first().map(String::as_str), &nodes),
+        prove(connection, desired, &kept.own, observed.proxy.pods.first().map(String::as_str), &nodes),
     );
     let (leftovers, exposures) = (leftovers?, exposures?);
     Ok(judge(&Case {

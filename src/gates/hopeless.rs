@@ -58,6 +58,17 @@ fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, vi
                 .hint(format!("the password of user galeractl in secret/{secret} is not the one in the database")),
         );
     }
+    if let Some(Err(SqlSilence::Untrusted(message))) = &view.sql {
+        return Some(
+            Failure::message(Kind::Step, format!("{member}: {message}"))
+                .hint("somebody else answers in its place, or its certificate has expired or was changed")
+                .hint(format!(
+                    "its certificate is in secret/{}, which the authority in secret/{} has signed",
+                    desired.cluster.certificate(member),
+                    desired.cluster.authority()
+                )),
+        );
+    }
     // The pod of a node is replaced by its StatefulSet; a seed comes only once. Why it has ended stands in its log.
     if member == Member::Seed && view.pod.ended && !view.log.at_end {
         return None;
@@ -127,6 +138,9 @@ mod tests {
         node2(&mut observed).log.refused = options;
         let refusal = hopeless(&observed, &desired(2), &NODES).unwrap();
         assert!(refusal.hints[0].contains("[mysqld]"), "{:?}", refusal.hints);
+        let stranger =
+            why(|observed| node2(observed).sql = Some(Err(SqlSilence::Untrusted("another name".to_owned()))));
+        assert_eq!(stranger.unwrap(), "node2: another name");
         let denied = why(|observed| node2(observed).sql = Some(Err(SqlSilence::Denied("1045".to_owned()))));
         assert!(denied.unwrap().contains("denies access"));
         assert_eq!(why(|observed| node2(observed).pod.ended = true), None, "it is replaced");

@@ -5,9 +5,10 @@ use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Parti
 use kube::{Client, ResourceExt};
 
 use crate::error::{Failure, Kind, Result};
+use crate::manifests::tls::is_secret;
 use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Namespace};
 
-use super::errors::{explain, is_conflict, is_not_found};
+use super::errors::{explain, is_conflict, is_forbidden, is_not_found};
 
 /// An object that was seen, identified for good by its uid.
 #[derive(Debug, Clone)]
@@ -46,7 +47,8 @@ pub enum Deletion {
     Gone,
 }
 
-/// All objects of these kinds that carry the labels of the cluster.
+/// All objects of these kinds that carry the labels of the cluster. Where all Secrets may not be listed, those of the names
+/// in `secrets` are.
 ///
 /// # Errors
 /// [`Kind::Step`] if the API server refuses; [`Kind::Unreachable`].
@@ -55,23 +57,42 @@ pub async fn owned(
     namespace: &Namespace,
     cluster: &ClusterName,
     kinds: &[ApiResource],
+    secrets: &[String],
 ) -> Result<Vec<Found>> {
     let params = ListParams::default().labels(&format!("{INSTANCE_LABEL}={cluster},{MANAGED_BY_LABEL}={MANAGER}"));
-    // A cluster has one Secret. Asked for by its name, a right to this one is enough, and no other is seen.
-    let secret = params.clone().fields(&format!("metadata.name={}", cluster.credentials()));
-    let params = |kind: &ApiResource| if kind.kind == "Secret" { secret.clone() } else { params.clone() };
+    let list = async |kind: &ApiResource| {
+        let found = list(client, namespace, kind, &params).await;
+        let found = match found {
+            // Asked for by its name, a right to this one is enough.
+            Err(error) if kind.kind == "Secret" && is_forbidden(&error) => {
+                let by_name = secrets.iter().map(|name| params.clone().fields(&format!("metadata.name={name}")));
+                let lists: Result<Vec<Vec<Found>>, kube::Error> = stream::iter(by_name)
+                    .then(async |params| self::list(client, namespace, kind, &params).await)
+                    .try_collect()
+                    .await;
+                lists.map(|lists| lists.concat())
+            }
+            found => found,
+        };
+        let found = found.map(|mut found| {
+            found.retain(|found| kind.kind != "Secret" || is_secret(cluster, &found.name));
+            found
+        });
+        found.map_err(|error| explain(Kind::Step, format!("list {} in namespace {namespace}", kind.plural), error))
+    };
     let lists: Vec<Vec<Found>> =
-        stream::iter(kinds.iter().map(|kind| async { list(client, namespace, kind, &params(kind)).await }))
-            .buffered(kinds.len().max(1))
-            .try_collect()
-            .await?;
+        stream::iter(kinds.iter().map(list)).buffered(kinds.len().max(1)).try_collect().await?;
     Ok(lists.into_iter().flatten().collect())
 }
 
-async fn list(client: &Client, namespace: &Namespace, kind: &ApiResource, params: &ListParams) -> Result<Vec<Found>> {
+async fn list(
+    client: &Client,
+    namespace: &Namespace,
+    kind: &ApiResource,
+    params: &ListParams,
+) -> Result<Vec<Found>, kube::Error> {
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace.as_str(), kind);
-    let doing = || format!("list {} in namespace {namespace}", kind.plural);
-    let found = api.list_metadata(params).await.map_err(|error| explain(Kind::Step, doing(), error))?;
+    let found = api.list_metadata(params).await?;
     let identify = |metadata: PartialObjectMeta<DynamicObject>| {
         Some(Found {
             resource: kind.clone(),

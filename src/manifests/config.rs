@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
 use super::labels::meta;
 use super::services::{RESERVED_PORT, SQL_PORT};
+use super::tls;
 use crate::desired::Desired;
 use crate::names::Role;
 use crate::wsrep::Uuid;
@@ -48,17 +49,19 @@ pub fn server_options(desired: &Desired) -> String {
         let _ = if value.is_empty() { writeln!(text, "{key}") } else { writeln!(text, "{key}={value}") };
     }
     let gcache = &desired.gcache_size;
+    let (ssl, provider) = (tls::server_lines(desired), tls::provider_options(desired));
     let _ = write!(
         text,
         "port={SQL_PORT}\nextra_port={RESERVED_PORT}\nextra_max_connections=4\nbind_address=*\nskip_name_resolve=ON\nhost_cache_size=0\ntmpdir=/tmp\n\
          binlog_format=ROW\ndefault_storage_engine=InnoDB\ninnodb_autoinc_lock_mode=2\ninnodb_doublewrite=1\n\
          innodb_flush_log_at_trx_commit=1\n\
-         loose_plugin_wsrep_provider=OFF\nwsrep_on=ON\nwsrep_retry_autocommit=3\nwsrep_ignore_apply_errors=0\n\
+         {ssl}loose_plugin_wsrep_provider=OFF\nwsrep_on=ON\nwsrep_retry_autocommit=3\nwsrep_ignore_apply_errors=0\n\
          wsrep_provider_options=\"gcache.size={gcache};gcache.recover=yes;pc.recovery=true;pc.wait_prim_timeout=PT5M;\
          evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.1S;evs.join_retrans_period=PT0.2S;\
-         gmcast.listen_addr=tcp://0.0.0.0:4567\"\n\n\
-         {}[sst]\nsockopt=retry=100,interval=0.1\n",
-        if desired.backup.is_some() { BINARY_LOG } else { "" }
+         gmcast.listen_addr=tcp://0.0.0.0:4567{provider}\"\n\n\
+         {}[sst]\nsockopt=retry=100,interval=0.1\n{}",
+        if desired.backup.is_some() { BINARY_LOG } else { "" },
+        tls::transfer_lines(desired)
     );
     text
 }

@@ -1,9 +1,6 @@
 //! The manifests as files, named and ordered as in the seed's document, for whoever applies them by hand.
 
-use std::collections::BTreeMap;
-
 use super::access::{self, Exposure};
-use super::config::credentials;
 use super::{Object, backup_volumes, claims, nodes, proxy, purge, seed, shared, volumes};
 use crate::desired::{Desired, ExternalAccess};
 use crate::names::{MANAGER, Member};
@@ -28,17 +25,12 @@ pub enum Include {
     Purge,
 }
 
-/// The files that form a cluster in the order of the steps, and after them what is included. With `passwords`, the
-/// Secret is among them. `volumes_name` is the variant's word in the name of the second file. What is recorded about a
+/// The files that form a cluster in the order of the steps, and after them what is included. With `secrets`, these
+/// are among them. `volumes_name` is the variant's word in the name of the second file. What is recorded about a
 /// cluster is in none of them.
 #[must_use]
-pub fn files(
-    desired: &Desired,
-    volumes_name: &str,
-    passwords: Option<&BTreeMap<&str, String>>,
-    include: &[Include],
-) -> Vec<File> {
-    let mut files = forming(desired, volumes_name, passwords);
+pub fn files(desired: &Desired, volumes_name: &str, secrets: Option<&[Object]>, include: &[Include]) -> Vec<File> {
+    let mut files = forming(desired, volumes_name, secrets);
     if include.contains(&Include::Access) {
         files.extend(doors(desired));
     }
@@ -48,19 +40,26 @@ pub fn files(
     files
 }
 
-fn forming(desired: &Desired, volumes_name: &str, passwords: Option<&BTreeMap<&str, String>>) -> Vec<File> {
+fn forming(desired: &Desired, volumes_name: &str, secrets: Option<&[Object]>) -> Vec<File> {
     let count = desired.nodes;
     let with_backup = desired.backup.is_some();
     let file = |name: &str, about: String, objects| File { name: format!("galera-{count}-{name}.yml"), about, objects };
     let seed_pod = desired.cluster.pod(Member::Seed);
     let namespace = &desired.namespace;
     let secret = desired.cluster.credentials();
-    let about_secret = match passwords {
+    let certificates = desired.tls.is_some();
+    let about_secret = match secrets {
+        Some(_) if certificates => format!("The passwords are in it, as secret/{secret}, and the certificates."),
         Some(_) => format!("The passwords are in it, as secret/{secret}."),
+        None if certificates => format!(
+            "Before Step 2, the Secrets with passwords and certificates must exist: galeractl render --show-secrets has \
+             secret/{secret}, secret/{} and one for each member in this file",
+            desired.cluster.authority()
+        ),
         None => format!("Before Step 2, secret/{secret} must exist: {}", secret_command(desired)),
     };
     let mut shared = shared(desired);
-    shared.extend(passwords.map(|passwords| Object::of(&credentials(desired, passwords))));
+    shared.extend(secrets.into_iter().flatten().cloned());
     vec![
         file(
             "namespace",

@@ -119,7 +119,7 @@ fn member_pod(desired: &Desired, member: Member) -> PodSpec {
                 port("sst", 4444),
                 port("health", i32::from(HEALTH_PORT)),
             ]),
-            volume_mounts: Some(mounts()),
+            volume_mounts: Some(mounts(desired)),
             resources: requirements(&desired.resources),
             security_context: Some(confined()),
             readiness_probe: Some(http_probe("/ready", i32::from(HEALTH_PORT), 5, 3, 2)),
@@ -145,13 +145,15 @@ fn environment(desired: &Desired, member: Member) -> Vec<EnvVar> {
 }
 
 fn volumes(desired: &Desired, member: Member) -> Vec<Volume> {
-    vec![
+    let mut volumes = vec![
         claimed("data", desired.cluster.claim(member)),
         config_files("scripts", desired.cluster.config(), 0o555, &[]),
         state(desired),
         scratch("run"),
         scratch("tmp"),
-    ]
+    ];
+    volumes.extend(super::tls::volume(desired, member));
+    volumes
 }
 
 /// What the pod knows of its cluster: who is wanted, and, once that is recorded, who has become a member and which
@@ -174,12 +176,14 @@ fn state(desired: &Desired) -> Volume {
     }
 }
 
-fn mounts() -> Vec<VolumeMount> {
-    vec![
+fn mounts(desired: &Desired) -> Vec<VolumeMount> {
+    let mut mounts = vec![
         mount("data", "/var/lib/mysql", false),
         mount("scripts", "/galeractl/scripts", true),
         mount("state", "/galeractl/state", true),
         mount("run", "/run/galeractl", false),
         mount("tmp", "/tmp", false),
-    ]
+    ];
+    mounts.extend(super::tls::volume_mount(desired));
+    mounts
 }

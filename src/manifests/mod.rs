@@ -14,6 +14,7 @@ pub mod purge;
 pub mod restore;
 pub mod scripts;
 pub mod services;
+pub mod tls;
 pub mod volumes;
 
 pub use object::Object;

@@ -142,7 +142,8 @@ fn filling(desired: &Desired, fill: &Fill, member: Member, mode: &str, target: V
             env("GALERA_MEMBER", member.to_string()),
             env("GALERA_DATABASE", desired.database.clone().unwrap_or_default()),
             env("GALERA_USER", desired.user.clone().unwrap_or_default()),
-            env("SERVER_OPTIONS", server_options(desired)),
+            // The server of a Job talks to nobody, and has no certificate.
+            env("SERVER_OPTIONS", server_options(&Desired { tls: None, ..desired.clone() })),
             env("SOURCE", fill.source.clone()),
             env("NEW_UUID", fill.uuid.clone()),
             env("RESTORED_AT", fill.at.to_string()),

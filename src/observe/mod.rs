@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::desired::{Desired, Hidden};
+use crate::desired::{Access, Desired};
 use crate::error::Result;
 use crate::kube::client::Connection;
 use crate::kube::live::Live;
@@ -49,7 +49,7 @@ pub struct Wants {
 /// A live look at one cluster, until dropped.
 pub struct Observer {
     observed: watch::Receiver<Arc<Observed>>,
-    password: watch::Sender<Option<Hidden>>,
+    access: watch::Sender<Option<Access>>,
     live: Arc<Live>,
     _task: AbortOnDropHandle<()>,
 }
@@ -62,19 +62,19 @@ impl Observer {
     pub async fn start(connection: &Connection, desired: &Desired, wants: Wants) -> Result<Self> {
         let live = Arc::new(Live::start(&connection.streams, &desired.namespace, &desired.cluster));
         live.ready().await?;
-        let (password, password_seen) = watch::channel(None);
-        let mut eye = Eye::new(connection, desired, wants, Arc::clone(&live), password_seen);
+        let (access, access_seen) = watch::channel(None);
+        let mut eye = Eye::new(connection, desired, wants, Arc::clone(&live), access_seen);
         eye.look();
         let (publish, observed) = watch::channel(Arc::new(eye.observed.clone()));
         let task = AbortOnDropHandle::new(tokio::spawn(async move { eye.run(publish).await }));
-        Ok(Self { observed, password, live, _task: task })
+        Ok(Self { observed, access, live, _task: task })
     }
 
-    /// The password of galeractl's own user; servers are asked from then on.
-    pub fn set_password(&self, password: Hidden) {
-        self.password.send_if_modified(|known| {
-            let new = known.as_ref() != Some(&password);
-            *known = Some(password);
+    /// How galeractl gets into the servers; they are asked from then on.
+    pub fn set_access(&self, access: Access) {
+        self.access.send_if_modified(|known| {
+            let new = known.as_ref() != Some(&access);
+            *known = Some(access);
             new
         });
     }
@@ -120,7 +120,7 @@ struct Eye {
     desired: Desired,
     wants: Wants,
     live: Arc<Live>,
-    password: watch::Receiver<Option<Hidden>>,
+    access: watch::Receiver<Option<Access>>,
     reader: Reader,
     begun: Instant,
     observed: Observed,
@@ -134,14 +134,14 @@ impl Eye {
         desired: &Desired,
         wants: Wants,
         live: Arc<Live>,
-        password: watch::Receiver<Option<Hidden>>,
+        access: watch::Receiver<Option<Access>>,
     ) -> Self {
         Self {
             connection: connection.clone(),
             desired: desired.clone(),
             wants,
             live,
-            password,
+            access,
             reader: Reader::default(),
             begun: Instant::now(),
             observed: Observed::default(),
@@ -252,12 +252,12 @@ impl Eye {
         mut running: watch::Receiver<bool>,
         nudge: Arc<Notify>,
     ) -> AbortOnDropHandle<()> {
-        let (streams, namespace) = (self.connection.streams.clone(), self.desired.namespace.clone());
-        let (mut password, news) = (self.password.clone(), self.news.0.clone());
+        let (streams, desired) = (self.connection.streams.clone(), self.desired.clone());
+        let (mut access, news) = (self.access.clone(), self.news.0.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let Ok(known) = password.wait_for(Option::is_some).await.map(|known| known.clone()) else { return };
-            let Some(password) = known else { return };
-            let ways = match Ways::open(&streams, &namespace, &pod).await {
+            let Ok(known) = access.wait_for(Option::is_some).await.map(|known| known.clone()) else { return };
+            let Some(Access { password, authority }) = known else { return };
+            let ways = match Ways::open(&streams, &desired, &pod, authority.as_ref()).await {
                 Ok(ways) => ways,
                 Err(failure) => {
                     return drop(news.send(News::Sql(member, Err(SqlSilence::Broken(failure.to_string())))));
@@ -313,6 +313,7 @@ impl Eye {
 pub fn interpret(answer: &Result<Arc<Raw>, SqlError>) -> Result<WsrepStatus, SqlSilence> {
     let raw = answer.as_ref().map_err(|error| match error {
         SqlError::Denied(_) => SqlSilence::Denied(error.to_string()),
+        SqlError::Untrusted(_) => SqlSilence::Untrusted(error.to_string()),
         error if error.may_pass() => SqlSilence::Closed(error.to_string()),
         error => SqlSilence::Broken(error.to_string()),
     })?;

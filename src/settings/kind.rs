@@ -40,6 +40,8 @@ pub enum Kind {
     Path,
     /// Host name or IP address.
     Host,
+    /// Host names or IP addresses separated by commas.
+    Hosts,
     /// Host and port.
     Portal,
     /// Name of an iSCSI target.
@@ -81,7 +83,7 @@ impl Kind {
             Self::Host => "host".to_owned(),
             Self::Portal => "host:port".to_owned(),
             Self::Iqn => "iSCSI name".to_owned(),
-            Self::Names | Self::Peers => "list (`a,b`)".to_owned(),
+            Self::Names | Self::Hosts | Self::Peers => "list (`a,b`)".to_owned(),
             Self::Labels | Self::Annotations => "list (`key=value,…`)".to_owned(),
             Self::Tolerations => "list (`key=value:effect,…`)".to_owned(),
             Self::Database | Self::User => "database name".to_owned(),
@@ -124,6 +126,9 @@ impl Kind {
             Self::Iqn if !iqn(text) => {
                 fail("is not an iSCSI name; expected one such as `iqn.2018-04.org.example:disk1`")
             }
+            Self::Hosts => each(text, |item| {
+                if host(item) { Ok(()) } else { wrong(item, "is not a host; expected a name or an IP address") }
+            }),
             Self::Names => {
                 each(
                     text,
@@ -260,8 +265,13 @@ fn portal(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Those who may be let in, of items that have been checked.
+pub(super) fn peers(items: &[String]) -> Vec<Peer> {
+    items.iter().filter_map(|item| peer(item).ok()).collect()
+}
+
 /// Somebody who may be let in.
-pub(super) fn peer(text: &str) -> Result<Peer, String> {
+fn peer(text: &str) -> Result<Peer, String> {
     if text == "*" {
         return Ok(Peer::Anyone);
     }

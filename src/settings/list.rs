@@ -263,6 +263,26 @@ const GENERAL: &[Setting] = &[
         "Annotations of the Service that `galeractl expose` makes, by which clouds choose the kind of load balancer.",
     ),
     setting(
+        Topic::Access,
+        keys::TLS,
+        Kind::Choice(&["own", "off"]),
+        Some("off"),
+        "own",
+        "Certificates for the servers: `own` for those of an authority that galeractl makes for this cluster, `off` for \
+         none. With them nobody without such a certificate becomes a member, what members send to each other is \
+         encrypted, and clients can verify the server. Once the cluster is formed, it is changed while all nodes are \
+         stopped.",
+    ),
+    setting(
+        Topic::Access,
+        keys::TLS_NAMES,
+        Kind::Hosts,
+        None,
+        "db.example.org,192.0.2.7",
+        "Names and addresses by which clients reach the cluster from outside, for the certificates that are made from \
+         then on. Those of the Services are in them anyway.",
+    ),
+    setting(
         Topic::Pods,
         keys::NODE_SELECTOR,
         Kind::Labels,

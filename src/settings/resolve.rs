@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::desired::{
-    Backup, BackupTarget, Desired, ExternalAccess, Hidden, Network, NfsShare, Passwords, Peer, ProxyMode, Resources,
+    Backup, BackupTarget, Desired, ExternalAccess, Hidden, Network, NfsShare, Passwords, ProxyMode, Resources, Tls,
     Toleration, unquoted,
 };
 use crate::names;
@@ -103,6 +103,7 @@ impl Resolver<'_> {
             node_port,
             backup: self.backup(nodes),
             network: self.network(),
+            tls: self.tls(),
         })
     }
 
@@ -112,10 +113,8 @@ impl Resolver<'_> {
     }
 
     fn network(&mut self) -> Option<Network> {
-        let peers = |resolver: &Self, key: &str| {
-            resolver.list(key).iter().filter_map(|item| kind::peer(item).ok()).collect::<Vec<Peer>>()
-        };
-        let network = Network { clients: peers(self, keys::ALLOW_FROM), metrics: peers(self, keys::METRICS_FROM) };
+        let peers = |key: &str| kind::peers(&self.list(key));
+        let network = Network { clients: peers(keys::ALLOW_FROM), metrics: peers(keys::METRICS_FROM) };
         if self.required(keys::POLICIES) == "yes" {
             return Some(network);
         }
@@ -123,6 +122,17 @@ impl Resolver<'_> {
             if !peers.is_empty() {
                 self.notices.push(format!("{key} has no effect: {} is `no`", keys::POLICIES));
             }
+        }
+        None
+    }
+
+    fn tls(&mut self) -> Option<Tls> {
+        let names = self.list(keys::TLS_NAMES);
+        if self.required(keys::TLS) == "own" {
+            return Some(Tls { names });
+        }
+        if !names.is_empty() {
+            self.notices.push(format!("{} is without effect: {} is `off`", keys::TLS_NAMES, keys::TLS));
         }
         None
     }

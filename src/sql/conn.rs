@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Opts, OptsBuilder};
+use mysql_async::{Opts, OptsBuilder, SslOpts};
 use tokio::time::timeout;
 
-use crate::desired::Hidden;
+use crate::desired::{Authority, Hidden};
 use crate::kube::tunnel::Tunnel;
 
 use super::error::SqlError;
@@ -26,6 +26,15 @@ pub struct Login {
     pub password: Hidden,
 }
 
+/// Whom a server has to prove to be before it is told a password.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The only one whose word counts.
+    pub authority: Authority,
+    /// The name that the server's certificate has to bear.
+    pub name: String,
+}
+
 /// One row of an answer as text; `None` for NULL.
 pub type Row = Vec<Option<String>>;
 
@@ -36,25 +45,26 @@ pub struct Conn {
     timeout: Duration,
 }
 
-/// Connects through a tunnel, without TLS: the tunnel's way to the node is encrypted by Kubernetes.
+/// Connects through a tunnel, whose way to the node is encrypted by Kubernetes. With an identity, the server has to prove
+/// it by TLS; without one, there is no TLS.
 ///
 /// # Errors
 /// [`SqlError::Closed`] with the tunnel's reason while the port is closed; [`SqlError::Denied`];
-/// [`SqlError::Timeout`] after 2 s.
-pub async fn connect(tunnel: &Tunnel, login: &Login) -> Result<Conn, SqlError> {
-    connect_to(tunnel.address(), login).await.map_err(|error| match (error, tunnel.last_error()) {
+/// [`SqlError::Untrusted`]; [`SqlError::Timeout`] after 2 s.
+pub async fn connect(tunnel: &Tunnel, login: &Login, identity: Option<&Identity>) -> Result<Conn, SqlError> {
+    connect_to(tunnel.address(), login, identity).await.map_err(|error| match (error, tunnel.last_error()) {
         (SqlError::Closed(_), Some(reason)) => SqlError::Closed(reason),
         (error, _) => error,
     })
 }
 
-async fn connect_to(address: SocketAddr, login: &Login) -> Result<Conn, SqlError> {
-    let opening = mysql_async::Conn::new(options(address, login));
+async fn connect_to(address: SocketAddr, login: &Login, identity: Option<&Identity>) -> Result<Conn, SqlError> {
+    let opening = mysql_async::Conn::new(options(address, login, identity));
     let inner = timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| SqlError::Timeout(CONNECT_TIMEOUT))??;
     Ok(Conn { inner, timeout: STATEMENT_TIMEOUT })
 }
 
-fn options(address: SocketAddr, login: &Login) -> Opts {
+fn options(address: SocketAddr, login: &Login, identity: Option<&Identity>) -> Opts {
     OptsBuilder::default()
         .ip_or_hostname(address.ip().to_string())
         .tcp_port(address.port())
@@ -66,6 +76,13 @@ fn options(address: SocketAddr, login: &Login) -> Opts {
         .wait_timeout(Some(28_800))
         .tcp_nodelay(true)
         .stmt_cache_size(0)
+        .ssl_opts(identity.map(|identity| {
+            // The address is that of the tunnel, and says nothing about who answers at its other end.
+            SslOpts::default()
+                .with_root_certs(vec![identity.authority.0.clone().into_bytes().into()])
+                .with_disable_built_in_roots(true)
+                .with_danger_tls_hostname_override(Some(identity.name.clone()))
+        }))
         .into()
 }
 
@@ -162,7 +179,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        assert!(matches!(connect_to(address, &login()).await.err(), Some(SqlError::Closed(_))));
+        assert!(matches!(connect_to(address, &login(), None).await.err(), Some(SqlError::Closed(_))));
     }
 
     #[tokio::test]
@@ -170,14 +187,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closing = tokio::spawn(async move { drop(listener.accept().await) });
-        assert!(matches!(connect_to(address, &login()).await.err(), Some(SqlError::Closed(_))));
+        assert!(matches!(connect_to(address, &login(), None).await.err(), Some(SqlError::Closed(_))));
         closing.await.unwrap();
     }
 
     #[tokio::test]
     async fn a_silent_port_does_not_hang() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let error = connect_to(listener.local_addr().unwrap(), &login()).await.err();
+        let error = connect_to(listener.local_addr().unwrap(), &login(), None).await.err();
         assert_eq!(error, Some(SqlError::Timeout(CONNECT_TIMEOUT)));
     }
 

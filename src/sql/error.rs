@@ -19,6 +19,9 @@ pub enum SqlError {
     /// User, password or host are not accepted: no waiting helps.
     #[error("access denied: {0}")]
     Denied(String),
+    /// The server does not prove to be the one that is meant: no waiting helps.
+    #[error("the server cannot be verified: {0}")]
+    Untrusted(String),
     /// No answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -45,12 +48,31 @@ impl SqlError {
     /// A failure of a verb that could not ask `pod`.
     #[must_use]
     pub fn into_failure(self, pod: &str) -> Failure {
-        let denied = matches!(self, Self::Denied(_));
+        let (denied, untrusted) = (matches!(self, Self::Denied(_)), matches!(self, Self::Untrusted(_)));
         let failure = Failure::new(Kind::Unreachable, self).context(format!("cannot ask {pod} by SQL"));
         if denied {
             return failure.hint("the password in the Secret is not the one in the database; was it changed by hand?");
         }
+        if untrusted {
+            return failure.hint("somebody else answers in its place, or its certificate has expired or was changed");
+        }
         failure
+    }
+}
+
+/// Why TLS did not come about, where that is the server's fault and not the line's.
+fn distrust(error: &mysql_async::Error) -> Option<String> {
+    let why = |error: &rustls::Error| match error {
+        rustls::Error::InvalidCertificate(why) => Some(format!("its certificate is not good: {why}")),
+        _ => None,
+    };
+    match error {
+        mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer) => {
+            Some("it offers no TLS".to_owned())
+        }
+        mysql_async::Error::Io(mysql_async::IoError::Io(error)) => why(error.get_ref()?.downcast_ref()?),
+        mysql_async::Error::Io(mysql_async::IoError::Tls(mysql_async::TlsError::Tls(error))) => why(error),
+        _ => None,
     }
 }
 
@@ -71,6 +93,9 @@ impl From<mysql_async::ServerError> for SqlError {
 
 impl From<mysql_async::Error> for SqlError {
     fn from(error: mysql_async::Error) -> Self {
+        if let Some(why) = distrust(&error) {
+            return Self::Untrusted(why);
+        }
         match error {
             mysql_async::Error::Server(error) => error.into(),
             mysql_async::Error::Io(error) => Self::Closed(error.to_string()),

@@ -8,7 +8,7 @@ mod proof;
 mod status;
 mod ways;
 
-pub use conn::{Conn, Login, Row, connect};
+pub use conn::{Conn, Identity, Login, Row, connect};
 pub use error::SqlError;
 pub use greeting::greeting;
 pub use probe::{Probe, Sample};

@@ -1,12 +1,12 @@
 //! The two ways into a server.
 
+use crate::desired::{Authority, Desired};
 use crate::error::Result;
 use crate::kube::client::Streams;
 use crate::kube::tunnel::Tunnel;
 use crate::manifests::services::{RESERVED_PORT, SQL_PORT};
-use crate::names::Namespace;
 
-use super::conn::{Conn, Login, connect};
+use super::conn::{Conn, Identity, Login, connect};
 use super::error::SqlError;
 
 /// Ways to the server in a pod: the port of all clients, and the one that is kept for when these have taken all
@@ -14,17 +14,21 @@ use super::error::SqlError;
 pub struct Ways {
     clients: Tunnel,
     reserved: Tunnel,
+    identity: Option<Identity>,
 }
 
 impl Ways {
-    /// Opens both. Nothing is sent to the API server until somebody [connects](Ways::connect).
+    /// Opens both. Nothing is sent to the API server until somebody [connects](Ways::connect). The server behind a pod of
+    /// the proxy proves the proxy's name.
     ///
     /// # Errors
     /// As [`Tunnel::open`].
-    pub async fn open(streams: &Streams, namespace: &Namespace, pod: &str) -> Result<Self> {
-        let clients = Tunnel::open(streams, namespace, pod, SQL_PORT).await?;
-        let reserved = Tunnel::open(streams, namespace, pod, RESERVED_PORT).await?;
-        Ok(Self { clients, reserved })
+    pub async fn open(streams: &Streams, desired: &Desired, pod: &str, authority: Option<&Authority>) -> Result<Self> {
+        let clients = Tunnel::open(streams, &desired.namespace, pod, SQL_PORT).await?;
+        let reserved = Tunnel::open(streams, &desired.namespace, pod, RESERVED_PORT).await?;
+        let name = || desired.cluster.server(pod);
+        let identity = authority.map(|authority| Identity { authority: authority.clone(), name: name() });
+        Ok(Self { clients, reserved, identity })
     }
 
     /// Connects as any client, and where the server has no connection left for one by the reserved port. Proxies have
@@ -33,9 +37,9 @@ impl Ways {
     /// # Errors
     /// As [`connect`]; [`SqlError::Full`] if both ways are.
     pub async fn connect(&self, login: &Login) -> Result<Conn, SqlError> {
-        match connect(&self.clients, login).await {
+        match connect(&self.clients, login, self.identity.as_ref()).await {
             Err(SqlError::Full(message)) => {
-                connect(&self.reserved, login).await.map_err(|error| match error {
+                connect(&self.reserved, login, self.identity.as_ref()).await.map_err(|error| match error {
                     // A server that was started before there was such a port.
                     SqlError::Closed(_) => SqlError::Full(message),
                     error => error,

@@ -15,6 +15,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, agreement, list};
 use crate::kube::delete::{Found, owned};
 use crate::manifests::config::Record;
+use crate::manifests::tls;
 use crate::names::Member;
 use crate::observe::objects::claim_owner;
 use crate::observed::{MemberView, Observed};
@@ -116,7 +117,8 @@ pub async fn inventory(world: &World, volumes: bool) -> Result<Vec<(&'static str
         kind::<PersistentVolumeClaim>(),
         kind::<Secret>(),
     ];
-    let all = owned(&world.connection.client, &desired.namespace, &desired.cluster, &kinds.concat()).await?;
+    let Desired { namespace, cluster, .. } = desired;
+    let all = owned(&world.connection.client, namespace, cluster, &kinds.concat(), &tls::secrets(desired)).await?;
     let seed = desired.cluster.pod(Member::Seed);
     // Other pods go with what has made them.
     let listed = all.into_iter().filter(|found| found.resource.kind != "Pod" || found.name == seed);

@@ -51,7 +51,8 @@ pub(crate) async fn measure(connection: &Connection, nodes: u32) -> Duration {
     let pods: Api<Pod> = Api::namespaced(connection.client.clone(), &name);
     pods.delete(&desired.cluster.pod(Member::Seed), &DeleteParams::default()).await.unwrap();
     let observer = Observer::start(connection, &desired, Wants { logs: false, classes: Vec::new() }).await.unwrap();
-    observer.set_password(galeractl::desired::Hidden::new(own));
+    let password = galeractl::desired::Hidden::new(own);
+    observer.set_access(galeractl::desired::Access { password, authority: None });
     let members: Vec<Member> = desired.members().collect();
     let mut changes = observer.changes();
     while agreement(&observer.now(), &desired, &members).is_err() {

@@ -39,6 +39,7 @@ mod settings_in_pods;
 mod sql;
 mod stopped;
 mod terminal;
+mod tls;
 mod verify;
 mod volume;
 mod wait;

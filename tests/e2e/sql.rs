@@ -35,7 +35,7 @@ impl Door {
     pub(crate) async fn open(&self, pod: &str) -> Result<Sql, SqlError> {
         let tunnel = Tunnel::open(&self.streams, &self.namespace, pod, SQL_PORT).await;
         let tunnel = tunnel.map_err(|failure| SqlError::Closed(failure.to_string()))?;
-        let conn = connect(&tunnel, &self.login).await?.with_timeout(STATEMENT_LIMIT);
+        let conn = connect(&tunnel, &self.login, None).await?.with_timeout(STATEMENT_LIMIT);
         Ok(Sql { conn, _tunnel: tunnel })
     }
 }

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use galeractl::cluster::certificates;
 use galeractl::cluster::record::choose_passwords;
 use galeractl::desired::{Desired, ExternalAccess, Passwords};
 use galeractl::engine::event::Change;
@@ -10,11 +11,13 @@ use galeractl::kube::client::{Connection, Options};
 use galeractl::kube::delete::{Deletion, Found, delete, owned};
 use galeractl::kube::lease::{self, Claim, Pace};
 use galeractl::manifests::access::{self, Exposure};
+use galeractl::manifests::config::credentials;
 use galeractl::manifests::files::{Include, files};
 use galeractl::manifests::restore::{self, Fill, Near, Turn};
 use galeractl::manifests::{Object, member};
 use galeractl::names::Member;
 use galeractl::settings::{Flag, Input, load_from};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
@@ -62,7 +65,9 @@ async fn a_second_apply_keeps_everything() {
 
 /// Every profile's objects, checked by the API server and its admission as if they were created.
 /// Settings that change what pods and Services look like.
-const ADORNMENT: [&str; 8] = [
+const ADORNMENT: [&str; 10] = [
+    "galera_cluster_tls=own",
+    "galera_cluster_tls_names=db.example.org,192.0.2.7",
     "galera_cluster_tolerations=dedicated=db:NoSchedule,spot:NoExecute,old",
     "galera_cluster_priority_class=system-cluster-critical",
     "galera_cluster_labels=team=shop",
@@ -103,9 +108,10 @@ async fn the_objects_of_every_profile_are_accepted() {
             ];
             let input = Input { profile: Some(profile.to_owned()), sets, flags, ..Input::default() };
             let desired = load_from(&input, None).unwrap().desired;
-            let passwords = choose_passwords(&desired, &Passwords::default());
+            let passwords = Object::of(&credentials(&desired, &choose_passwords(&desired, &Passwords::default())));
+            let secrets = [vec![passwords], certificates::fresh(&desired, Timestamp::now()).unwrap()].concat();
             let mut objects = vec![Object::of(&member::inspector(&desired, Member::Node(1)))];
-            let files = files(&desired, "volumes", Some(&passwords), &[Include::Access, Include::Purge]);
+            let files = files(&desired, "volumes", Some(&secrets), &[Include::Access, Include::Purge]);
             objects.extend(files.into_iter().flat_map(|file| file.objects));
             let allow = vec!["10.0.0.0/8".to_owned()];
             for way in [ExternalAccess::LoadBalancer, ExternalAccess::NodePort] {
@@ -213,7 +219,7 @@ async fn only_what_was_seen_is_deleted() {
         let client = &place.connection.client;
         place.apply(&map(&place, "a", "1")).await;
         let kinds = [ApiResource::erase::<ConfigMap>(&()), ApiResource::erase::<Service>(&())];
-        let found = owned(client, &place.namespace, &place.cluster, &kinds).await.unwrap();
+        let found = owned(client, &place.namespace, &place.cluster, &kinds, &[]).await.unwrap();
         assert_eq!(found.iter().map(Found::display).collect::<Vec<_>>(), ["configmap/a"]);
         let mut another = found[0].clone();
         another.uid = "00000000-0000-0000-0000-000000000000".to_owned();

@@ -131,7 +131,7 @@ async fn a_live_view_sees_pods_come_and_go() {
             .await;
         let client = &place.connection.client;
         let kinds = [ApiResource::erase::<Pod>(&())];
-        let found = delete::owned(client, &place.namespace, &place.cluster, &kinds).await.unwrap();
+        let found = delete::owned(client, &place.namespace, &place.cluster, &kinds, &[]).await.unwrap();
         delete::delete(client, &found[0], Some(0)).await.unwrap();
         until(&live, |view| view.pods.is_empty().then_some(())).await;
         assert_eq!(live.last_error(), None);

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use galeractl::desired::Hidden;
+use galeractl::desired::{Desired, Hidden};
 use galeractl::kube::tunnel::Tunnel;
 use galeractl::manifests::services::SQL_PORT;
+use galeractl::settings::{Flag, Input, load_from};
 use galeractl::sql::{
     Conn, Login, Probe, SqlError, Ways, connect, prepare_marker, read_marker, remove_marker, write_marker, wsrep_status,
 };
@@ -25,6 +26,11 @@ exec mariadbd --datadir=/data/db --socket=/data/s --pid-file=/data/pid --skip-na
   --wsrep-new-cluster --wsrep-cluster-address=gcomm://
 "#;
 
+fn desired(place: &Place) -> Desired {
+    let flags = vec![Flag::name("--name", "shop"), Flag::namespace("-n", place.namespace.as_str())];
+    load_from(&Input { flags, ..Input::default() }, None).unwrap().desired
+}
+
 fn login(password: &str) -> Login {
     Login { user: "asker".to_owned(), password: Hidden::new(password) }
 }
@@ -35,7 +41,7 @@ async fn tunnel(place: &Place) -> Tunnel {
 
 async fn open(tunnel: &Tunnel, password: &str) -> Result<Conn, SqlError> {
     loop {
-        match connect(tunnel, &login(password)).await {
+        match connect(tunnel, &login(password), None).await {
             Err(error) if error.may_pass() => {}
             other => return other,
         }
@@ -49,7 +55,7 @@ async fn a_node_answers_by_sql() {
         place.apply(&place.pod(POD, IMAGE, NODE)).await;
         running(&live, POD).await;
         let tunnel = tunnel(&place).await;
-        let closed = connect(&tunnel, &login("secret")).await.err().unwrap();
+        let closed = connect(&tunnel, &login("secret"), None).await.err().unwrap();
         assert!(matches!(&closed, SqlError::Closed(why) if why.contains("refused")), "{closed:?}");
         let denied = open(&tunnel, "wrong").await.err().unwrap();
         assert!(matches!(denied, SqlError::Denied(_)), "{denied:?}");
@@ -101,10 +107,10 @@ echo $! >/data/pid2";
 
 /// What clients have taken is not what galeractl needs.
 async fn when_all_connections_are_taken(place: &Place, tunnel: &Tunnel) {
-    let ways = Ways::open(&place.connection.streams, &place.namespace, POD).await.unwrap();
+    let ways = Ways::open(&place.connection.streams, &desired(place), POD, None).await.unwrap();
     let mut clients = Vec::new();
     let full = loop {
-        match connect(tunnel, &login("secret")).await {
+        match connect(tunnel, &login("secret"), None).await {
             Ok(client) => clients.push(client),
             Err(error) => break error,
         }
@@ -149,7 +155,7 @@ async fn bash(place: &Place, script: &str) {
 }
 
 async fn probed(place: &Place) {
-    let ways = Ways::open(&place.connection.streams, &place.namespace, POD).await.unwrap();
+    let ways = Ways::open(&place.connection.streams, &desired(place), POD, None).await.unwrap();
     let probe = Probe::start(ways, login("secret"), Duration::from_millis(100));
     let mut latest = probe.latest();
     probe.set_running(true);

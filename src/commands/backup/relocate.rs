@@ -1,6 +1,6 @@
 //! `galeractl backup move`.
 
-use crate::cluster::record::own_password;
+use crate::cluster::record::own_access;
 use crate::cluster::rights;
 use crate::cluster::world::World;
 use crate::commands::Globals;
@@ -48,10 +48,10 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let (from, to) = (Member::Node(backup.node), Member::Node(args.to));
     rights::check(&connection, &desired, rights::UP).await?;
     desired.backup = Some(Backup { node: args.to, ..backup });
-    let password = own_password(&connection.client, &desired.namespace, &desired.cluster).await?;
+    let access = own_access(&connection.client, &desired).await?;
     let classes = gather::storage_classes(&connection).await?;
     let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
-    observer.set_password(password);
+    observer.set_access(access);
     Frame::whole(ui, "backup", async |frame| {
         let choices = frame.choices(&args.bounds);
         let world = World::new(connection, desired, Passwords::default(), choices, observer);

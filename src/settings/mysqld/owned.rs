@@ -95,7 +95,7 @@ pub(in crate::settings) const OWNED: &[(&str, &str)] = &[
 ];
 
 /// Why no option names a file of the user's.
-const NO_FILES: &str = "there is no such file in the container, and TLS is not there in this version";
+const NO_FILES: &str = "there is no such file in the container; galera_cluster_tls gives the servers certificates";
 /// Why nothing is encrypted.
 const NO_KEYS: &str = "no plugin for keys is loaded in this version, and the server would not start";
 

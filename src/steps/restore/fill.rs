@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::cluster::inspect::Volumes;
-use crate::cluster::record::{Secrets, keep_secret};
+use crate::cluster::record::{Secrets, keep_secrets};
 use crate::cluster::world::World;
 use crate::cluster::{job, reader};
 use crate::desired::Desired;
@@ -39,7 +39,7 @@ pub struct Filled {
 pub async fn fill(cx: &StepCx<'_, World>, found: Found, discard: bool) -> Result<Finished<Filled>> {
     let world = cx.world;
     let Found { prepared, mut volumes, secrets } = found;
-    let kept = keep_secret(cx, secrets.as_ref()).await?;
+    let kept = keep_secrets(cx, secrets.as_ref(), false).await?;
     world.apply(cx, &manifests::shared(&world.desired)).await?;
     reader::write(world, &prepared.reader, "/tmp/plan", &prepared.plan).await?;
     world.confirm_lock().await?;

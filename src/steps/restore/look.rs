@@ -8,7 +8,7 @@ use crate::cluster::reader::{self, Reader};
 use crate::cluster::record::{self, Secrets};
 use crate::cluster::volumes::{claim_targets, nobody_uses_them};
 use crate::cluster::world::World;
-use crate::cluster::{adopt, inspect};
+use crate::cluster::{adopt, certificates, inspect};
 use crate::engine::StepCx;
 use crate::error::{Failure, Kind, Result};
 use crate::kube::objects::Objects;
@@ -69,6 +69,7 @@ pub async fn look(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Found> {
         record::same_passwords(world, secrets)?;
         record::whose_secret(&world.applier, desired).await?;
     }
+    certificates::judge(&world.applier, desired).await?;
     if desired.iscsi.is_empty() {
         adopt::missing(world, false).await?;
     } else {

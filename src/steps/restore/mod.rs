@@ -11,7 +11,7 @@ pub use turn::{FORGET, RESUME, SWITCH, UNDO, close, forget, resume, switch, trac
 use crate::backups::Source;
 use crate::cluster::inspect::Volumes;
 use crate::cluster::reader::Reader;
-use crate::cluster::record::blank_secret;
+use crate::cluster::record::blank_secrets;
 use crate::cluster::world::World;
 use crate::desired::Desired;
 use crate::manifests::config::{Record, record_map};
@@ -94,7 +94,7 @@ fn filling(
     discard: bool,
     near: impl Fn(Member) -> Option<Near>,
 ) -> [Stage; 2] {
-    let settings = [vec![blank_secret(desired)], manifests::shared(desired)].concat();
+    let settings = [blank_secrets(desired, false), manifests::shared(desired)].concat();
     let jobs = fill::jobs(desired, prepared, volumes, discard, near);
     [Stage::makes(FILL.id, settings), Stage::passes(FILL.id, jobs)]
 }

@@ -5,7 +5,7 @@ use kube::core::ApiResource;
 
 use crate::cluster::nodes::{common_view, seed_takes_part};
 use crate::cluster::world::World;
-use crate::cluster::{adopt, remove};
+use crate::cluster::{adopt, certificates, remove};
 use crate::engine::event::Level;
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::Result;
@@ -42,6 +42,7 @@ pub async fn run(cx: &StepCx<'_, World>, record: &Record) -> Result<Finished> {
     let view = common_view(cx, &nodes, None).await?;
     let mut removed = remove::objects(cx, &[ApiResource::erase::<Service>(&())], |name| name == service).await?.len();
     removed += release_volume(cx, &claim, record).await?;
+    removed += certificates::forget(cx, Member::Seed).await?;
     let detail = format!("size {} in view {} on every node", view.size, view.conf_id);
     Ok(if there || removed > 0 { Finished::changed(detail) } else { Finished::unchanged("no seed is left") })
 }

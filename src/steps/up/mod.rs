@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod seed;
 pub mod volumes;
 
+use crate::cluster::certificates;
 use crate::cluster::record::{self, Secrets};
 use crate::desired::Desired;
 use crate::engine::Named;
@@ -51,7 +52,7 @@ pub fn stages(desired: &Desired, course: &Course, record: &Record) -> Vec<Stage>
     stages.extend(match course {
         // Nodes begin beside the seed, since it asks them what their volumes hold.
         Course::Form => {
-            let settings = [vec![record::blank_secret(desired)], manifests::shared(desired)].concat();
+            let settings = [record::blank_secrets(desired, true), manifests::shared(desired)].concat();
             let (seed, nodes, proxy) = (manifests::seed(desired), manifests::nodes(desired), manifests::proxy(desired));
             vec![Stage::makes(SEED.id, [settings, seed, nodes, proxy, formed].concat())]
         }
@@ -72,6 +73,8 @@ fn handed_over(desired: &Desired) -> Vec<Object> {
     let volumes = manifests::volumes(desired, true).into_iter();
     let (claim, volume) = (desired.cluster.claim(Member::Seed), desired.cluster.volume(Member::Seed));
     let mut gone = manifests::seed(desired);
+    let certificate = desired.cluster.certificate(Member::Seed);
+    gone.extend(certificates::blank(desired, true).into_iter().filter(|object| object.name == certificate));
     gone.extend(claims.filter(|object| object.name == claim).chain(volumes.filter(|object| object.name == volume)));
     gone
 }

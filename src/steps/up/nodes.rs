@@ -2,7 +2,7 @@
 
 use crate::cluster::course::newest;
 use crate::cluster::nodes::{common_view, judge, make, objects, order, seed_takes_part, stand_by};
-use crate::cluster::record::{Kept, blank_secret, mark_claims, write_record};
+use crate::cluster::record::{Kept, blank_secrets, mark_claims, write_record};
 use crate::cluster::world::{BEAT, World};
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -26,7 +26,7 @@ pub const NODES: Named = Named::new("nodes", "let the nodes join until all are S
 /// What the step makes, or puts right, beside the record.
 #[must_use]
 pub fn stage(desired: &Desired, with_proxy: bool) -> Stage {
-    Stage::makes(NODES.id, [vec![blank_secret(desired)], objects(desired, with_proxy)].concat())
+    Stage::makes(NODES.id, [blank_secrets(desired, false), objects(desired, with_proxy)].concat())
 }
 
 /// Makes the nodes, unless a seed was `seeded` and they with it, and waits until all of them agree. Answers with what is

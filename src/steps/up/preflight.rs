@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use crate::cluster::course::{decide, secret_is_there, settle};
 use crate::cluster::record::{self, Secrets};
 use crate::cluster::world::World;
-use crate::cluster::{admission, adopt, options};
-use crate::desired::{Desired, Hidden};
+use crate::cluster::{admission, adopt, certificates, options};
+use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
@@ -143,14 +143,17 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<(Course, Record, Option<Secr
     if let Some(secrets) = &secrets {
         record::whose_secret(&world.applier, desired).await?;
         record::same_passwords(world, secrets)?;
-        if let Some(own) = secrets.get(OWN_PASSWORD) {
-            world.observer.set_password(Hidden::new(own));
-        }
     }
+    certificates::judge(&world.applier, desired).await?;
     if let Some((before, record)) = &stored {
         differences(cx, before, record)?;
     }
-    settle(cx, secrets.is_some()).await?;
+    let access = record::access_so_far(client, desired, secrets.as_ref()).await?;
+    let is_asked = access.is_some();
+    if let Some(access) = access {
+        world.observer.set_access(access);
+    }
+    settle(cx, is_asked).await?;
     let (way, _) = decide(cx, recorded.as_ref()).await?;
     if way == Course::Form {
         usable_passwords(world, secrets.as_ref())?;
@@ -218,6 +221,17 @@ fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Res
             ),
         );
     }
+    same_tls(before, wanted, !cx.world.observer.now().members.is_empty())?;
+    if before.tls != wanted.tls && wanted.tls.is_some() && before.tls.is_some() {
+        cx.notice(
+            Level::Warning,
+            format!(
+                "certificates that exist keep their names; for new ones delete the Secret of a node, such as secret/{}, \
+                 run `up` again, and restart the node's pod",
+                wanted.cluster.certificate(Member::Node(1))
+            ),
+        );
+    }
     if in_pods(before) != in_pods(wanted) {
         cx.notice(
             Level::Warning,
@@ -225,4 +239,46 @@ fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Res
         );
     }
     Ok(())
+}
+
+/// Members with TLS and members without are strangers to each other, so the step from one to the other is taken while none
+/// runs.
+fn same_tls(before: &Desired, wanted: &Desired, some_run: bool) -> Result<()> {
+    if before.tls.is_some() == wanted.tls.is_some() || !some_run {
+        return Ok(());
+    }
+    let word = |desired: &Desired| if desired.tls.is_some() { "own" } else { "off" };
+    let (is, wish) = (word(before), word(wanted));
+    Err(Failure::message(
+        Kind::Preflight,
+        format!(
+            "cluster {} runs with galera_cluster_tls={is}; `up` does not change it to {wish} while any node runs",
+            wanted.cluster
+        ),
+    )
+    .hint("stop it, its volumes stay: galeractl teardown")
+    .hint(format!("then bring it back with the new value: galeractl up --set=galera_cluster_tls={wish}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::Tls;
+
+    #[test]
+    fn tls_comes_and_goes_while_no_node_runs() {
+        let off = crate::desired::tests::desired("c", 3);
+        let own = Desired { tls: Some(Tls::default()), ..off.clone() };
+        let named = Desired { tls: Some(Tls { names: vec!["db.example.org".to_owned()] }), ..off.clone() };
+        for (before, wanted) in [(&off, &off), (&own, &own), (&own, &named)] {
+            assert!(same_tls(before, wanted, true).is_ok());
+        }
+        for (before, wanted, word) in [(&off, &own, "own"), (&own, &off, "off")] {
+            assert!(same_tls(before, wanted, false).is_ok());
+            let failure = same_tls(before, wanted, true).unwrap_err();
+            assert_eq!(failure.kind, Kind::Preflight);
+            assert!(failure.hints[0].contains("galeractl teardown"));
+            assert!(failure.hints[1].ends_with(&format!("galera_cluster_tls={word}")), "{:?}", failure.hints);
+        }
+    }
 }

@@ -91,7 +91,7 @@ async fn proven(cx: &StepCx<'_, World>, kept: &Kept, accounts: Accounts) -> Resu
 
 /// Whether each account that the formation was to make can log in, with exactly the rights that the settings promise.
 async fn accounts_are_made(world: &World, kept: &Kept, pod: &str) -> Result<(), Verdict> {
-    for (user, grants) in accounts::grants(&world.connection, &world.desired, &kept.all, pod).await {
+    for (user, grants) in accounts::grants(&world.connection, &world.desired, kept, pod).await {
         let wrong = match grants {
             Err(NoLogin::Silent(why)) => return Err(Verdict::wait(format!("a login of {user}: {why}"))),
             Err(NoLogin::Denied(why)) => Some(format!("cannot log in: {why}")),

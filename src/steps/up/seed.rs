@@ -6,10 +6,10 @@ use kube::core::ApiResource;
 use crate::cluster::course::reconsider;
 use crate::cluster::formation::has_done_its_work;
 use crate::cluster::proof::seed_is_complete;
-use crate::cluster::record::{Kept, keep_secret, mark_claims, write_record};
+use crate::cluster::record::{Kept, keep_secrets, mark_claims, write_record};
 use crate::cluster::remove;
 use crate::cluster::world::{BEAT, World};
-use crate::desired::Hidden;
+use crate::desired::Access;
 use crate::engine::event::Change;
 use crate::engine::{Finished, Named, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
@@ -44,7 +44,7 @@ pub async fn run(cx: &StepCx<'_, World>, found: Found) -> Result<Finished<(Found
 
 async fn form(cx: &StepCx<'_, World>, found: Found) -> Result<Finished<(Found, Option<Kept>)>> {
     let world = cx.world;
-    let kept = keep_secret(cx, found.secrets.as_ref()).await?;
+    let kept = keep_secrets(cx, found.secrets.as_ref(), true).await?;
     world.confirm_lock().await?;
     create(cx, &found.record).await?;
     let Some(uuid) = primary(cx).await? else { return give_way(cx, found).await };
@@ -92,7 +92,7 @@ async fn primary(cx: &StepCx<'_, World>) -> Result<Option<Uuid>> {
 }
 
 /// A statement of the seed that fails ends all that come after it, and the server starts all the same.
-async fn complete(cx: &StepCx<'_, World>, own: &Hidden) -> Result<()> {
+async fn complete(cx: &StepCx<'_, World>, own: &Access) -> Result<()> {
     let world = cx.world;
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
         match seed_is_complete(&world.connection, &world.desired, own).await {

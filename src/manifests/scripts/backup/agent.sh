@@ -135,7 +135,8 @@ report() {
 stream() {
     local dir=$1
     shift
-    mariadb-backup --defaults-file="$SERVER/my.cnf" --backup --stream=mbstream --galera-info \
+    # It reads the server's options, certificates included, which are not here.
+    mariadb-backup --defaults-file="$SERVER/my.cnf" --skip-ssl --backup --stream=mbstream --galera-info \
         --extra-lsndir="$dir/lsn" "$@" 2>"$dir/log" |
         perl "$SCRIPTS/position.pl" "$dir/position" | zstd -q -T0 -3 >"$dir/data.mb.zst"
     [[ "${PIPESTATUS[*]}" = '0 0 0' ]]
