@@ -1,6 +1,7 @@
 //! Checks: what `verify` judges, each a record with evidence and a hint. Pure; gathering is somebody else's work.
 
 mod backup;
+pub mod certificates;
 pub mod content;
 mod group;
 pub mod haproxy;
@@ -43,6 +44,8 @@ pub struct Case<'a> {
     pub leftovers: &'a [String],
     /// Ways into the cluster from outside.
     pub exposures: &'a [Exposed],
+    /// Until when the certificates hold; empty without TLS, or where nobody could be asked.
+    pub certificates: &'a certificates::Ends,
     /// What lies on the backup volume, or why it cannot be known; `None` for a cluster without backups.
     pub backups: Option<&'a Result<Catalog, String>>,
     /// The time of the look.
@@ -182,6 +185,7 @@ pub fn run(case: &Case<'_>) -> Vec<Check> {
     let mut checks = group::checks(case);
     checks.extend(surroundings::checks(case));
     checks.extend(content::checks(case));
+    checks.extend(certificates::checks(case));
     checks.extend(backup::checks(case));
     checks
 }

@@ -15,6 +15,7 @@ pub(super) struct World {
     proxies: BTreeMap<String, Result<Vec<Backend>, String>>,
     leftovers: Vec<String>,
     exposures: Vec<Exposed>,
+    certificates: certificates::Ends,
 }
 
 impl World {
@@ -49,6 +50,7 @@ impl World {
             },
             leftovers: Vec::new(),
             exposures: Vec::new(),
+            certificates: certificates::Ends::new(),
             desired,
             observed,
         }
@@ -69,6 +71,7 @@ impl World {
             proxies: &self.proxies,
             leftovers: &self.leftovers,
             exposures: &self.exposures,
+            certificates: &self.certificates,
             backups: None,
             now: Timestamp::UNIX_EPOCH,
         };
@@ -271,4 +274,25 @@ fn an_exposure_may_be_open_until_its_end() {
     assert_eq!(world.failed(), (vec![], vec![]));
     world.exposures[0].until = Some("1969-12-31T23:59:59Z".to_owned());
     assert_eq!(world.failed().0, ["exposure"]);
+}
+
+#[test]
+fn certificates_that_end_are_told_in_time() {
+    let mut case = World::new();
+    assert!(case.checks().iter().all(|check| check.id != "certificates"), "there are none");
+    case.desired.tls = Some(crate::desired::Tls::default());
+    assert_eq!(case.check("certificates").mark, Mark::Skipped);
+    let in_days = |days: i64| Ok(Timestamp::from_second(days * 24 * 60 * 60).unwrap());
+    for (end, mark, words) in [
+        (in_days(40), Mark::Pass, "1970-02-10"),
+        (in_days(29), Mark::Warning, "ends in 29 days"),
+        (Err("no answer".to_owned()), Mark::Warning, "is not known: no answer"),
+        (in_days(13), Mark::Fail, "ends in 13 days"),
+        (in_days(-2), Mark::Fail, "has ended 2 days ago"),
+    ] {
+        case.certificates = [("node1".to_owned(), end), ("the authority".to_owned(), in_days(3000))].into();
+        let check = case.check("certificates");
+        assert_eq!(check.mark, mark, "{check:?}");
+        assert!(check.evidence.contains(words), "{check:?}");
+    }
 }

@@ -17,5 +17,6 @@ pub mod reader;
 pub mod record;
 pub mod remove;
 pub mod rights;
+pub mod validity;
 pub mod volumes;
 pub mod world;

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::checks::{Case, Check, Mark, passed, run as judge};
 use crate::cluster::proof::prove;
 use crate::cluster::record::{keys, own_access};
-use crate::cluster::{accounts, content};
+use crate::cluster::{accounts, content, validity};
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -80,24 +80,25 @@ pub(super) async fn judge_once(
     let kept = keys(&connection.client, desired).await?;
     let nodes: Vec<Member> = desired.members().collect();
     let observed = gather::with_crashes(connection, desired, observer).await;
-    let serving = observed.members.iter().find(|(_, view)| view.is_primary());
-    let door = observed.proxy.pods.first().cloned().or(serving.map(|(member, _)| desired.cluster.pod(*member)));
+    let one = observed.members.iter().find(|(_, view)| view.is_primary());
+    let door = observed.proxy.pods.first().cloned().or(one.map(|(member, _)| desired.cluster.pod(*member)));
     let logins = async {
         let Some(pod) = &door else { return BTreeMap::new() };
         let grants = accounts::grants(connection, desired, &kept, pod).await;
         grants.into_iter().map(|(user, grants)| (user, grants.map(drop))).collect()
     };
-    let held = async {
+    let serving = || -> Vec<Member> {
         let served = observed.members.iter().filter(|(node, view)| **node != Member::Seed && view.is_primary());
-        content::look(connection, desired, &kept, served.map(|(node, _)| *node).collect()).await
+        served.map(|(node, _)| *node).collect()
     };
-    let (proxies, leftovers, exposures, backups, accounts, content, proof) = tokio::join!(
+    let (proxies, leftovers, exposures, backups, accounts, content, certificates, proof) = tokio::join!(
         gather::proxies(connection, desired, &observed),
         gather::leftovers(connection, desired),
         exposures::list(connection, desired),
         gather::backups(connection, desired, observer),
         logins,
-        held,
+        content::look(connection, desired, &kept, serving()),
+        validity::look(connection, desired, &kept.own, serving()),
         prove(connection, desired, &kept.own, observed.proxy.pods.first().map(String::as_str), &nodes),
     );
     let (leftovers, exposures) = (leftovers?, exposures?);
@@ -111,6 +112,7 @@ pub(super) async fn judge_once(
         proxies: &proxies,
         leftovers: &leftovers,
         exposures: &exposures,
+        certificates: &certificates,
         backups: backups.as_ref(),
         now: jiff::Timestamp::now(),
     }))

@@ -121,7 +121,7 @@ impl ClusterName {
     /// Network policy of the seed and the nodes.
     #[must_use]
     pub fn members_policy(&self) -> String {
-        self.part("members")
+        self.part("nodes")
     }
 
     /// Network policy of pods that work on volumes.

@@ -45,6 +45,9 @@ async fn in_namespace_with_tls(test: impl AsyncFnOnce(&Place)) {
         assert_eq!(planned.rehearsed(), formed.acts());
         place.healthy().await;
         assert_eq!(secrets(place).await, ["ca", "credentials", "node1-tls", "node2-tls"]);
+        let report = place.run(&["verify", "-o", "json"]).await.ended(0).json();
+        let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == "certificates").unwrap();
+        assert_eq!(check["mark"], "pass", "{check}");
         place.make_table().await;
         place.insert(1).await;
         test(place).await;
