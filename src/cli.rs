@@ -57,6 +57,7 @@ pub enum Verb {
     Config(commands::config::Args),
     Render(commands::render::Args),
     Diff(commands::diff::Args),
+    Permissions(commands::permissions::Args),
     Runs(commands::runs::Args),
 }
 
@@ -94,6 +95,7 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Recover(args) => commands::recover::run(args, globals, ui).await,
         Verb::Purge(args) => commands::purge::run(args, globals, ui).await,
         Verb::Render(args) => commands::render::run(args, globals, ui),
+        Verb::Permissions(args) => commands::permissions::run(args, globals, ui),
         Verb::Runs(args) => commands::runs::run(args, ui),
     }
 }

@@ -34,8 +34,7 @@ fn help_names_every_verb_and_exit_code() {
     let output = Place::new().galeractl(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let verbs =
-        "up verify status teardown expose unexpose backup restore recover purge credentials config render diff runs";
+    let verbs = "up verify status teardown expose unexpose backup restore recover purge credentials config render diff permissions runs";
     let list = text.split_once("\nCommands:\n").unwrap().1.split("\n\n").next().unwrap();
     let listed: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed.join(" "), format!("{verbs} help"));
@@ -134,6 +133,35 @@ fn secrets_are_stars_unless_asked_for() {
     assert!(!shown(&args).contains("Geheim123"));
     assert!(shown(&[&args[..], &["--show-secrets"]].concat()).contains("Geheim123"));
     assert!(shown(&["config", "-o", "json"]).starts_with('{'));
+}
+
+#[test]
+fn a_role_names_what_it_is_for_and_nothing_else() {
+    let place = Place::new();
+    let role = |args: &[&str]| {
+        let args = [&["permissions"], args, &["--name", "shop", "-n", "web"]].concat();
+        let output = place.galeractl(&args);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let reader = role(&["verify", "status"]);
+    for word in ["kind: Role\n", "namespace: web", "name: shop-galeractl", "- shop-galera-credentials"] {
+        assert!(reader.contains(word), "{word}: {reader}");
+    }
+    for word in ["delete", "patch", "pods/exec", "ClusterRole", "networkpolicies"] {
+        assert!(!reader.contains(word), "{word}: {reader}");
+    }
+    assert!(role(&["verify", "--set", "galera_cluster_backup=yes"]).contains("pods/exec"));
+    let owner = role(&["--role", "dba", "--set", "galera_cluster_tls=own", "--nodes", "1"]);
+    for word in ["name: dba", "- shop-galera-node1-tls", "- networkpolicies", "- jobs"] {
+        assert!(owner.contains(word), "{word}: {owner}");
+    }
+    let example = format!("{}/examples/coreos.conf", env!("CARGO_MANIFEST_DIR"));
+    assert!(role(&["up", "-f", &example]).contains("kind: ClusterRole"));
+    for bad in [&["permissions", "fly"][..], &["permissions", "--role", "a/b"], &["permissions", "up", "--nodes", "0"]]
+    {
+        place.fails(2, bad);
+    }
 }
 
 #[test]

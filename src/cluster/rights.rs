@@ -1,5 +1,9 @@
 //! The rights that each verb asks of the API server, checked before anything is looked at or changed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
+
 use crate::desired::{BackupTarget, Desired};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied_to};
@@ -88,6 +92,25 @@ pub const RESTORE: &[Need] = &[
     ("", "pods/log", &["get"]),
 ];
 
+/// What every verb does to find a cluster and to look at it.
+pub const LOOK: &[Need] = &[
+    ("", "configmaps", &["get", "list"]),
+    ("", "secrets", &["get"]),
+    ("", "services", &["list"]),
+    ("", "pods", &["get", "list", "watch"]),
+    ("", "persistentvolumeclaims", &["get", "list", "watch"]),
+    ("apps", "statefulsets", &["list", "watch"]),
+    ("apps", "deployments", &["list", "watch"]),
+    ("coordination.k8s.io", "leases", &["get"]),
+    // Without them it works, and does not say why a pod does not start.
+    ("", "events", &["list", "watch"]),
+    ("", "pods/log", &["get"]),
+    ("", "pods/portforward", &["get", "create"]),
+];
+
+/// How the backups are looked at, where there are any.
+const LOOK_AT_BACKUPS: Need = ("", "pods/exec", &["get", "create"]);
+
 /// What they do in the whole Kubernetes cluster, where no storage class makes the volumes.
 const VOLUMES: Need = ("", "persistentvolumes", &["get", "create", "patch", "delete"]);
 
@@ -100,13 +123,10 @@ const POLICIES: Need = ("networking.k8s.io", "networkpolicies", &["get", "create
 /// Every right that is missing.
 pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -> Result<()> {
     let mut rights: Vec<(Right, Vec<String>)> = needs.iter().flat_map(|need| rights(Some(desired), need)).collect();
-    let by_hand = !desired.iscsi.is_empty() && needs != EXPOSE && needs != BACKUP;
-    let share = desired.backup.as_ref().is_some_and(|backup| matches!(backup.target, BackupTarget::Nfs(_)));
-    if by_hand || (share && (needs == UP || needs == RESTORE)) {
+    if makes_volumes(desired, needs) {
         rights.extend(self::rights(None, &VOLUMES));
     }
-    // Who may not make policies can have a cluster without them.
-    if desired.network.is_some() && (needs == UP || needs == RESTORE) {
+    if makes_policies(desired, needs) {
         rights.extend(self::rights(Some(desired), &POLICIES));
     }
     let denied = denied_to(&connection.client, &rights).await?;
@@ -116,6 +136,60 @@ pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -
     let list: Vec<String> = denied.iter().map(ToString::to_string).collect();
     Err(Failure::message(Kind::Preflight, format!("you may not: {}", list.join(", ")))
         .hint("ask for a Role with these rights in the namespace, or use another --context or --as"))
+}
+
+fn makes_volumes(desired: &Desired, needs: &[Need]) -> bool {
+    let by_hand = !desired.iscsi.is_empty() && needs != EXPOSE && needs != BACKUP && needs != LOOK;
+    let share = desired.backup.as_ref().is_some_and(|backup| matches!(backup.target, BackupTarget::Nfs(_)));
+    by_hand || (share && (needs == UP || needs == RESTORE))
+}
+
+/// Who may not make policies can have a cluster without them.
+fn makes_policies(desired: &Desired, needs: &[Need]) -> bool {
+    desired.network.is_some() && (needs == UP || needs == RESTORE)
+}
+
+/// The rules of a Role that is enough for all of these, and for looking at the cluster. They name their objects where the API
+/// server can tell them apart by name.
+#[must_use]
+pub fn rules(desired: &Desired, needs: &[&[Need]]) -> Vec<PolicyRule> {
+    let policies = needs.iter().any(|needs| makes_policies(desired, needs)).then_some(&POLICIES);
+    let backups = desired.backup.is_some().then_some(&LOOK_AT_BACKUPS);
+    let all = LOOK.iter().chain(needs.iter().copied().flatten()).chain(policies).chain(backups);
+    let mut verbs: BTreeMap<(&str, &str, Vec<String>), BTreeSet<&str>> = BTreeMap::new();
+    for (need, resource) in all.map(|need| (need, need.1)) {
+        for (right, names) in rights(Some(desired), need) {
+            verbs.entry((right.group, resource, names)).or_default().insert(right.verb);
+        }
+    }
+    let mut alike: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for ((group, resource, names), verbs) in verbs {
+        alike.entry((group, names, verbs)).or_default().push(resource);
+    }
+    alike.into_iter().map(|((group, names, verbs), resources)| rule(group, &resources, names, verbs)).collect()
+}
+
+/// Those of a `ClusterRole` that is needed as well, where no storage class makes the volumes; otherwise none.
+#[must_use]
+pub fn cluster_rules(desired: &Desired, needs: &[&[Need]]) -> Vec<PolicyRule> {
+    let (group, resource, verbs) = VOLUMES;
+    let needed = needs.iter().any(|needs| makes_volumes(desired, needs));
+    needed.then(|| rule(group, &[resource], Vec::new(), verbs.iter().copied())).into_iter().collect()
+}
+
+fn rule<'a>(
+    group: &str,
+    resources: &[&str],
+    names: Vec<String>,
+    verbs: impl IntoIterator<Item = &'a str>,
+) -> PolicyRule {
+    PolicyRule {
+        api_groups: Some(vec![group.to_owned()]),
+        resources: Some(resources.iter().map(|resource| (*resource).to_owned()).collect()),
+        resource_names: (!names.is_empty()).then_some(names),
+        verbs: verbs.into_iter().map(str::to_owned).collect(),
+        ..PolicyRule::default()
+    }
 }
 
 /// The rights in a cluster's namespace, or in the whole Kubernetes cluster, with the names of what they are used on.

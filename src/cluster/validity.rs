@@ -34,8 +34,9 @@ async fn shown_by(
 ) -> Result<Timestamp, String> {
     let pod = desired.cluster.pod(node);
     let ways = Ways::open(&connection.streams, desired, &pod, Some(authority)).await;
-    let mut conn =
-        ways.map_err(|failure| failure.to_string())?.connect(login).await.map_err(|error| error.to_string())?;
+    // The way has to last as long as the connection.
+    let ways = ways.map_err(|failure| failure.to_string())?;
+    let mut conn = ways.connect(login).await.map_err(|error| error.to_string())?;
     let rows = conn.query("SHOW STATUS LIKE 'Ssl_server_not_after'").await.map_err(|error| error.to_string())?;
     let text = rows.into_iter().next().and_then(|row| row.into_iter().nth(1).flatten());
     of_openssl(&text.ok_or("it shows none")?)

@@ -11,6 +11,7 @@ pub mod expose;
 mod frame;
 mod gather;
 mod globals;
+pub mod permissions;
 pub mod purge;
 pub mod recover;
 mod rehearsal;

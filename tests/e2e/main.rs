@@ -20,6 +20,7 @@ mod full;
 mod helper;
 mod iscsi;
 mod killed;
+mod least;
 mod logins;
 mod mended;
 mod outlived;
