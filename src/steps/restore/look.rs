@@ -76,7 +76,13 @@ pub async fn look(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Found> {
         claim_targets(cx).await?;
     }
     // Each has its own pod, for which it waits. Whatever is on record, it is another history that comes.
-    let opened = async { reader::open(cx, &claim(cx, wish).await?).await };
+    let known = existing_claim(world, wish).await?;
+    let opened = async {
+        match &known {
+            Some(claim) => reader::open(cx, claim).await.map(Some),
+            None => Ok(None),
+        }
+    };
     let (volumes, reader) = tokio::join!(inspect::volumes(cx, None), opened);
     let volumes = volumes?;
     if let Some((member, _)) = volumes.iter().find(|(_, evidence)| evidence.aside == Aside::Kept) {
@@ -87,37 +93,49 @@ pub async fn look(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Found> {
         .hint("finish it: galeractl restore --continue")
         .hint("or take it back: galeractl restore --undo"));
     }
+    let reader = match reader? {
+        Some(reader) => reader,
+        // Made only now: a restore that is refused leaves nothing.
+        None => reader::open(cx, &make_claim(cx, wish).await?).await?,
+    };
     let prepared = match &wish.origin {
-        Origin::Backup(wanted) => from_backup(world, wish, wanted, reader?).await?,
-        Origin::Directory(path) => from_directory(world, wish, path, reader?).await?,
+        Origin::Backup(wanted) => from_backup(world, wish, wanted, reader).await?,
+        Origin::Directory(path) => from_directory(world, wish, path, reader).await?,
     };
     Ok(Found { prepared, volumes, secrets })
 }
 
 /// The claim of the backup volume: the one that is named, the cluster's own, or that of the cluster whose backups are
-/// meant. Where the settings name a share, its volume is made.
-async fn claim(cx: &StepCx<'_, World>, wish: &Wish) -> Result<String> {
-    let world = cx.world;
+/// meant; `None` where none of these exists.
+async fn existing_claim(world: &World, wish: &Wish) -> Result<Option<String>> {
     let desired = &world.desired;
     let claims: Objects<PersistentVolumeClaim> = Objects::within(&world.connection.client, &desired.namespace);
     let exists = async |name: &str| Ok::<_, Failure>(claims.get(name, Kind::Preflight).await?.is_some());
     if let Some(name) = &wish.claim {
         return if exists(name).await? {
-            Ok(name.clone())
+            Ok(Some(name.clone()))
         } else {
             Err(Failure::message(Kind::Preflight, format!("persistentvolumeclaim/{name} does not exist")))
         };
     }
     let own = desired.cluster.backup_claim();
     if exists(&own).await? {
-        return Ok(own);
+        return Ok(Some(own));
     }
     let theirs = wish.folder.as_ref().and_then(|folder| folder.rsplit('/').next()?.parse::<ClusterName>().ok());
     if let Some(name) = theirs.map(|cluster| cluster.backup_claim())
         && exists(&name).await?
     {
-        return Ok(name);
+        return Ok(Some(name));
     }
+    Ok(None)
+}
+
+/// Makes the claim of the backup volume where the settings name one, and the volume of a share.
+async fn make_claim(cx: &StepCx<'_, World>, wish: &Wish) -> Result<String> {
+    let world = cx.world;
+    let desired = &world.desired;
+    let own = desired.cluster.backup_claim();
     if desired.backup.is_some() && wish.dry {
         return Err(Failure::message(
             Kind::Preflight,
