@@ -39,9 +39,14 @@ pub fn blank(desired: &Desired, with_seed: bool) -> Vec<Object> {
     if desired.tls.is_none() {
         return Vec::new();
     }
-    let nothing = Pair::default();
-    let servers = members(desired, with_seed).map(|member| Object::of(&certificate(desired, member, &nothing, "")));
-    std::iter::once(Object::of(&authority(desired, &nothing))).chain(servers).collect()
+    let servers = members(desired, with_seed).filter_map(|member| blank_of(desired, member));
+    std::iter::once(Object::of(&authority(desired, &Pair::default()))).chain(servers).collect()
+}
+
+/// The Secret of one member without what is in it; `None` without TLS.
+#[must_use]
+pub fn blank_of(desired: &Desired, member: Member) -> Option<Object> {
+    desired.tls.as_ref().map(|_| Object::of(&certificate(desired, member, &Pair::default(), "")))
 }
 
 /// A whole set for a cluster that has none, for whoever applies manifests by hand; none without TLS.
@@ -173,11 +178,11 @@ pub async fn keep(cx: &StepCx<'_, World>, with_seed: bool) -> Result<Option<Auth
 pub async fn forget(cx: &StepCx<'_, World>, member: Member) -> Result<usize> {
     let world = cx.world;
     let Desired { cluster, namespace, .. } = &world.desired;
-    let name = cluster.certificate(member);
-    let Some(object) = blank(&world.desired, true).into_iter().find(|object| object.name == name) else { return Ok(0) };
+    let Some(object) = blank_of(&world.desired, member) else { return Ok(0) };
     let live = world.applier.find(&object).await?.filter(|live| is_ours(live, cluster));
     let Some(uid) = live.and_then(|live| live.metadata.uid) else { return Ok(0) };
-    let found = Seen { resource: object.resource, namespace: Some(namespace.clone()), name, uid };
+    let Object { resource, name, .. } = object;
+    let found = Seen { resource, namespace: Some(namespace.clone()), name, uid };
     if delete(&world.connection.client, &found, None).await? == Deletion::Requested {
         world.tell(cx, &found.display(), Change::Deleted);
     }

@@ -34,8 +34,8 @@ impl Marker {
 }
 
 /// An open connection; it ends with its way.
-struct Door {
-    conn: Conn,
+pub(super) struct Door {
+    pub(super) conn: Conn,
     _ways: Ways,
 }
 
@@ -86,7 +86,13 @@ pub async fn seed_is_complete(connection: &Connection, desired: &Desired, access
     Ok(row.is_some())
 }
 
-async fn open(connection: &Connection, desired: &Desired, access: &Access, pod: &str) -> Result<Door, String> {
+/// Logs in at a pod as galeractl's own user.
+pub(super) async fn open(
+    connection: &Connection,
+    desired: &Desired,
+    access: &Access,
+    pod: &str,
+) -> Result<Door, String> {
     let ways = Ways::open(&connection.streams, desired, pod, access.authority.as_ref()).await;
     let ways = ways.map_err(|failure| failure.to_string())?;
     let login = Login { user: OWN_USER.to_owned(), password: access.password.clone() };

@@ -157,9 +157,10 @@ pub fn rules(desired: &Desired, needs: &[&[Need]]) -> Vec<PolicyRule> {
     let backups = desired.backup.is_some().then_some(&LOOK_AT_BACKUPS);
     let all = LOOK.iter().chain(needs.iter().copied().flatten()).chain(policies).chain(backups);
     let mut verbs: BTreeMap<(&str, &str, Vec<String>), BTreeSet<&str>> = BTreeMap::new();
-    for (need, resource) in all.map(|need| (need, need.1)) {
+    for need in all {
+        let (group, resource, _) = *need;
         for (right, names) in rights(Some(desired), need) {
-            verbs.entry((right.group, resource, names)).or_default().insert(right.verb);
+            verbs.entry((group, resource, names)).or_default().insert(right.verb);
         }
     }
     let mut alike: BTreeMap<_, Vec<&str>> = BTreeMap::new();

@@ -6,18 +6,17 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::checks::certificates::Ends;
-use crate::desired::{Access, Authority, Desired};
+use crate::desired::{Access, Desired};
 use crate::kube::client::Connection;
 use crate::names::Member;
-use crate::observe::OWN_USER;
-use crate::sql::{Login, Ways};
+
+use super::proof;
 
 /// Asks these nodes; nothing without TLS.
 pub async fn look(connection: &Connection, desired: &Desired, access: &Access, nodes: Vec<Member>) -> Ends {
     let Some(authority) = &access.authority else { return Ends::new() };
-    let login = Login { user: OWN_USER.to_owned(), password: access.password.clone() };
     let asked = join_all(nodes.into_iter().map(async |node| {
-        let end = shown_by(connection, desired, authority, &login, node).await;
+        let end = shown_by(connection, desired, access, node).await;
         (node.to_string(), end)
     }));
     let mut ends: Ends = asked.await.into_iter().collect();
@@ -28,16 +27,11 @@ pub async fn look(connection: &Connection, desired: &Desired, access: &Access, n
 async fn shown_by(
     connection: &Connection,
     desired: &Desired,
-    authority: &Authority,
-    login: &Login,
+    access: &Access,
     node: Member,
 ) -> Result<Timestamp, String> {
-    let pod = desired.cluster.pod(node);
-    let ways = Ways::open(&connection.streams, desired, &pod, Some(authority)).await;
-    // The way has to last as long as the connection.
-    let ways = ways.map_err(|failure| failure.to_string())?;
-    let mut conn = ways.connect(login).await.map_err(|error| error.to_string())?;
-    let rows = conn.query("SHOW STATUS LIKE 'Ssl_server_not_after'").await.map_err(|error| error.to_string())?;
+    let mut door = proof::open(connection, desired, access, &desired.cluster.pod(node)).await?;
+    let rows = door.conn.query("SHOW STATUS LIKE 'Ssl_server_not_after'").await.map_err(|error| error.to_string())?;
     let text = rows.into_iter().next().and_then(|row| row.into_iter().nth(1).flatten());
     of_openssl(&text.ok_or("it shows none")?)
 }

@@ -6,10 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::cluster::rights::{BACKUP, EXPOSE, Need, PURGE, RESTORE, TEARDOWN, UP, cluster_rules, rules};
 use crate::commands::Globals;
 use crate::desired::Desired;
-use crate::error::{Failure, Kind, Result};
+use crate::error::Result;
 use crate::manifests::Object;
 use crate::ui::Ui;
 
+use super::render::yaml;
 use super::wish::Wish;
 
 /// Print the Role that somebody needs to run verbs on a cluster
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let verbs = if args.verbs.is_empty() { &all[..] } else { &args.verbs[..] };
     let needs: Vec<&[Need]> = verbs.iter().map(|verb| verb.needs()).collect();
     let name = args.role.clone().unwrap_or_else(|| format!("{}-galeractl", desired.cluster));
-    let texts: Result<Vec<String>> = roles(&desired, &name, &needs).iter().map(text).collect();
+    let texts: Result<Vec<String>> = roles(&desired, &name, &needs).iter().map(yaml).collect();
     ui.out(texts?.join("---\n").trim_end())
 }
 
@@ -86,8 +87,4 @@ fn roles(desired: &Desired, name: &str, needs: &[&[Need]]) -> Vec<Object> {
     let wide = Some(cluster_rules(desired, needs)).filter(|rules| !rules.is_empty());
     let wide = wide.map(|rules| ClusterRole { metadata: metadata(None), rules: Some(rules), ..ClusterRole::default() });
     std::iter::once(Object::of(&role)).chain(wide.as_ref().map(Object::of)).collect()
-}
-
-fn text(object: &Object) -> Result<String> {
-    serde_saphyr::to_string(&object.value).map_err(|error| Failure::new(Kind::Bug, error))
 }

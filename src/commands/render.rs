@@ -128,6 +128,6 @@ fn text(file: &File) -> Result<String> {
     Ok(format!("# {}\n{}", file.about, documents?.join("---\n")))
 }
 
-fn yaml(object: &Object) -> Result<String> {
+pub(super) fn yaml(object: &Object) -> Result<String> {
     serde_saphyr::to_string(&object.value).or_fail(Kind::Bug)
 }

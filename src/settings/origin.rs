@@ -58,6 +58,11 @@ impl Value {
         Self { text: Hidden::new(text), secret, origin }
     }
 
+    /// Whether anything but the table or a profile has set it.
+    pub(super) fn is_given(&self) -> bool {
+        !matches!(self.origin, Origin::Default | Origin::Profile(_))
+    }
+
     /// Whether the value must not be shown unasked.
     #[must_use]
     pub fn secret(&self) -> bool {

@@ -42,7 +42,7 @@ impl Resolver<'_> {
 
     /// Whether anything but the table or a profile set the key.
     fn given(&self, key: &str) -> bool {
-        self.values.get(key).is_some_and(|value| !matches!(value.origin, Origin::Default | Origin::Profile(_)))
+        self.values.get(key).is_some_and(Value::is_given)
     }
 
     /// A problem at the line that set a key.

@@ -9,7 +9,7 @@ impl Settings {
     pub fn only_names(&self) -> bool {
         let unsaid = |(key, value): (&String, &Value)| {
             let name = key == keys::NAME || key == keys::NAMESPACE;
-            name || matches!(value.origin, Origin::Default | Origin::Profile(_) | Origin::Context)
+            name || !value.is_given() || matches!(value.origin, Origin::Context)
         };
         self.values.iter().all(unsaid)
     }
@@ -19,13 +19,13 @@ impl Settings {
     #[must_use]
     pub fn beside(&self, stored: &Desired) -> Desired {
         let mut desired = self.desired.clone();
-        if !self.is_given(keys::TLS) {
+        if self.given(keys::TLS).is_none() {
             desired.tls.clone_from(&stored.tls);
             if let (Some(tls), Some(names)) = (&mut desired.tls, self.given_list(keys::TLS_NAMES)) {
                 tls.names = names;
             }
         }
-        if !self.is_given(keys::POLICIES) {
+        if self.given(keys::POLICIES).is_none() {
             desired.network.clone_from(&stored.network);
             if let Some(network) = &mut desired.network {
                 for (key, peers) in
@@ -40,18 +40,18 @@ impl Settings {
         desired
     }
 
-    fn given_list(&self, key: &str) -> Option<Vec<String>> {
-        self.values.get(key).filter(|_| self.is_given(key)).map(|value| kind::items(value.reveal()))
+    fn given(&self, key: &str) -> Option<&Value> {
+        self.values.get(key).filter(|value| value.is_given())
     }
 
-    fn is_given(&self, key: &str) -> bool {
-        self.values.get(key).is_some_and(|value| !matches!(value.origin, Origin::Default | Origin::Profile(_)))
+    fn given_list(&self, key: &str) -> Option<Vec<String>> {
+        self.given(key).map(|value| kind::items(value.reveal()))
     }
 
     /// The size of a volume in bytes and what set it, where the user has set it.
     #[must_use]
     pub fn given_volume_size(&self) -> Option<(&Origin, u128)> {
-        let value = self.values.get(keys::VOLUME_SIZE).filter(|_| self.is_given(keys::VOLUME_SIZE))?;
+        let value = self.given(keys::VOLUME_SIZE)?;
         Some((&value.origin, units::bytes(value.reveal()).ok()?))
     }
 }

@@ -73,8 +73,7 @@ fn handed_over(desired: &Desired) -> Vec<Object> {
     let volumes = manifests::volumes(desired, true).into_iter();
     let (claim, volume) = (desired.cluster.claim(Member::Seed), desired.cluster.volume(Member::Seed));
     let mut gone = manifests::seed(desired);
-    let certificate = desired.cluster.certificate(Member::Seed);
-    gone.extend(certificates::blank(desired, true).into_iter().filter(|object| object.name == certificate));
+    gone.extend(certificates::blank_of(desired, Member::Seed));
     gone.extend(claims.filter(|object| object.name == claim).chain(volumes.filter(|object| object.name == volume)));
     gone
 }
