@@ -341,6 +341,9 @@ impl MemberView {
             (Some("recovering"), _) => "looks for its position on the volume".to_owned(),
             (Some("initialising"), _) => "creates an empty database".to_owned(),
             (Some("asking"), _) => "asks all nodes whether their volumes are empty".to_owned(),
+            (Some("giving"), _) => "gives every node a copy of the empty database".to_owned(),
+            (Some("filling"), _) => "takes a copy of the empty database".to_owned(),
+            (Some("filled"), _) => "has its copy of the empty database, and waits for the others".to_owned(),
             (Some("locked"), _) => "waits for another pod to let go of its volume".to_owned(),
             (Some("refused"), _) => {
                 format!("refuses to start: {}", self.log.refused.as_deref().unwrap_or("see its log"))

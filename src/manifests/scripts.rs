@@ -1,9 +1,10 @@
 //! The scripts that run in pods: those that a ConfigMap carries as files, and those that a pod has in its command.
 
 /// What members run, by key of the ConfigMap with the scripts.
-pub const MEMBER: [(&str, &str); 14] = [
+pub const MEMBER: [(&str, &str); 15] = [
     ("start.sh", include_str!("scripts/start.sh")),
     ("node.sh", include_str!("scripts/node.sh")),
+    ("first.sh", include_str!("scripts/first.sh")),
     ("seed.sh", include_str!("scripts/seed.sh")),
     ("peers.sh", include_str!("scripts/lib/peers.sh")),
     ("volume.sh", include_str!("scripts/lib/volume.sh")),

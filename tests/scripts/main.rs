@@ -6,6 +6,7 @@
 mod clocks;
 mod config;
 mod contract;
+mod first;
 mod gaps;
 mod health;
 mod hostile;

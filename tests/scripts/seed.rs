@@ -5,7 +5,9 @@ use std::path::Path;
 use super::stage::{A, Running, Stage, put, reports, wait_for};
 use super::states::{clean, database, own, tables, unfinished};
 
-const EMPTY: &str = "phase=waiting serves=no primary=no held=nothing crashes=0 status=closed\n";
+/// Empty, and with a copy of what the seed makes as soon as it is asked for that.
+const EMPTY: &str = "phase=waiting serves=no primary=no held=nothing crashes=0 \
+                     copy=aaaaaaaa-1111-4222-8333-444444444444:1 status=closed\n";
 const SEED: [(&str, &str); 2] = [("GALERA_MEMBER", "seed"), ("GALERA_NODE_NAME", "demo-galera-seed")];
 
 /// A volume in words, and what makes it so.
@@ -47,8 +49,14 @@ fn it_begins_where_all_are_empty() {
     let stage = all_empty();
     let mut running = start(&stage, &[]);
     wait_for("the server", || running.ended().then_some(()));
-    let started = stage.read("stub/started");
-    assert!(started.contains("--wsrep-new-cluster") && started.contains("--init-file="), "{started}");
+    let (first, started) = (stage.read("stub/first"), stage.read("stub/started"));
+    for option in ["--wsrep-new-cluster", "--skip-networking", "--skip-log-bin", "tcp://127.0.0.1:4567"] {
+        assert!(first.contains(option), "{first}");
+    }
+    assert!(started.contains(&format!("--wsrep_start_position={A}:1")), "{started}");
+    assert!(!started.contains("new-cluster"), "it waits for all others: {started}");
+    assert!(stage.read("volume/data/gvwstate.dat").starts_with(&format!("my_uuid: {A}\n")));
+    assert_eq!(stage.read("run/begins"), format!("{A}:1\n"));
     assert!(stage.has("volume/initialising"), "until it has led a component the database is nobody's");
     assert!(!stage.has("run/seed.sql"), "it holds passwords");
     assert!(
@@ -136,7 +144,7 @@ fn what_an_earlier_run_has_made_and_never_used_goes() {
     put(&stage.volume(), "initialising", "");
     let mut running = start(&stage, &[]);
     wait_for("the server", || running.ended().then_some(()));
-    assert!(stage.read("stub/started").contains("--wsrep-new-cluster"));
+    assert!(stage.has("stub/started"));
     assert_eq!(stage.read("volume/data/ibdata1"), "new\n", "{}", running.out());
     assert!(!stage.has("volume/data/shop") && !stage.has("volume/binlog"));
 }
@@ -144,12 +152,41 @@ fn what_an_earlier_run_has_made_and_never_used_goes() {
 /// Also an installation that fails leaves what the next run knows as its own.
 #[test]
 fn a_failed_installation_is_no_database() {
+    for fault in ["no-install", "no-first"] {
+        let stage = all_empty();
+        stage.write(&format!("stub/{fault}"), "");
+        let mut running = start(&stage, &[]);
+        wait_for("its end", || running.ended().then_some(()));
+        assert!(stage.has("volume/initialising") && !stage.has("stub/started"), "{fault}");
+        assert!(!stage.has("run/seed.sql"), "{fault}: it holds passwords");
+        assert!(!reports(&running.out(), "refused").is_empty(), "{fault}");
+    }
+}
+
+/// Who has tried in vain gets a state transfer, so there must be somebody to give it.
+#[test]
+fn it_begins_alone_where_a_node_cannot_take_its_copy() {
     let stage = all_empty();
-    stage.write("stub/no-install", "");
+    stage.peer("node2", "phase=waiting serves=no primary=no held=nothing crashes=0 copy=failed status=closed\n");
     let mut running = start(&stage, &[]);
-    wait_for("its end", || running.ended().then_some(()));
-    assert!(stage.has("volume/initialising") && !stage.has("stub/started"));
-    assert!(!reports(&running.out(), "refused").is_empty());
+    wait_for("the server", || running.ended().then_some(()));
+    let started = stage.read("stub/started");
+    assert!(started.contains("--wsrep-new-cluster") && started.contains(&format!("{A}:1")), "{started}");
+    assert!(!stage.has("run/begins") && !stage.has("volume/data/gvwstate.dat"));
+}
+
+#[test]
+fn it_waits_until_every_node_has_its_copy() {
+    for copy in ["", "copy=bbbbbbbb-1111-4222-8333-444444444444:1", "copy=aaaaaaaa-1111-4222-8333-444444444444:2"] {
+        let stage = all_empty();
+        stage.peer("node3", &format!("phase=filling held=nothing crashes=0 {copy} status=closed\n"));
+        let running = start(&stage, &[]);
+        wait_for("what it gives", || stage.has("run/gives").then_some(()));
+        let asked = stage.read("stub/asked").lines().count();
+        wait_for("three rounds of questions", || (stage.read("stub/asked").lines().count() > asked + 9).then_some(()));
+        assert!(!stage.has("stub/started") && !stage.has("run/begins"), "{copy}: {}", running.out());
+        assert_eq!(stage.read("run/phase"), "giving\n");
+    }
 }
 
 #[test]

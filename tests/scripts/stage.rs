@@ -22,7 +22,7 @@ pub(crate) const POD: &str = "pod-1";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Programs on PATH, by name. What they are to do lies in files under $STUB.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     // Peers answer from files; whatever else has a time limit is run without one.
     (
         "timeout",
@@ -36,7 +36,8 @@ shift; exec "$@""#,
     ),
     (
         "mariadbd",
-        r#"for word; do case $word in --help) options=1;; --wsrep-recover) recover=1;; --log-error=*) log=${word#*=};; esac; done
+        r#"for word; do case $word in --help) options=1;; --wsrep-recover) recover=1;; --log-error=*) log=${word#*=};;
+  --init-file=*) first=1;; esac; done
 if [ -n "${options:-}" ]; then
   [ ! -e "$STUB/objects" ] || exec sh "$STUB/objects" "$@"
   exit 0
@@ -45,7 +46,15 @@ if [ -n "${recover:-}" ]; then
   [ ! -e "$STUB/position" ] || printf '1 [Note] WSREP: Recovered position: %s\n' "$(cat "$STUB/position")" >"$log"
   exit 0
 fi
-cp "$RUN/seed.sql" "$STUB/seed.sql" 2>/dev/null
+if [ -n "${first:-}" ]; then
+  cp "$RUN/seed.sql" "$STUB/seed.sql"
+  printf '%s\n' "$*" >>"$STUB/first"
+  [ ! -e "$STUB/no-first" ] || exit 1
+  printf 'uuid:    aaaaaaaa-1111-4222-8333-444444444444\nseqno:   1\nsafe_to_bootstrap: 1\n' >"$VOLUME/data/grastate.dat"
+  trap 'exit 0' TERM
+  echo 'mariadbd: ready for connections.'
+  sleep 600 & wait
+fi
 printf '%s\n' "$*" >>"$STUB/started"; exit 1"#,
     ),
     ("mariadb", r#"[ ! -e "$STUB/rows" ] || cat "$STUB/rows"; exit "$(cat "$STUB/code" 2>/dev/null || echo 0)""#),
@@ -56,7 +65,9 @@ mkdir -p "$VOLUME/data/mysql" && echo new >"$VOLUME/data/ibdata1""#,
     ),
     ("wsrep_sst_mariabackup", "sleep 10\necho stock"),
     ("wsrep_sst_common", ":"),
-    ("socat", "exec sleep 600"),
+    // Whoever asks the seed for its copy gets what lies there.
+    ("socat", r#"case "$*" in *TCP:*:4444*) exec cat "$STUB/copy";; esac; exec sleep 600"#),
+    ("zstd", "exec cat"),
     ("getent", r#"[ ! -e "$STUB/no-seed" ]"#),
     ("nproc", "echo 2"),
 ];
@@ -93,7 +104,7 @@ impl Stage {
         for (name, text) in MEMBER {
             stage.write(&format!("scripts/{name}"), text);
         }
-        stage.write("scripts/server.cnf", "[mysqld]\n");
+        stage.write("scripts/server.cnf", "[mysqld]\nwsrep_provider_options=\"pc.wait_prim_timeout=PT5M\"\n");
         for (name, text) in PROGRAMS {
             stage.program(name, text);
         }

@@ -40,7 +40,11 @@ if [ "$path" = /state ]; then
     [ ! -e "$VOLUME/restore.old" ] || left+=,kept
     [ "${phase:-}" != up ] || [ -d "$VOLUME/data/mysql" ] || left+=,emptied
     left=${left#,}
-    answer '200 OK' "phase=${phase:-none} serves=$serves primary=$primary held=${held:-none} left=${left:-none} crashes=${crashes:-0} ${wsrep:-status=closed}"
+    first=''
+    for word in gives begins copy; do
+        ! read -r position 2>/dev/null <"$RUN/$word" || first+="$word=$position "
+    done
+    answer '200 OK' "phase=${phase:-none} serves=$serves primary=$primary held=${held:-none} left=${left:-none} crashes=${crashes:-0} $first${wsrep:-status=closed}"
 fi
 declare -A s=()
 silent=no

@@ -138,11 +138,12 @@ wait_for_release() {
     fi
     # Others of a remembered view may take minutes to come; a Primary component that was there when this one was let go
     # is there at once, or has ended meanwhile. Then this one waits again, and says where it stands.
-    sed -i 's/pc.wait_prim_timeout=[^;"]*/pc.wait_prim_timeout=PT30S/' "$CNF"
+    wait_for_others PT30S
     # A member that never gets through must not keep the others of a running cluster out.
     PATIENT_UNTIL=$((SECONDS + 300))
     phase waiting
     until released; do
+        ! first_copy || return 0
         if order bootstrap "${POSITION%%,*}"; then
             rm -f "$RUN/bootstrap"
             bootstrap_allowed
@@ -213,6 +214,7 @@ prepare_node() {
     fi
     ARGS=()
     POSITION=none
+    drop_unused
     HELD=$(held)
     HISTORY=$(history "$HELD")
     printf '%s\n' "$HELD" >"$RUN/held"

@@ -1,5 +1,5 @@
-# The seed: an empty database, the accounts in it, and the first component. It bootstraps once, on an empty volume, and
-# only when all nodes have said that theirs are empty as well.
+# The seed: an empty database, the accounts in it, and the first component. It begins a history once, on an empty volume,
+# and only when all nodes have said that theirs are empty as well.
 # shellcheck shell=bash
 
 # One statement a line: the server fails a whole line when a second statement stands on it, and starts anyway.
@@ -9,6 +9,7 @@ seed_sql() {
     # Strings here are written for a server that knows backslashes, whatever the settings say. The installer leaves doors
     # without a password, one of them for the pod's own name.
     cat <<SQL
+SET SESSION wsrep_on=OFF;
 SET SESSION sql_mode='';
 DROP USER IF EXISTS root@'127.0.0.1';
 DROP USER IF EXISTS root@'::1';
@@ -73,13 +74,36 @@ nodes_are_empty() {
     [ -z "$HOLDERS$SILENT" ]
 }
 
-# An empty database that has never led a component is nobody's data: the mark goes with the first view of its server.
-drop_unused() { rm -rf "${DATA:?}" "$VOLUME/binlog" && rm -f "$VOLUME/initialising"; }
+# An empty database with all accounts, and the first position of a history: all members begin with copies of it. Made
+# where nobody can connect, and without a binary log, for it would hold the passwords.
+make_database() {
+    local why
+    mariadb-install-db --defaults-file="$CNF" --auth-root-authentication-method=normal --skip-test-db \
+        --skip-name-resolve >"$RUN/install.log" 2>&1 || {
+        harmless <"$RUN/install.log" >&2
+        why=$(grep -a -m 1 -F '[ERROR]' "$RUN/install.log")
+        fail "mariadb-install-db failed${why:+: ${why##*\[ERROR\] }}; its log is above"
+    }
+    (umask 077 && seed_sql >"$RUN/seed.sql")
+    mariadbd --defaults-file="$CNF" --skip-networking --skip-ssl --skip-log-bin --wsrep-new-cluster \
+        --wsrep-cluster-address=gcomm:// --wsrep-notify-cmd= --init-file="$RUN/seed.sql" \
+        "--wsrep-provider-options=gcache.size=1M;gmcast.listen_addr=tcp://127.0.0.1:4567" >"$RUN/first.log" 2>&1 &
+    SERVER=$!
+    while kill -0 "$SERVER" 2>/dev/null && ! grep -q 'ready for connections' "$RUN/first.log"; do pause 0.05; done
+    kill -TERM "$SERVER" 2>/dev/null
+    wait "$SERVER"
+    CODE=$?
+    SERVER=''
+    rm -f "$RUN/seed.sql" "$DATA"/{galera.cache,gvwstate.dat}
+    harmless <"$RUN/first.log" >&2
+    FIRST=$(position_of "$DATA")
+    [ "$CODE" = 0 ] && [ -n "$FIRST" ] || fail "the server does not begin a history on its empty database; its log is above"
+}
 
 prepare_seed() {
     local why
     judge_secrets
-    [ ! -e "$VOLUME/initialising" ] || [ -e "$VOLUME/identity" ] || drop_unused
+    drop_unused
     HELD=$(held)
     printf 'none\n' >"$RUN/held"
     why=$(seed_objection)
@@ -87,12 +111,7 @@ prepare_seed() {
     phase initialising
     touch "$VOLUME/initialising" && sync "$VOLUME"
     mkdir -p "$DATA"
-    mariadb-install-db --defaults-file="$CNF" --auth-root-authentication-method=normal --skip-test-db \
-        --skip-name-resolve >"$RUN/install.log" 2>&1 || {
-        harmless <"$RUN/install.log" >&2
-        why=$(grep -a -m 1 -F '[ERROR]' "$RUN/install.log")
-        fail "mariadb-install-db failed${why:+: ${why##*\[ERROR\] }}; its log is above"
-    }
+    make_database
     phase asking
     until nodes_are_empty; do
         [ -z "$HOLDERS" ] || { drop_unused; refuse "a seed would begin another history, but$HOLDERS nothing is started"; return 1; }
@@ -100,10 +119,16 @@ prepare_seed() {
         ASKED=$SILENT
         pause 0.2
     done
+    give
     why=$(HELD=nothing seed_objection)
     [ -z "$why" ] || { drop_unused; refuse "$why"; return 1; }
-    (umask 077 && seed_sql >"$RUN/seed.sql")
-    # shellcheck disable=SC2034 # start.sh runs the server with them.
-    ARGS=(--wsrep-new-cluster "--init-file=$RUN/seed.sql")
+    ARGS=("--wsrep_start_position=$FIRST")
+    if all_have_it; then
+        begin_together "$FIRST"
+        printf '%s\n' "$FIRST" >"$RUN/begins"
+    else
+        # shellcheck disable=SC2034 # start.sh runs the server with them.
+        ARGS+=(--wsrep-new-cluster)
+    fi
     say "event=initialised"
 }

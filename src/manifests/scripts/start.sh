@@ -11,7 +11,7 @@ RUN=${RUN:-/run/galeractl}
 STATE=${STATE:-/galeractl/state}
 SCRIPTS=${SCRIPTS:-/galeractl/scripts}
 SECRETS=${SECRETS:-/galeractl/secrets}
-for part in report options volume sql peers node seed; do
+for part in report options volume sql peers first node seed; do
     # shellcheck source=/dev/null # they lie beside this file
     source "$SCRIPTS/$part.sh"
 done
@@ -77,6 +77,9 @@ skip_ssl
 CNF
     } >"$CNF"
 }
+
+# A server that finds no component ends after this time, and everything is looked at anew.
+wait_for_others() { sed -i 's/pc.wait_prim_timeout=[^;"]*/pc.wait_prim_timeout='"$1/" "$CNF"; }
 
 # A state transfer replaces all data of its joiner, so the script that does it asks first whether it may. The stock
 # method also sleeps ten seconds on the donor to let the joiner re-open its listener; here the donor retries its

@@ -117,16 +117,23 @@ fn waits_for(observed: &Observed, world: &World, seed: Option<&MemberView>) -> V
         return Verdict::Fail(failure);
     }
     let Some(seed) = seed else { return Verdict::wait("seed to be Primary: its pod is created") };
-    if seed.log.phase.as_deref() == Some("asking") {
-        // The nodes have to say that their volumes are empty: what keeps one of them from that keeps the seed.
+    let phase = seed.log.phase.as_deref();
+    let asks = phase == Some("asking");
+    if asks || phase == Some("giving") {
+        // The nodes have to say that their volumes are empty, and to take their copies: what keeps one of them from that
+        // keeps the seed.
         let nodes: Vec<Member> = world.desired.members().collect();
         if let Some(failure) = hopeless(observed, &world.desired, &nodes) {
             return Verdict::Fail(failure);
         }
-        let silent = |member: &&Member| observed.members.get(member).is_none_or(|view| view.log.volume.is_none());
-        let silent: Vec<String> = nodes.iter().filter(silent).map(ToString::to_string).collect();
+        let done = |view: &MemberView| {
+            if asks { view.log.volume.is_some() } else { view.log.phase.as_deref() == Some("filled") }
+        };
+        let open = |member: &&Member| !observed.members.get(member).is_some_and(done);
+        let open: Vec<String> = nodes.iter().filter(open).map(ToString::to_string).collect();
+        let what = if asks { "say what their volumes hold" } else { "take a copy of the empty database" };
         let lines: u64 = observed.members.values().map(|view| view.log.lines).sum();
-        return Verdict::moving(format!("all nodes to say what their volumes hold: {}", silent.join(", ")), lines);
+        return Verdict::moving(format!("all nodes to {what}: {}", open.join(", ")), lines);
     }
     Verdict::moving(format!("seed to be Primary: {}", seed.phrase()), seed.log.lines)
 }

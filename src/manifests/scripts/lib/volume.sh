@@ -24,6 +24,10 @@ value() {
     done <"$1"
 }
 
+# An empty database that no server has ever led a component on is nobody's data. The mark goes with the first view, and the
+# identity comes before the first client.
+is_unused() { [ -e "$VOLUME/initialising" ] && [ ! -e "$VOLUME/identity" ]; }
+
 modified() { stat -c %Y -- "$1" 2>/dev/null || printf 0; }
 
 # Whether there is a file: `any_file FOLDER [TESTS]`. What cannot be looked at is not empty.
@@ -155,8 +159,7 @@ describe_volume() {
     printf 'holds=%s found=%s uuid=%s seqno=%s safe=%s of=%s as=%s history=%s seen=%s seen_at=%s view=%s restore=%s' \
         "${holds%%:*}" "$(found)" "$(uuid_of "$uuid")" "$seqno" "$safe" "$(identity group)" "$(identity member)" \
         "$(history "$holds")" "$seen" "$seen_at" "$view" "$restore"
-    # What a seed has made whose server has never led a component.
-    [ ! -e "$VOLUME/initialising" ] || printf ' unused=yes'
+    ! is_unused || printf ' unused=yes'
     printf ' beside=%s bytes=%s free=%s written=%s\n' "$(only '[a-z0-9:-]+' "$(head -c 200 "$VOLUME/restore.new/BESIDE" 2>/dev/null)")" \
         "$(du -sb "$VOLUME" 2>/dev/null | cut -f 1)" "$(df -B1 --output=avail "$VOLUME" 2>/dev/null | tail -n 1 | tr -d ' ')" "${written%%.*}"
 }
