@@ -28,6 +28,7 @@ async fn one_of_two_runs_forms_the_cluster() {
 
         place.healthy().await;
         formed_and_handed_over(place).await;
+        all_began_with_the_same(place).await;
         nothing_is_changed_again(place).await;
         no_password_is_told(place).await;
     })
@@ -45,6 +46,26 @@ async fn formed_and_handed_over(place: &Place) {
     for member in status["members"].as_array().unwrap() {
         assert_eq!(member["status"]["uuid"], uuid.as_str(), "{member}");
         assert_eq!(member["crashes"], 0, "{member}");
+    }
+}
+
+/// Every member's own tables are equal, accounts and times included, and nobody has given anybody a state transfer.
+async fn all_began_with_the_same(place: &Place) {
+    // What servers count for themselves.
+    const OWN: &str = "'gtid_slave_pos', 'innodb_index_stats', 'innodb_table_stats', 'transaction_registry'";
+    let tables = format!(
+        "SELECT GROUP_CONCAT('`', TABLE_SCHEMA, '`.`', TABLE_NAME, '`' ORDER BY 1) FROM information_schema.TABLES WHERE \
+         TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA IN ('mysql', 'sys', 'galeractl') AND ENGINE <> 'CSV' AND TABLE_NAME NOT IN ({OWN})"
+    );
+    let tables = place.sql(&place.node(1), &tables).await.remove(0).remove(0).unwrap();
+    assert!(tables.split(',').count() > 20 && tables.contains("`mysql`.`global_priv`"), "{tables}");
+    let sums = place.sql(&place.node(1), &format!("CHECKSUM TABLE {tables} EXTENDED")).await;
+    for node in 2..=3 {
+        assert_eq!(place.sql(&place.node(node), &format!("CHECKSUM TABLE {tables} EXTENDED")).await, sums, "node{node}");
+    }
+    for node in 1..=3 {
+        let log = place.log(&place.node(node)).await.unwrap().join("\n");
+        assert!(log.contains("phase=filled") && !log.contains("status=donor"), "{log}");
     }
 }
 
