@@ -23,6 +23,8 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const MEMBER_LABEL: &str = "galeractl.dev/member";
 /// Annotation on a claim: state uuid of the Galera cluster whose data the volume holds.
 pub const UUID_ANNOTATION: &str = "galeractl.dev/cluster-uuid";
+/// Annotation of a pod whose kubelet is to look at its Secrets now.
+pub const LOOK_ANNOTATION: &str = "galeractl.dev/look-at-secrets";
 
 /// Longest cluster name: `<c>-galera-node99` has to stay within the 52 characters that leave room for the
 /// revision hash which Kubernetes appends to a StatefulSet's name in a label of at most 63.

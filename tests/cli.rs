@@ -34,7 +34,7 @@ fn help_names_every_verb_and_exit_code() {
     let output = Place::new().galeractl(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let verbs = "up verify status teardown expose unexpose backup restore recover purge credentials config render diff permissions runs";
+    let verbs = "up verify status teardown expose unexpose backup restore recover purge certificates credentials config render diff permissions runs";
     let list = text.split_once("\nCommands:\n").unwrap().1.split("\n\n").next().unwrap();
     let listed: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed.join(" "), format!("{verbs} help"));
@@ -70,6 +70,11 @@ fn a_wrong_command_line_is_exit_code_2() {
         &["unexpose", "--type", "lb"],
         &["purge", "--node", "0"],
         &["purge", "--node", "1", "--seed-only"],
+        &["certificates", "renew", "--node", "0"],
+        &["certificates", "renew", "-o", "json"],
+        &["certificates", "rotate", "--node", "1"],
+        &["certificates", "-o", "yaml"],
+        &["certificates", "remove"],
         &["render", "--force"],
         &["render", "--out", "Cargo.toml", "--nodes", "none"],
         &["diff", "-o", "table"],

@@ -40,8 +40,9 @@ pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
     }
     let first = case.certificates.iter().filter_map(|(whose, end)| Some((end.as_ref().ok()?, whose))).min();
     let fine = first.map_or_else(String::new, |(end, whose)| format!("{} ({whose})", utc(end.as_second())));
-    let hint = "delete the Secret of one node, run galeractl up, restart the node's pod, and see that it is Synced before \
-                the next one";
+    let of_authority = late.iter().chain(&soon).any(|line| line.starts_with("that of the authority"));
+    let verb = if of_authority { "galeractl certificates rotate" } else { "galeractl certificates renew" };
+    let hint = format!("give the servers new ones while they run: {verb}");
     let question = Question::new(CERTIFICATES, "certificates", "the certificates hold for 30 days at least", hint);
     vec![match (case.certificates.is_empty(), late.is_empty()) {
         (true, _) => question.skipped("no server could be asked"),

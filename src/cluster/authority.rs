@@ -12,10 +12,11 @@ use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{ServerName, UnixTime};
 
 use crate::manifests::tls::Pair;
+
+use super::x509::ders;
 
 const DAY: u64 = 24 * 60 * 60;
 /// How long an authority holds.
@@ -103,19 +104,21 @@ fn since_epoch(now: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(now.as_second()).unwrap_or_default())
 }
 
-/// Whether somebody who knows this authority and no other believes that a certificate belongs to a server of this name.
+/// Whether somebody who knows these authorities and no other believes that a certificate belongs to a server of this name.
 ///
 /// # Errors
 /// Why not.
 pub fn verify(authority: &str, certificate: &str, name: &str, now: Timestamp) -> Result<(), String> {
-    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| error.to_string());
     let mut roots = RootCertStore::empty();
-    roots.add(der(authority)?).map_err(|error| format!("the authority cannot be trusted: {error}"))?;
+    for authority in ders(authority)? {
+        roots.add(authority).map_err(|error| format!("the authority cannot be trusted: {error}"))?;
+    }
+    let certificate = ders(certificate)?.swap_remove(0);
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider())).build();
     let name = ServerName::try_from(name.to_owned()).map_err(|error| format!("`{name}`: {error}"))?;
     let verifier = verifier.map_err(|error| error.to_string())?;
     let now = UnixTime::since_unix_epoch(since_epoch(now));
-    let verified = verifier.verify_server_cert(&der(certificate)?, &[], &name, &[], now);
+    let verified = verifier.verify_server_cert(&certificate, &[], &name, &[], now);
     verified.map(drop).map_err(|error| error.to_string())
 }
 

@@ -1,6 +1,6 @@
 //! The certificates of a cluster's servers: those that are there are kept, those that are missing are made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
@@ -14,23 +14,26 @@ use crate::kube::apply::{Applier, is_ours};
 use crate::kube::delete::{Deletion, Found as Seen, delete};
 use crate::kube::objects::Objects;
 use crate::manifests::Object;
-use crate::manifests::tls::{CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY, Pair, authority, certificate, members, names};
+use crate::manifests::tls::{
+    CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY, NEXT_CERTIFICATE, NEXT_KEY, Pair, authority, certificate, members, names,
+};
 use crate::names::{ClusterName, Member};
 
 use super::authority::Signer;
 use super::world::World;
+use super::x509::Certificate;
 
 /// A Secret of certificates that exists.
-struct Kept {
-    data: BTreeMap<String, ByteString>,
+pub(super) struct Kept {
+    pub(super) data: BTreeMap<String, ByteString>,
     /// It carries this cluster's labels; otherwise somebody has said that it is taken over.
     ours: bool,
 }
 
 /// Certificates as the API server has them, in the order of [`blank`].
-struct Found {
-    authority: Option<Kept>,
-    servers: Vec<(Member, Option<Kept>)>,
+pub(super) struct Found {
+    pub(super) authority: Option<Kept>,
+    pub(super) servers: Vec<(Member, Option<Kept>)>,
 }
 
 /// The Secrets of certificates without what is in them, for questions about them; none without TLS.
@@ -40,7 +43,7 @@ pub fn blank(desired: &Desired, with_seed: bool) -> Vec<Object> {
         return Vec::new();
     }
     let servers = members(desired, with_seed).filter_map(|member| blank_of(desired, member));
-    std::iter::once(Object::of(&authority(desired, &Pair::default()))).chain(servers).collect()
+    std::iter::once(Object::of(&authority(desired, &Pair::default(), None))).chain(servers).collect()
 }
 
 /// The Secret of one member without what is in it; `None` without TLS.
@@ -58,7 +61,7 @@ pub fn fresh(desired: &Desired, now: Timestamp) -> Result<Vec<Object>> {
         return Ok(Vec::new());
     }
     let signer = new_signer(desired, now)?;
-    let mut objects = vec![Object::of(&authority(desired, signer.pair()))];
+    let mut objects = vec![Object::of(&authority(desired, signer.pair(), None))];
     for member in members(desired, true) {
         objects.push(Object::of(&signed(desired, member, &signer, now)?));
     }
@@ -88,7 +91,7 @@ pub async fn judge(applier: &Applier, desired: &Desired) -> Result<()> {
     fit(&desired.cluster, &found)
 }
 
-async fn look(applier: &Applier, desired: &Desired, with_seed: bool) -> Result<Found> {
+pub(super) async fn look(applier: &Applier, desired: &Desired, with_seed: bool) -> Result<Found> {
     let live = applier.read_all(&blank(desired, with_seed)).await?;
     let mut kept = live.into_iter().map(|live| {
         live.map(|live| {
@@ -105,7 +108,7 @@ async fn look(applier: &Applier, desired: &Desired, with_seed: bool) -> Result<F
 
 /// A server whose certificate another authority has signed would be a stranger to the others, and so would all that get
 /// theirs from a new authority.
-fn fit(cluster: &ClusterName, found: &Found) -> Result<()> {
+pub(super) fn fit(cluster: &ClusterName, found: &Found) -> Result<()> {
     let name = cluster.authority();
     let there = found.servers.iter().filter_map(|(member, kept)| Some((cluster.certificate(*member), kept.as_ref()?)));
     let Some(authority) = &found.authority else {
@@ -122,7 +125,8 @@ fn fit(cluster: &ClusterName, found: &Found) -> Result<()> {
         for key in [CERTIFICATE, KEY, CA_CERTIFICATE] {
             value(Some(&kept.data), key).ok_or_else(|| incomplete(&server, key))?;
         }
-        if value(Some(&kept.data), CA_CERTIFICATE).as_deref() != Some(&certificate) {
+        let trusted = value(Some(&kept.data), CA_CERTIFICATE).unwrap_or_default();
+        if trusted != certificate && !is_part(&name, &certificate, &server, &trusted)? {
             return Err(Failure::message(
                 Kind::Preflight,
                 format!("secret/{server} names another authority than the one in secret/{name}"),
@@ -131,6 +135,19 @@ fn fit(cluster: &ClusterName, found: &Found) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// While an authority is being replaced, a server may trust one of the two.
+fn is_part(authority: &str, all: &str, server: &str, some: &str) -> Result<bool> {
+    let (all, some) = (ids(authority, all)?, ids(server, some)?);
+    Ok(some.is_subset(&all))
+}
+
+fn ids(secret: &str, certificates: &str) -> Result<BTreeSet<String>> {
+    let all = Certificate::all_of(certificates);
+    let all =
+        all.map_err(|why| Failure::message(Kind::Preflight, format!("secret/{secret}: `{CA_CERTIFICATE}`: {why}")));
+    Ok(all?.into_iter().map(|certificate| certificate.fingerprint).collect())
 }
 
 /// Makes the certificates that are missing. One that exists is never changed, since servers that run use it. Answers with
@@ -156,7 +173,8 @@ pub async fn keep(cx: &StepCx<'_, World>, with_seed: bool) -> Result<Option<Auth
     let pair = found.authority.as_ref().map(|kept| pair(&kept.data, CA_CERTIFICATE, CA_KEY));
     let pair = pair.or_else(|| signer.as_ref().map(|signer| signer.pair().clone())).unwrap_or_default();
     // The authority goes first: what it has signed is of no use without it.
-    put(cx, found.authority.as_ref(), &authority(desired, &pair)).await?;
+    let next = found.authority.as_ref().and_then(|kept| next(&kept.data));
+    put(cx, found.authority.as_ref(), &authority(desired, &pair, next.as_ref())).await?;
     for (member, kept) in &found.servers {
         let secret = match (kept, &signer) {
             (None, Some(signer)) => signed(desired, *member, signer, now)?,
@@ -198,7 +216,7 @@ async fn put(cx: &StepCx<'_, World>, kept: Option<&Kept>, secret: &Secret) -> Re
     cx.world.apply(cx, &[object]).await
 }
 
-fn new_signer(desired: &Desired, now: Timestamp) -> Result<Signer> {
+pub(super) fn new_signer(desired: &Desired, now: Timestamp) -> Result<Signer> {
     Signer::new(&format!("{}/{}", desired.namespace, desired.cluster), now)
         .map_err(|why| Failure::message(Kind::Step, format!("no authority can be made: {why}")))
 }
@@ -217,17 +235,23 @@ fn signed(desired: &Desired, member: Member, signer: &Signer, now: Timestamp) ->
     Ok(certificate(desired, member, &pair, &signer.pair().certificate))
 }
 
-fn value(data: Option<&BTreeMap<String, ByteString>>, key: &str) -> Option<String> {
+pub(super) fn value(data: Option<&BTreeMap<String, ByteString>>, key: &str) -> Option<String> {
     let text = String::from_utf8(data?.get(key)?.0.clone()).ok()?;
     (!text.is_empty()).then_some(text)
 }
 
-fn pair(data: &BTreeMap<String, ByteString>, certificate: &str, key: &str) -> Pair {
+/// The authority that is to sign once it is trusted everywhere.
+pub(super) fn next(data: &BTreeMap<String, ByteString>) -> Option<Pair> {
+    let pair = pair(data, NEXT_CERTIFICATE, NEXT_KEY);
+    (!pair.certificate.is_empty() && !pair.key.is_empty()).then_some(pair)
+}
+
+pub(super) fn pair(data: &BTreeMap<String, ByteString>, certificate: &str, key: &str) -> Pair {
     let text = |key| value(Some(data), key).unwrap_or_default();
     Pair { certificate: text(certificate), key: text(key) }
 }
 
-fn incomplete(secret: &str, key: &str) -> Failure {
+pub(super) fn incomplete(secret: &str, key: &str) -> Failure {
     Failure::message(Kind::Preflight, format!("secret/{secret} has no `{key}`, or one that is no text"))
         .hint("restore it; or delete it, where galeractl is to make a new one")
 }

@@ -17,6 +17,8 @@ pub mod reader;
 pub mod record;
 pub mod remove;
 pub mod rights;
+pub mod trust;
 pub mod validity;
 pub mod volumes;
 pub mod world;
+pub mod x509;

@@ -52,6 +52,15 @@ pub const EXPOSE: &[Need] = &[
     ("coordination.k8s.io", "leases", &["get", "create", "update"]),
 ];
 
+/// What `certificates` does.
+pub const CERTIFICATES: &[Need] = &[
+    ("", "secrets", &["get", "create", "patch"]),
+    ("", "pods", &["get", "list", "watch", "patch"]),
+    ("", "pods/exec", &["get", "create"]),
+    ("", "pods/portforward", &["get", "create"]),
+    ("coordination.k8s.io", "leases", &["get", "create", "update"]),
+];
+
 /// What `purge` does.
 pub const PURGE: &[Need] = &[
     ("", "pods/exec", &["get", "create"]),
@@ -139,7 +148,7 @@ pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -
 }
 
 fn makes_volumes(desired: &Desired, needs: &[Need]) -> bool {
-    let by_hand = !desired.iscsi.is_empty() && needs != EXPOSE && needs != BACKUP && needs != LOOK;
+    let by_hand = !desired.iscsi.is_empty() && ![EXPOSE, BACKUP, CERTIFICATES, LOOK].contains(&needs);
     let share = desired.backup.as_ref().is_some_and(|backup| matches!(backup.target, BackupTarget::Nfs(_)));
     by_hand || (share && (needs == UP || needs == RESTORE))
 }

@@ -11,6 +11,7 @@ use crate::kube::client::Connection;
 use crate::names::Member;
 
 use super::proof;
+use super::x509::Certificate;
 
 /// Asks these nodes; nothing without TLS.
 pub async fn look(connection: &Connection, desired: &Desired, access: &Access, nodes: Vec<Member>) -> Ends {
@@ -20,11 +21,12 @@ pub async fn look(connection: &Connection, desired: &Desired, access: &Access, n
         (node.to_string(), end)
     }));
     let mut ends: Ends = asked.await.into_iter().collect();
-    ends.insert("the authority".to_owned(), of_pem(&authority.0));
+    ends.insert("the authority".to_owned(), Certificate::first_of(&authority.0).map(|first| first.not_after));
     ends
 }
 
-async fn shown_by(
+/// Until when the certificate holds that a server shows to its clients.
+pub(super) async fn shown_by(
     connection: &Connection,
     desired: &Desired,
     access: &Access,
@@ -44,22 +46,9 @@ fn of_openssl(text: &str) -> Result<Timestamp, String> {
     time.map(|time| time.timestamp()).map_err(|error| format!("`{}` is no time: {error}", text.escape_debug()))
 }
 
-/// The end of a certificate in PEM.
-///
-/// # Errors
-/// It is none.
-pub(super) fn of_pem(certificate: &str) -> Result<Timestamp, String> {
-    let (_, pem) = x509_parser::pem::parse_x509_pem(certificate.as_bytes()).map_err(|error| error.to_string())?;
-    let end = pem.parse_x509().map_err(|error| error.to_string())?.validity().not_after.timestamp();
-    Timestamp::from_second(end).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
-    use jiff::ToSpan;
-
     use super::*;
-    use crate::cluster::authority::Signer;
 
     #[test]
     fn ends_are_read_as_servers_and_certificates_say_them() {
@@ -72,11 +61,5 @@ mod tests {
             let why = of_openssl(bad).unwrap_err();
             assert!(why.contains("is no time") && !why.contains('\u{1b}'), "{why}");
         }
-        let now: Timestamp = "2026-11-28T12:00:00Z".parse().unwrap();
-        let signer = Signer::new("data/c", now).unwrap();
-        let leaf = signer.sign(&["c-galera-node1".to_owned()], now).unwrap();
-        assert_eq!(of_pem(&leaf.certificate), Ok(now + (365 * 24).hours()));
-        assert_eq!(of_pem(&signer.pair().certificate), Ok(now + (3650 * 24).hours()));
-        assert!(of_pem("x").is_err() && of_pem(&leaf.key).is_err());
     }
 }

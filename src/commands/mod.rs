@@ -4,6 +4,7 @@
 
 pub mod backup;
 mod bounds;
+pub mod certificates;
 pub mod config;
 pub mod credentials;
 pub mod diff;

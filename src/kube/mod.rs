@@ -11,6 +11,7 @@ pub mod delete;
 pub mod denial;
 pub mod errors;
 pub mod exec;
+pub mod handshake;
 pub mod http;
 pub mod lease;
 pub mod live;

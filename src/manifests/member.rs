@@ -18,6 +18,8 @@ use crate::names::{MEMBER_LABEL, Member, Role};
 
 /// Container in which mariadbd runs, in every member's pod.
 pub const CONTAINER: &str = "mariadb";
+/// Where whoever is in the container reaches the server.
+pub const SOCKET: &str = "/run/galeractl/mysqld.sock";
 /// Port of a member's health endpoint (`/ready`, `/live`, `/state`).
 pub const HEALTH_PORT: u16 = 9200;
 /// A mariadb donor may need minutes to finish a transfer before it can leave.

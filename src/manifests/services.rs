@@ -9,6 +9,8 @@ use crate::names::{Member, Role};
 
 /// The proxy's port for reading and writing.
 pub const SQL_PORT: u16 = 3306;
+/// Port of the group, where each server talks to all others.
+pub const GROUP_PORT: u16 = 4567;
 /// The proxy's port that spreads reads over all nodes.
 pub const READ_PORT: u16 = 3307;
 /// Where a server that has no connection left for clients still lets galeractl in. No Service and no proxy leads there.
@@ -32,7 +34,7 @@ pub fn member(desired: &Desired, member: Member) -> Service {
             cluster_ip: Some("None".to_owned()),
             publish_not_ready_addresses: Some(true),
             selector: Some(member_selector(desired, member)),
-            ports: Some(vec![service_port("mysql", SQL_PORT), service_port("galera", 4567)]),
+            ports: Some(vec![service_port("mysql", SQL_PORT), service_port("galera", GROUP_PORT)]),
             ..ServiceSpec::default()
         }),
         ..Service::default()

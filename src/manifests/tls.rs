@@ -10,17 +10,23 @@ use super::pod::{mount, secret_files};
 use crate::desired::Desired;
 use crate::names::{ClusterName, Member, Role};
 
-/// The authority's certificate, in its own Secret and beside every certificate that it has signed.
+/// The certificates of all authorities that are trusted, that of the one that signs in front: in its own Secret, where clients
+/// read it, and beside every certificate that it has signed.
 pub const CA_CERTIFICATE: &str = "ca.crt";
 /// The authority's key.
 pub const CA_KEY: &str = "ca.key";
+/// The certificate of an authority that is to sign once all servers trust it.
+pub const NEXT_CERTIFICATE: &str = "next.crt";
+/// The key of that authority.
+pub const NEXT_KEY: &str = "next.key";
 /// A server's certificate.
 pub const CERTIFICATE: &str = "tls.crt";
 /// A server's key.
 pub const KEY: &str = "tls.key";
 
 const VOLUME: &str = "tls";
-const PLACE: &str = "/galeractl/tls";
+/// Where a server's container has these files, by the keys of its Secret.
+pub const PLACE: &str = "/galeractl/tls";
 
 /// A key with its certificate, both in PEM.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -80,28 +86,30 @@ pub fn is_secret(cluster: &ClusterName, name: &str) -> bool {
     [cluster.credentials(), cluster.authority()].iter().any(|known| known == name) || member.is_some_and(of_member)
 }
 
-fn bytes<const N: usize>(data: [(&str, &str); N]) -> BTreeMap<String, ByteString> {
-    data.map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec()))).into()
+fn bytes<'a>(data: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, ByteString> {
+    data.into_iter().map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec()))).collect()
 }
 
-/// Secret of the authority.
+/// Secret of the authority, and of the next one where it is being replaced.
 #[must_use]
-pub fn authority(desired: &Desired, pair: &Pair) -> Secret {
+pub fn authority(desired: &Desired, pair: &Pair, next: Option<&Pair>) -> Secret {
+    let own = [(CA_CERTIFICATE, pair.certificate.as_str()), (CA_KEY, &pair.key)];
+    let next = next.map(|next| [(NEXT_CERTIFICATE, next.certificate.as_str()), (NEXT_KEY, &next.key)]);
     Secret {
         metadata: meta(desired, desired.cluster.authority(), Role::Cluster),
         type_: Some("Opaque".to_owned()),
-        data: Some(bytes([(CA_CERTIFICATE, &pair.certificate), (CA_KEY, &pair.key)])),
+        data: Some(bytes(own.into_iter().chain(next.into_iter().flatten()))),
         ..Secret::default()
     }
 }
 
-/// Secret of one member, with the certificate of the authority that has signed the member's.
+/// Secret of one member, with the certificates of the authorities that it trusts.
 #[must_use]
 pub fn certificate(desired: &Desired, member: Member, pair: &Pair, authority: &str) -> Secret {
     Secret {
         metadata: member_meta(desired, desired.cluster.certificate(member), member),
         type_: Some("kubernetes.io/tls".to_owned()),
-        data: Some(bytes([(CERTIFICATE, &pair.certificate), (KEY, &pair.key), (CA_CERTIFICATE, authority)])),
+        data: Some(bytes([(CERTIFICATE, pair.certificate.as_str()), (KEY, &pair.key), (CA_CERTIFICATE, authority)])),
         ..Secret::default()
     }
 }

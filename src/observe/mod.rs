@@ -255,26 +255,30 @@ impl Eye {
         let (streams, desired) = (self.connection.streams.clone(), self.desired.clone());
         let (mut access, news) = (self.access.clone(), self.news.0.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let Ok(known) = access.wait_for(Option::is_some).await.map(|known| known.clone()) else { return };
-            let Some(Access { password, authority }) = known else { return };
-            let ways = match Ways::open(&streams, &desired, &pod, authority.as_ref()).await {
-                Ok(ways) => ways,
-                Err(failure) => {
-                    return drop(news.send(News::Sql(member, Err(SqlSilence::Broken(failure.to_string())))));
-                }
-            };
-            let probe = Probe::start(ways, Login { user: OWN_USER.to_owned(), password }, ASK_EVERY);
-            let mut latest = probe.latest();
+            // Whom to believe changes where an authority is replaced.
             loop {
-                probe.set_running(*running.borrow_and_update());
-                tokio::select! {
-                    changed = running.changed() => if changed.is_err() { return },
-                    changed = latest.changed() => if changed.is_err() { return },
-                    () = nudge.notified() => probe.nudge(),
-                }
-                let answer = latest.borrow_and_update().as_ref().map(|sample| interpret(&sample.result));
-                if answer.is_some_and(|answer| news.send(News::Sql(member, answer)).is_err()) {
-                    return;
+                let Ok(known) = access.wait_for(Option::is_some).await.map(|known| known.clone()) else { return };
+                let Some(Access { password, authority }) = known else { return };
+                let ways = match Ways::open(&streams, &desired, &pod, authority.as_ref()).await {
+                    Ok(ways) => ways,
+                    Err(failure) => {
+                        return drop(news.send(News::Sql(member, Err(SqlSilence::Broken(failure.to_string())))));
+                    }
+                };
+                let probe = Probe::start(ways, Login { user: OWN_USER.to_owned(), password }, ASK_EVERY);
+                let mut latest = probe.latest();
+                loop {
+                    probe.set_running(*running.borrow_and_update());
+                    tokio::select! {
+                        changed = access.changed() => if changed.is_err() { return } else { break },
+                        changed = running.changed() => if changed.is_err() { return },
+                        changed = latest.changed() => if changed.is_err() { return },
+                        () = nudge.notified() => probe.nudge(),
+                    }
+                    let answer = latest.borrow_and_update().as_ref().map(|sample| interpret(&sample.result));
+                    if answer.is_some_and(|answer| news.send(News::Sql(member, answer)).is_err()) {
+                        return;
+                    }
                 }
             }
         }))

@@ -4,4 +4,5 @@ pub mod adoption;
 pub mod course;
 pub mod difference;
 pub mod recovery;
+pub mod rotation;
 pub mod stage;

@@ -2,6 +2,7 @@
 //! takes what those before it have found out, and none calls another.
 
 pub mod backup;
+pub mod certificates;
 pub mod expose;
 pub mod purge;
 pub mod recover;

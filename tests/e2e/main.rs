@@ -12,6 +12,7 @@ mod alone;
 mod applied;
 mod backups;
 mod by_hand;
+mod certificates;
 mod checker;
 mod crashes;
 mod facts;

@@ -6,7 +6,7 @@ use galeractl::desired::Hidden;
 use galeractl::kube::client::Streams;
 use galeractl::kube::tunnel::Tunnel;
 use galeractl::names::{ClusterName, Namespace};
-use galeractl::sql::{Conn, Login, Row, SqlError, connect};
+use galeractl::sql::{Conn, Identity, Login, Row, SqlError, connect};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -29,13 +29,20 @@ pub(crate) struct Door {
     streams: Streams,
     namespace: Namespace,
     login: Login,
+    /// Whom the server has to prove to be; without it there is no TLS.
+    identity: Option<Identity>,
 }
 
 impl Door {
+    /// The same way in, to a server that proves who it is.
+    pub(crate) fn proved(self, identity: Identity) -> Self {
+        Self { identity: Some(identity), ..self }
+    }
+
     pub(crate) async fn open(&self, pod: &str) -> Result<Sql, SqlError> {
         let tunnel = Tunnel::open(&self.streams, &self.namespace, pod, SQL_PORT).await;
         let tunnel = tunnel.map_err(|failure| SqlError::Closed(failure.to_string()))?;
-        let conn = connect(&tunnel, &self.login, None).await?.with_timeout(STATEMENT_LIMIT);
+        let conn = connect(&tunnel, &self.login, self.identity.as_ref()).await?.with_timeout(STATEMENT_LIMIT);
         Ok(Sql { conn, _tunnel: tunnel })
     }
 }
@@ -77,6 +84,7 @@ impl Place {
             streams: self.connection.streams.clone(),
             namespace: self.namespace.clone(),
             login: Login { user: user.to_owned(), password: Hidden::new(password) },
+            identity: None,
         }
     }
 

@@ -45,6 +45,11 @@ impl Writers {
     /// Makes the table at the first of these pods and starts a writer for each list of pods. A writer keeps to one pod
     /// as long as that answers, and turns to the next one of its list when it does not.
     pub(crate) async fn start(place: &Place, lists: Vec<Vec<String>>) -> Self {
+        Self::through(place, place.root().await, lists).await
+    }
+
+    /// As [`Writers::start`], by a way of their own.
+    pub(crate) async fn through(place: &Place, door: Door, lists: Vec<Vec<String>>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let first = &lists[0][0];
         place.sql(first, "CREATE DATABASE IF NOT EXISTS e2e").await;
@@ -55,7 +60,6 @@ impl Writers {
                  who INT NOT NULL, seq BIGINT NOT NULL, UNIQUE (who, seq))",
             )
             .await;
-        let door = place.root().await;
         let (journal, stop, mut tasks) = (Arc::default(), CancellationToken::new(), JoinSet::new());
         for pods in lists {
             let who = COUNT.fetch_add(1, Ordering::Relaxed);
