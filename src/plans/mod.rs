@@ -1,7 +1,9 @@
 //! Plans: pure functions from what is wanted and what was found to what will be done.
 
 pub mod adoption;
+pub mod change;
 pub mod course;
 pub mod difference;
 pub mod recovery;
+pub mod rolling;
 pub mod stage;
