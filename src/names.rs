@@ -21,6 +21,10 @@ pub const NAME_LABEL: &str = "app.kubernetes.io/name";
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Label that holds a [`Member`]'s short name (`seed`, `node1`, …).
 pub const MEMBER_LABEL: &str = "galeractl.dev/member";
+/// Annotation on a node's template: when somebody has asked for a restart.
+pub const RESTART_ANNOTATION: &str = "galeractl.dev/restarted-at";
+/// Annotation on a claim: when its node has left the cluster in good order, so that its data is missed by nobody.
+pub const LEFT_ANNOTATION: &str = "galeractl.dev/left-at";
 /// Annotation on a claim: state uuid of the Galera cluster whose data the volume holds.
 pub const UUID_ANNOTATION: &str = "galeractl.dev/cluster-uuid";
 /// Annotation of a pod whose kubelet is to look at its Secrets now.

@@ -60,6 +60,8 @@ pub struct PodView {
     pub address: Option<String>,
     /// Identity of this incarnation.
     pub uid: Option<String>,
+    /// Whether it was made from an earlier version of its template; `None` where that is not known, or there is none.
+    pub outdated: Option<bool>,
     /// One phrase: `running`, `pulling image`, `no pod`, ….
     pub phrase: String,
     /// What keeps it from running.
@@ -130,6 +132,8 @@ pub struct ClaimView {
     pub recorded: Option<Uuid>,
     /// Deletion has begun; it is gone as soon as no pod uses it.
     pub leaving: bool,
+    /// Its node has left the cluster in good order.
+    pub left: bool,
     /// What keeps it from being bound.
     #[serde(skip)]
     pub trouble: Option<Trouble>,

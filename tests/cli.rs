@@ -34,7 +34,7 @@ fn help_names_every_verb_and_exit_code() {
     let output = Place::new().galeractl(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let verbs = "up verify status teardown expose unexpose backup restore recover purge certificates credentials config render diff permissions runs";
+    let verbs = "up verify status apply restart scale teardown expose unexpose backup restore recover purge certificates credentials config render diff permissions runs";
     let list = text.split_once("\nCommands:\n").unwrap().1.split("\n\n").next().unwrap();
     let listed: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed.join(" "), format!("{verbs} help"));
@@ -60,6 +60,14 @@ fn a_wrong_command_line_is_exit_code_2() {
         &["up", "-f", "missing.conf"],
         &["up", "--dry-run=client"],
         &["up", "--yes"],
+        &["apply", "--nodes", "0"],
+        &["apply", "-f", "missing.conf"],
+        &["apply", "--set", "galera_cluster_nods=3"],
+        &["scale"],
+        &["scale", "--nodes", "0"],
+        &["scale", "--nodes", "3", "--confirm", "c"],
+        &["restart", "--node", "0"],
+        &["restart", "--node", "one"],
         &["expose", "--type", "ingress"],
         &["expose", "--pks", "--coreos"],
         &["expose", "--pks", "--type", "lb"],

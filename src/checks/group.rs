@@ -3,6 +3,7 @@
 use super::{Case, Check, Question, Unread};
 use crate::gates::group::{divergence, list};
 use crate::names::Member;
+use crate::observed::MemberView;
 use crate::wsrep::WsrepStatus;
 
 const NODES: &str = "nodes";
@@ -19,6 +20,7 @@ pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
         pods(case),
         answers(case),
         restarts(case),
+        current(case),
         primary(case),
         uuid(case),
         one_component(case),
@@ -93,6 +95,19 @@ fn restarts(case: &Case<'_>) -> Check {
         .collect();
     let hint = format!("see why: kubectl logs -n {} POD | grep -B20 event=crash", case.desired.namespace);
     Question::new(NODES, "no-crashes", "no server has crashed in its present pod", hint).should(&wrong, "none")
+}
+
+fn current(case: &Case<'_>) -> Check {
+    let outdated = |view: &MemberView| view.pod.outdated == Some(true);
+    let wrong: Vec<String> = case
+        .observed
+        .members
+        .iter()
+        .filter(|(_, view)| outdated(view))
+        .map(|(node, _)| format!("{node}: its pod is of an earlier template"))
+        .collect();
+    let hint = "restart them with the present settings, one after the other: galeractl apply";
+    Question::new(NODES, "settings-current", "every node runs with the present settings", hint).should(&wrong, "all do")
 }
 
 /// Who is not among those that were asked; empty if all were.

@@ -40,6 +40,10 @@ pub async fn volumes(cx: &StepCx<'_, World>, record: Option<&Record>) -> Result<
     let mut to_inspect = BTreeSet::new();
     for (name, claim) in &observed.claims {
         let Some(member) = claim_owner(&world.desired, name) else { continue };
+        // What it holds was on all that have stayed when it left.
+        if claim.left && !world.desired.members().any(|node| node == member) {
+            continue;
+        }
         if observed.members.get(&member).is_some_and(|view| view.pod.exists) || is_awaited(world, member) {
             found.remove(&member);
             continue;

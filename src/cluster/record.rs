@@ -18,7 +18,9 @@ use crate::manifests::config::{
     OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD, credentials, read_record_map, read_spec_map, record_map,
 };
 use crate::manifests::tls::CA_CERTIFICATE;
-use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Member, Namespace, UUID_ANNOTATION};
+use crate::names::{
+    ClusterName, INSTANCE_LABEL, LEFT_ANNOTATION, MANAGED_BY_LABEL, MANAGER, Member, Namespace, UUID_ANNOTATION,
+};
 use crate::wsrep::Uuid;
 
 use super::certificates;
@@ -293,6 +295,26 @@ pub async fn remark_claims(cx: &StepCx<'_, World>, members: &[Member], uuid: Uui
             continue;
         }
         let patch = json!({"metadata": {"annotations": {UUID_ANNOTATION: uuid.to_string()}}});
+        claims.merge_as(RECORDER, &name, "annotate", &patch, Kind::Step).await?;
+    }
+    Ok(())
+}
+
+/// Writes to the claims of these members that they have left in good order, or that they are there again.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn mark_left(cx: &StepCx<'_, World>, members: &[Member], left: bool) -> Result<()> {
+    let world = cx.world;
+    let observed = world.observer.now();
+    let claims: Objects<PersistentVolumeClaim> = Objects::within(&world.connection.client, &world.desired.namespace);
+    for member in members {
+        let name = world.desired.cluster.claim(*member);
+        if observed.claims.get(&name).is_none_or(|claim| claim.left == left) {
+            continue;
+        }
+        let at = left.then(|| jiff::Timestamp::now().to_string());
+        let patch = json!({"metadata": {"annotations": {LEFT_ANNOTATION: at}}});
         claims.merge_as(RECORDER, &name, "annotate", &patch, Kind::Step).await?;
     }
     Ok(())

@@ -30,6 +30,8 @@ pub struct Choices {
     pub lock_wait: Duration,
     /// Overwrite objects that belong to others.
     pub take_ownership: bool,
+    /// The number of nodes may become another.
+    pub resizes: bool,
     /// Text of the lock's holder: who, where, which verb, which run.
     pub holder: String,
     /// Cancelled when the run has to stop, by the user or by the loss of the lock.

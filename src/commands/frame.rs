@@ -111,6 +111,7 @@ impl Frame {
         Choices {
             lock_wait: bounds.lock_wait,
             take_ownership: false,
+            resizes: false,
             holder: format!("{} {} {}", user_at_host(), self.verb, self.id),
             cancel: self.cancel(),
         }

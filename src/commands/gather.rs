@@ -11,7 +11,6 @@ use kube::core::ApiResource;
 use tokio::time::Instant;
 
 use crate::backups::Catalog;
-use crate::checks::{Backend, haproxy};
 use crate::cluster::reader;
 use crate::desired::{Access, Desired};
 use crate::error::{Kind, Result};
@@ -20,7 +19,6 @@ use crate::kube::client::Connection;
 use crate::kube::delete::{Found, owned};
 use crate::kube::http;
 use crate::manifests::member::HEALTH_PORT;
-use crate::manifests::proxy::STATS_PORT;
 use crate::names::Member;
 use crate::observe::{Observer, Wants};
 use crate::observed::Observed;
@@ -78,21 +76,6 @@ async fn state(connection: &Connection, desired: &Desired, member: Member) -> Op
     let (_, body) = answer.ok()?;
     let pair = |word: &str| word.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
     Some(body.split_whitespace().filter_map(pair).collect())
-}
-
-/// Each proxy pod's list of backends.
-pub(super) async fn proxies(
-    connection: &Connection,
-    desired: &Desired,
-    observed: &Observed,
-) -> BTreeMap<String, Result<Vec<Backend>, String>> {
-    let pods = &observed.proxy.pods;
-    let answers = join_all(pods.iter().map(|pod| async move {
-        let answer = http::get(&connection.streams, &desired.namespace, pod, STATS_PORT, "/;csv", ANSWER_LIMIT).await;
-        let (status, body) = answer.map_err(|failure| failure.to_string())?;
-        if status == 200 { haproxy::parse(&body) } else { Err(format!("HTTP status {status}")) }
-    }));
-    pods.iter().cloned().zip(answers.await).collect()
 }
 
 /// Objects that should be gone once a cluster is formed.

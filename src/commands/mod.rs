@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "doc comments of arguments are help texts, and no terminal shows backticks")]
 
+pub mod apply;
 pub mod backup;
 mod bounds;
 pub mod certificates;
@@ -17,8 +18,11 @@ pub mod purge;
 pub mod recover;
 mod rehearsal;
 pub mod render;
+pub mod restart;
 pub mod restore;
+mod rolling;
 pub mod runs;
+pub mod scale;
 pub mod status;
 mod surroundings;
 mod target;

@@ -47,6 +47,9 @@ enum Verb {
     Diff,
     Verify,
     Status,
+    Apply,
+    Restart,
+    Scale,
     Teardown,
     Expose,
     Unexpose,
@@ -60,7 +63,7 @@ impl Verb {
     fn needs(self) -> &'static [Need] {
         match self {
             // What exists is compared by an apply that changes nothing, which takes the rights of one that does.
-            Self::Up | Self::Recover | Self::Diff => UP,
+            Self::Up | Self::Recover | Self::Diff | Self::Apply | Self::Restart | Self::Scale => UP,
             Self::Verify | Self::Status => &[],
             Self::Teardown => TEARDOWN,
             Self::Expose | Self::Unexpose => EXPOSE,

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::checks::{Case, Check, Mark, passed, run as judge};
 use crate::cluster::proof::prove;
 use crate::cluster::record::{keys, own_access};
-use crate::cluster::{accounts, content, validity};
+use crate::cluster::{accounts, content, proxies, validity};
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -92,7 +92,7 @@ pub(super) async fn judge_once(
         served.map(|(node, _)| *node).collect()
     };
     let (proxies, leftovers, exposures, backups, accounts, content, certificates, proof) = tokio::join!(
-        gather::proxies(connection, desired, &observed),
+        proxies::backends(connection, desired, &observed),
         gather::leftovers(connection, desired),
         exposures::list(connection, desired),
         gather::backups(connection, desired, observer),

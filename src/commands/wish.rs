@@ -32,6 +32,11 @@ pub(super) struct Wish {
 }
 
 impl Wish {
+    /// Whether everything is said: by a settings file, or by a profile.
+    pub(super) fn says_all(&self) -> bool {
+        self.file.is_some() || self.profile.is_some() || std::path::Path::new(settings::DEFAULT_FILE).exists()
+    }
+
     /// The merged settings.
     ///
     /// # Errors

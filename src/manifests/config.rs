@@ -10,7 +10,7 @@ use super::labels::meta;
 use super::services::{RESERVED_PORT, SQL_PORT};
 use super::tls;
 use crate::desired::Desired;
-use crate::names::Role;
+use crate::names::{Role, fingerprint};
 use crate::wsrep::Uuid;
 
 /// Keys of the record that pods see as files.
@@ -72,18 +72,30 @@ const BINARY_LOG: &str = "[mysqld]\nlog_bin=/var/lib/mysql/binlog/bin\nlog_slave
     max_binlog_size=256M\nbinlog_expire_logs_seconds=172800\nserver_id=1\nwsrep_gtid_mode=ON\n\
     wsrep_gtid_domain_id=1\n\n";
 
-/// ConfigMap with the start scripts and the server options.
-#[must_use]
-pub fn config_map(desired: &Desired) -> ConfigMap {
+/// What members run with: start scripts and server options.
+fn config_files(desired: &Desired) -> BTreeMap<String, String> {
     let mut data: BTreeMap<String, String> =
         super::scripts::MEMBER.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
     data.insert("server.cnf".to_owned(), server_options(desired));
     if desired.backup.is_some() {
         data.extend(super::backup::SCRIPTS.map(|(key, text)| (key.to_owned(), text.to_owned())));
     }
+    data
+}
+
+/// Differs where a member's scripts or server options differ.
+#[must_use]
+pub fn config_sum(desired: &Desired) -> String {
+    let files: Vec<String> = config_files(desired).into_iter().map(|(name, text)| format!("{name}\n{text}")).collect();
+    fingerprint(&files.join("\n"))
+}
+
+/// ConfigMap with the start scripts and the server options.
+#[must_use]
+pub fn config_map(desired: &Desired) -> ConfigMap {
     ConfigMap {
         metadata: meta(desired, desired.cluster.config(), Role::Cluster),
-        data: Some(data),
+        data: Some(config_files(desired)),
         ..ConfigMap::default()
     }
 }

@@ -61,6 +61,9 @@ pub fn member_meta(desired: &Desired, name: String, member: Member) -> ObjectMet
     meta
 }
 
+/// What a pod reads only when it starts is not part of its template; this annotation lets a change of it make another one.
+pub const CONFIG_ANNOTATION: &str = "galeractl.dev/config";
+
 /// A selector that matches these labels.
 #[must_use]
 pub fn matching(labels: BTreeMap<String, String>) -> LabelSelector {

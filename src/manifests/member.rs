@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::config::{MEMBERS_KEY, RECORD_KEYS};
-use super::labels::{matching, member_meta, member_selector, meta};
+use super::config::{MEMBERS_KEY, RECORD_KEYS, config_sum};
+use super::labels::{CONFIG_ANNOTATION, matching, member_meta, member_selector, meta};
 use super::pod::{
     MARIADB_UID, apart, base, bash, claimed, config_files, confined, domain, dress, env, env_field, http_probe, mount,
     port, requirements, scratch, secret_files,
@@ -49,7 +49,11 @@ pub fn seed(desired: &Desired) -> Pod {
 pub fn node(desired: &Desired, member: Member) -> StatefulSet {
     let name = desired.cluster.member(member);
     let metadata = member_meta(desired, name.clone(), member);
-    let mut pod_metadata = ObjectMeta { labels: metadata.labels.clone(), ..ObjectMeta::default() };
+    let mut pod_metadata = ObjectMeta {
+        labels: metadata.labels.clone(),
+        annotations: Some([(CONFIG_ANNOTATION.to_owned(), config_sum(desired))].into()),
+        ..ObjectMeta::default()
+    };
     dress(desired, &mut pod_metadata);
     StatefulSet {
         metadata,

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Container, PodSpec, PodTemplateSpec}
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::labels::{labels, matching, meta, selector};
+use super::labels::{CONFIG_ANNOTATION, labels, matching, meta, selector};
 use super::member::HEALTH_PORT;
 use super::pod::{
     HAPROXY_UID, apart, base, config_files, confined, domain, dress, env_field, http_probe, mount, port, requirements,
@@ -19,9 +19,6 @@ use crate::names::{Role, fingerprint};
 
 /// Port of statistics, metrics and the proxy's own health.
 pub const STATS_PORT: u16 = 8404;
-
-/// HAProxy reads its configuration once; a change of this annotation lets the pods be replaced one by one.
-const CONFIG_ANNOTATION: &str = "galeractl.dev/config";
 
 const HEAD: &str = r"global
   log stdout format raw local0
@@ -56,6 +53,10 @@ defaults
   default-server inter 1s fastinter 300ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions resolvers kubernetes init-addr last,libc,none
 ";
 
+/// A node that is about to end answers 404: it gets no new clients, and those that it has may end what they have begun.
+/// Both ports have to say so, since one follows the other.
+const CHECK: &str = "  option httpchk GET /ready\n  http-check disable-on-404\n";
+
 /// How many clients a server takes: what its settings say, or what it does without them.
 fn server_connections(desired: &Desired) -> u64 {
     const DEFAULT: u64 = 151;
@@ -71,10 +72,8 @@ pub fn configuration(desired: &Desired) -> String {
     // and hang up. Both doors may be full at once, and who comes then has to get as far as that.
     let all = 4096.max(4 * server);
     let mut text = HEAD.replace("{all}", &all.to_string());
-    let _ = write!(
-        text,
-        "listen write\n  bind \"${{GALERA_BIND}}:{SQL_PORT}\"\n  option httpchk GET /ready\n  http-check expect status 200\n"
-    );
+    let _ =
+        write!(text, "listen write\n  bind \"${{GALERA_BIND}}:{SQL_PORT}\"\n{CHECK}  http-check expect status 200\n");
     if desired.proxy_mode == ProxyMode::MultiWriter {
         text.push_str("  balance leastconn\n");
     }
@@ -83,7 +82,7 @@ pub fn configuration(desired: &Desired) -> String {
         let host = desired.cluster.member(member);
         let _ = writeln!(text, "  server {member} \"{host}.${{GALERA_DOMAIN}}:3306\" check port {HEALTH_PORT}{backup}");
     }
-    let _ = write!(text, "listen read\n  bind \"${{GALERA_BIND}}:{READ_PORT}\"\n  balance leastconn\n");
+    let _ = write!(text, "listen read\n  bind \"${{GALERA_BIND}}:{READ_PORT}\"\n{CHECK}  balance leastconn\n");
     for member in desired.members() {
         let host = desired.cluster.member(member);
         // One check for both ports: the answer is the same, and each check costs the node a process.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::{DeploymentStatus, StatefulSet};
 use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::ResourceExt;
@@ -11,8 +12,11 @@ use crate::desired::Desired;
 use crate::kube::live::Snapshot;
 use crate::kube::trouble::{self, Lasting, claim_trouble, deployment_trouble, pod_trouble, statefulset_trouble};
 use crate::manifests::member::CONTAINER;
-use crate::names::{COMPONENT_LABEL, MEMBER_LABEL, Member, Role, UUID_ANNOTATION};
+use crate::names::{COMPONENT_LABEL, LEFT_ANNOTATION, MEMBER_LABEL, Member, Role, UUID_ANNOTATION};
 use crate::observed::{ClaimView, Observed, PodView, ProxyView, Trouble};
+
+/// Kubernetes' own label with the version of the template that a pod was made from.
+const REVISION_LABEL: &str = "controller-revision-hash";
 
 /// Turns snapshots into views, and remembers how long each trouble has lasted.
 #[derive(Default)]
@@ -40,7 +44,9 @@ impl Reader {
             // Another pod of the same name has its own time.
             let key = format!("pod/{}/{}", pod.name_any(), pod.uid().unwrap_or_default());
             let trouble = self.judge(&key, trouble, now);
-            into.members.entry(member).or_default().pod = pod_view(pod, trouble);
+            let set = snapshot.statefulsets.get(&desired.cluster.member(member));
+            let outdated = set.and_then(|set| is_outdated(pod, set));
+            into.members.entry(member).or_default().pod = PodView { outdated, ..pod_view(pod, trouble) };
         }
         into.claims.clear();
         // The claim of the backups is of another kind.
@@ -68,12 +74,18 @@ impl Reader {
         }
         let count = |value: Option<i32>| value.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
         let status = deployment.status.as_ref();
+        let number = |which: fn(&DeploymentStatus) -> Option<i32>| count(status.and_then(which));
         // Until its controller has seen the newest version, the numbers are those of an older one.
         let current = status.and_then(|status| status.observed_generation) == deployment.metadata.generation;
         ProxyView {
             exists: true,
             wanted: count(deployment.spec.as_ref().and_then(|spec| spec.replicas)),
-            available: if current { count(status.and_then(|status| status.available_replicas)) } else { 0 },
+            // One of an earlier template serves with an earlier configuration.
+            available: if current {
+                number(|status| status.available_replicas).min(number(|status| status.updated_replicas))
+            } else {
+                0
+            },
             pods: pods.iter().filter(|pod| running(pod).is_some()).map(|pod| pod.name_any()).collect(),
             trouble: self.judge("proxy", trouble, now),
         }
@@ -107,6 +119,13 @@ fn running(pod: &Pod) -> Option<&ContainerStatus> {
     container(pod).filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
 }
 
+/// Whether a pod was made from an earlier template of its set; not known until the controller has seen the newest one.
+#[must_use]
+pub fn is_outdated(pod: &Pod, set: &StatefulSet) -> Option<bool> {
+    let status = set.status.as_ref().filter(|status| status.observed_generation == set.metadata.generation)?;
+    Some(label(pod, REVISION_LABEL)? != status.update_revision.as_deref()?)
+}
+
 fn pod_view(pod: &Pod, trouble: Option<Trouble>) -> PodView {
     let status = pod.status.as_ref();
     let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
@@ -121,6 +140,7 @@ fn pod_view(pod: &Pod, trouble: Option<Trouble>) -> PodView {
         host: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         address: status.and_then(|status| status.pod_ip.clone()),
         uid: pod.metadata.uid.clone(),
+        outdated: None,
         phrase: phrase(pod, phase, leaving),
         trouble,
     }
@@ -156,6 +176,7 @@ fn claim_view(claim: &PersistentVolumeClaim, trouble: Option<Trouble>) -> ClaimV
         volume: claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()),
         recorded: claim.annotations().get(UUID_ANNOTATION).and_then(|text| text.parse().ok()),
         leaving: claim.metadata.deletion_timestamp.is_some(),
+        left: claim.annotations().contains_key(LEFT_ANNOTATION),
         trouble,
     }
 }

@@ -129,8 +129,7 @@ fn surplus(found: &Found<'_>) -> Result<(), Refusal> {
     extra.dedup();
     let Some(Member::Node(most)) = extra.last() else { return Ok(()) };
     let reason = format!("{} nodes are wanted, but there is also {}", found.desired.nodes, list(&extra));
-    let hint =
-        format!("use --nodes {most}; the number of nodes of an existing cluster is changed by scaling it, not by `up`");
+    let hint = format!("use --nodes {most}; the number of nodes of a running cluster is changed by `galeractl scale`");
     Err(Refusal { reasons: vec![reason], about_volumes: true, hints: vec![hint] })
 }
 

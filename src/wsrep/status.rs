@@ -34,6 +34,8 @@ pub struct WsrepStatus {
     pub connected: bool,
     /// `wsrep_last_committed`: number of the newest write set.
     pub last_committed: Option<u64>,
+    /// `wsrep_local_cached_downto`: the oldest write set that it could still give to one that has missed it.
+    pub cached_downto: Option<u64>,
     /// `wsrep_flow_control_paused`: share of the time since the last reset in which writes stood still, 0 to 1.
     pub flow_control_paused: f64ord::Share,
     /// `wsrep_local_recv_queue`: write sets that wait to be applied.
@@ -102,6 +104,8 @@ impl WsrepStatus {
             ready: text("wsrep_ready")? == "ON",
             connected: text("wsrep_connected")? == "ON",
             last_committed: text("wsrep_last_committed")?.parse().ok(),
+            // Nothing at all is said as the largest number.
+            cached_downto: number("wsrep_local_cached_downto").ok().filter(|seqno| *seqno != u64::MAX),
             flow_control_paused: f64ord::Share::parse(text("wsrep_flow_control_paused").unwrap_or("0")),
             receive_queue: number("wsrep_local_recv_queue").unwrap_or(0),
             certification_failures: number("wsrep_local_cert_failures").unwrap_or(0),

@@ -76,9 +76,10 @@ if [ $primary = yes ] && [ "${s[wsrep_ready]:-}" = ON ]; then
 fi
 [ "${s[wsrep_reject_queries]:-NONE}" = NONE ] || ready=no
 [ -z "$expected" ] || [ "$uuid" = "$expected" ] || ready=no
-[ ! -e "$RUN/draining" ] || ready=no
 # Files that were removed under a running server are gone with its end.
 [ -d "$VOLUME/data/mysql" ] || ready=no
+# It is about to end: to the proxies this answer means that nobody else is to come, and that those who are here may stay.
+[ ! -e "$RUN/draining" ] || [ $ready = no ] || ready=ends
 summary="phase=${phase:-none} primary=$primary ready=$ready state=${s[wsrep_local_state_comment]:-closed} uuid=${uuid:-none}"
 
 # The highest position that this member has committed, kept beside its data: when a volume is lost or comes back older
@@ -119,6 +120,7 @@ case $path in
         ;;
     *)
         if [ $ready = yes ]; then answer '200 OK' "$summary"; fi
+        if [ $ready = ends ]; then answer '404 Not Found' "$summary"; fi
         answer '503 Service Unavailable' "$summary"
         ;;
 esac

@@ -18,7 +18,7 @@ ALTER USER root@localhost IDENTIFIED BY $(sql_string root-password);
 CREATE USER root@'%' IDENTIFIED BY $(sql_string root-password);
 GRANT ALL PRIVILEGES ON *.* TO root@'%' WITH GRANT OPTION;
 CREATE USER mysql@localhost IDENTIFIED VIA unix_socket;
-GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO mysql@localhost;
+GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, CONNECTION ADMIN ON *.* TO mysql@localhost;
 CREATE USER galeractl@'%' IDENTIFIED BY $(sql_string galeractl-password);
 GRANT PROCESS, BINLOG MONITOR ON *.* TO galeractl@'%';
 GRANT SELECT ON mysql.wsrep_cluster_members TO galeractl@'%';

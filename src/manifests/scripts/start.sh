@@ -121,17 +121,24 @@ serve_health() {
     done
 }
 
+# `clients WHAT` asks for something of the connections of clients.
 clients() {
-    mariadb --defaults-file="$CNF" -NBe "SELECT COUNT(*) FROM information_schema.PROCESSLIST
-        WHERE USER NOT IN ('system user', 'event_scheduler', 'mysql', 'galeractl', 'unauthenticated user')" 2>/dev/null
+    mariadb --defaults-file="$CNF" -NBe "SELECT $1 FROM information_schema.PROCESSLIST
+        WHERE USER NOT IN ('system user', 'event_scheduler', 'mysql', 'galeractl', 'unauthenticated user') ${2:-}" 2>/dev/null
 }
 
-# Load balancers see the closing door and move their clients before the server goes.
+# Proxies see the closing door within a second, and lead everybody who comes to another server. Who is here may end what
+# was begun; a connection on which nothing goes on is closed, and its client connects anew when it has something to say.
 drain() {
     local deadline=$((SECONDS + ${GALERA_DRAIN_SECONDS:-5}))
     touch "$RUN/draining"
-    while ((SECONDS < deadline)) && [ "$(clients)" -gt 0 ] 2>/dev/null; do
-        sleep 0.2
+    # No proxy leads to the seed, and none to a server without a majority.
+    [ "$GALERA_MEMBER" = seed ] || ! grep -q primary=yes "$RUN/wsrep" 2>/dev/null || pause 1.2
+    while ((SECONDS < deadline)) && [ "$(clients 'COUNT(*)')" -gt 0 ] 2>/dev/null; do
+        clients "CONCAT('KILL ', ID, ';')" "AND COMMAND = 'Sleep' AND ID NOT IN
+            (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX)" |
+            mariadb --defaults-file="$CNF" --force >/dev/null 2>&1
+        sleep 0.1
     done
 }
 

@@ -3,6 +3,7 @@
 use crate::cluster::course::newest;
 use crate::cluster::nodes::{common_view, judge, make, objects, order, seed_takes_part, stand_by};
 use crate::cluster::record::{Kept, blank_secrets, mark_claims, write_record};
+use crate::cluster::rolling::outdated;
 use crate::cluster::world::{BEAT, World};
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -60,8 +61,24 @@ pub async fn run(cx: &StepCx<'_, World>, found: &Found, seeded: Option<Kept>) ->
         record = write_record(cx, &found.record, record).await?;
     }
     mark_claims(cx, &nodes, view.uuid).await?;
+    if keeps {
+        tell_outdated(cx).await?;
+    }
     let detail = format!("{} members Synced in view {}, uuid {}", view.size, view.conf_id, view.uuid);
     Ok(Finished::which(world.changes() > before || !keeps, detail).with((record, kept)))
+}
+
+/// A node goes on with the settings that it was started with until somebody restarts it.
+async fn tell_outdated(cx: &StepCx<'_, World>) -> Result<()> {
+    let outdated: Vec<Member> = outdated(cx).await?.into_iter().collect();
+    if !outdated.is_empty() {
+        let who = list(&outdated);
+        cx.notice(
+            Level::Warning,
+            format!("{who} run with earlier settings; to restart them with the present ones, one after the other: galeractl apply"),
+        );
+    }
+    Ok(())
 }
 
 /// Waits until the members agree. Where none of them is part of a component and they do not come together by

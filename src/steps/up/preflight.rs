@@ -13,8 +13,8 @@ use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied};
 use crate::kube::classes;
 use crate::kube::objects::{Objects, Seen};
+use crate::manifests;
 use crate::manifests::config::{OWN_PASSWORD, ROOT_PASSWORD, Record, USER_PASSWORD};
-use crate::manifests::{self, Object};
 use crate::names::Member;
 use crate::plans::course::Course;
 use crate::plans::stage::Fate;
@@ -189,15 +189,9 @@ fn usable_passwords(world: &World, secrets: Option<&Secrets>) -> Result<()> {
     Ok(())
 }
 
-/// What a node's pod is made of, and reads when it starts.
-fn in_pods(desired: &Desired) -> Vec<serde_json::Value> {
-    let sets = manifests::nodes(desired).into_iter().filter(|object| object.resource.kind == "StatefulSet");
-    sets.chain([Object::of(&manifests::config::config_map(desired))]).map(|object| object.value).collect()
-}
-
 fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Result<()> {
     let wanted = &cx.world.desired;
-    if before.nodes != wanted.nodes && record.formed {
+    if before.nodes != wanted.nodes && record.formed && !cx.world.choices.resizes {
         return Err(Failure::message(
             Kind::Preflight,
             format!(
@@ -206,7 +200,7 @@ fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Res
             ),
         )
         .hint(format!("keep the size: galeractl up --nodes {}", before.nodes))
-        .hint("a cluster is resized by `galeractl scale`, which this version does not have yet"));
+        .hint(format!("give it another size: galeractl scale --nodes {}", wanted.nodes)));
     }
     if before.network.is_some() && wanted.network.is_none() {
         let (cluster, namespace) = (&wanted.cluster, &wanted.namespace);
@@ -230,12 +224,6 @@ fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Res
                  run `up` again, and restart the node's pod",
                 wanted.cluster.certificate(Member::Node(1))
             ),
-        );
-    }
-    if in_pods(before) != in_pods(wanted) {
-        cx.notice(
-            Level::Warning,
-            "the nodes' settings have changed; running nodes take them on when their pods are restarted",
         );
     }
     Ok(())

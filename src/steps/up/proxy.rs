@@ -1,5 +1,7 @@
 //! Step 4: the proxy, and the proof that a row written through it is on every node.
 
+use k8s_openapi::api::apps::v1::Deployment;
+
 use crate::checks::NoLogin;
 use crate::cluster::accounts;
 use crate::cluster::proof::prove;
@@ -8,6 +10,7 @@ use crate::cluster::world::{BEAT, World};
 use crate::desired::Desired;
 use crate::engine::{Finished, Named, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
+use crate::kube::objects::Objects;
 use crate::manifests;
 use crate::names::Member;
 use crate::plans::stage::Stage;
@@ -45,9 +48,21 @@ pub async fn run(cx: &StepCx<'_, World>, kept: &Kept, accounts: Accounts) -> Res
     Ok(Finished::changed(format!("{available}; {slowest}")))
 }
 
-async fn available(cx: &StepCx<'_, World>) -> Result<String> {
+/// Waits until all pods of the proxy that are wanted are available.
+///
+/// # Errors
+/// One of them cannot be.
+pub async fn available(cx: &StepCx<'_, World>) -> Result<String> {
     let world = cx.world;
+    let name = world.desired.cluster.proxy();
+    let deployments: Objects<Deployment> = Objects::within(&world.connection.client, &world.desired.namespace);
+    // What is watched may be older than what was just written.
+    let written = deployments.get(&name, Kind::Step).await?.and_then(|proxy| proxy.metadata.generation);
     cx.wait(world.observer.changes(), BEAT, world.patience(), || async {
+        let snapshot = world.observer.live().snapshot();
+        if !snapshot.deployments.get(&name).is_some_and(|seen| is_rolled_out(seen, written)) {
+            return Verdict::wait("proxy: its pods are replaced by those of the present configuration");
+        }
         let proxy = world.observer.now().proxy.clone();
         if let Some(trouble) = proxy.trouble.filter(|trouble| trouble.fatal) {
             return Verdict::Fail(Failure::message(Kind::Step, trouble.message).hint(trouble.hint));
@@ -60,6 +75,16 @@ async fn available(cx: &StepCx<'_, World>) -> Result<String> {
         }
     })
     .await
+}
+
+/// Whether all pods are of this version of the template, or of a newer one.
+fn is_rolled_out(seen: &Deployment, written: Option<i64>) -> bool {
+    let replicas = seen.spec.as_ref().and_then(|spec| spec.replicas);
+    seen.metadata.generation >= written
+        && seen.status.as_ref().is_some_and(|status| {
+            status.observed_generation == seen.metadata.generation
+                && status.updated_replicas.unwrap_or(0) >= replicas.unwrap_or(1)
+        })
 }
 
 async fn proven(cx: &StepCx<'_, World>, kept: &Kept, accounts: Accounts) -> Result<String> {

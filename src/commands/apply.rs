@@ -1,0 +1,197 @@
+//! `galeractl apply`.
+
+use std::collections::BTreeMap;
+
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use crate::cluster::record;
+use crate::cluster::rights;
+use crate::cluster::rolling::known_outdated;
+use crate::cluster::world::{Choices, World};
+use crate::commands::Globals;
+use crate::desired::Desired;
+use crate::engine::event::{Change, Level};
+use crate::engine::{Due, StepCx};
+use crate::error::{Kind, OrFail, Result};
+use crate::kube::client::Connection;
+use crate::names::Member;
+use crate::observe::{Observer, Wants};
+use crate::plans::change::rebased;
+use crate::plans::difference::differences;
+use crate::plans::rolling::{order, risk, serving};
+use crate::settings::Settings;
+use crate::steps::apply::{self, SETTINGS};
+use crate::steps::rolling::{self, RESTART};
+use crate::steps::up::preflight::{self, PREFLIGHT};
+use crate::steps::up::proxy::{self, Accounts, PROXY};
+use crate::steps::up::volumes::{self, VOLUMES};
+use crate::ui::Ui;
+
+use super::bounds::Bounds;
+use super::frame::{Frame, Run};
+use super::rehearsal::{self, Planned, Rehearsal};
+use super::rolling::print;
+use super::target::Target;
+use super::wish::Wish;
+use super::{gather, target};
+
+/// Change a running cluster to what the settings say, node by node
+///
+/// Writes the new settings, and restarts the nodes that run with others, one after the other, as `galeractl restart`
+/// does: each goes only when all others have everything, and the one that takes the writes is the last. Nothing is
+/// restarted without need. What cannot be changed while the cluster runs is refused before anything is written.
+///
+/// With a settings file or a profile, the cluster becomes what these say; with options alone, such as --set, everything
+/// else stays as it is. Ctrl-C stops between two nodes; the same command goes on with those that are left.
+///
+/// --dry-run shows each node that would be restarted and why, what it will have to get from the others, and how many of
+/// these may fail meanwhile.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    wish: Wish,
+    #[command(flatten)]
+    bounds: Bounds,
+    /// Overwrite objects of the same names that belong to somebody else
+    #[arg(long)]
+    take_ownership: bool,
+}
+
+pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    let connection = Connection::open(&globals.connection()).await?;
+    let settings = args.wish.settings(globals, Some(&connection.default_namespace))?;
+    connection.version().await?;
+    let Desired { cluster, namespace, .. } = settings.desired.clone();
+    let target = Target { cluster, namespace };
+    let stored = target::running(&connection, &target, Kind::Preflight).await?.desired;
+    let wanted = wanted(args, &settings, &stored, &target)?;
+    apply::can_change(&stored, &wanted)?;
+    Frame::whole(ui, "apply", async |frame| {
+        for notice in &settings.notices {
+            frame.notice(Level::Warning, notice);
+        }
+        let choices = Choices { take_ownership: args.take_ownership, ..frame.choices(&args.bounds) };
+        let world = world(&connection, Settings { desired: wanted, ..settings }, choices).await?;
+        if args.bounds.dry_run.is_some() {
+            rehearse(args, frame, &world, ui).await
+        } else {
+            change(args, frame, &world).await
+        }
+    })
+    .await
+}
+
+/// What the cluster should be. Who has said it all, in a file or by a profile, has it so; otherwise only what was said
+/// becomes another.
+fn wanted(args: &Args, settings: &Settings, stored: &Desired, target: &Target) -> Result<Desired> {
+    if args.wish.says_all() {
+        return Ok(settings.beside(stored));
+    }
+    let value = |desired: &Desired| serde_json::to_value(desired).or_fail(Kind::Bug);
+    let rebased = rebased(&value(stored)?, &value(&target.with_defaults()?)?, &value(&settings.desired)?);
+    serde_json::from_value(rebased).or_fail(Kind::Bug)
+}
+
+async fn world(connection: &Connection, settings: Settings, choices: Choices) -> Result<World> {
+    let Settings { desired, passwords, .. } = settings;
+    rights::check(connection, &desired, rights::UP).await?;
+    let classes = gather::storage_classes(connection).await?;
+    let observer = Observer::start(connection, &desired, Wants { logs: true, classes }).await?;
+    observer.set_access(record::own_access(&connection.client, &desired).await?);
+    Ok(World::new(connection.clone(), desired, passwords, choices, observer))
+}
+
+async fn change(args: &Args, frame: &Frame, world: &World) -> Result<String> {
+    let act = async |run: &Run<'_>, [look, claims, settings, restart, proxy]: [Due; 5]| {
+        let (found, _) = run
+            .step(look, async |cx| {
+                let found = preflight::run(cx).await?;
+                apply::runs(&found.value.0.course)?;
+                Ok(found)
+            })
+            .await?;
+        run.step(claims, async |cx| volumes::claims(cx, &found).await).await?;
+        let kept = run.step(settings, async |cx| apply::settings(cx, found.secrets.as_ref()).await).await?;
+        run.step(restart, rolling::catch_up).await?;
+        run.step(proxy, async |cx| proxy::run(cx, &kept, Accounts::AsTheyAre).await).await
+    };
+    let steps = [PREFLIGHT, VOLUMES, SETTINGS, RESTART, PROXY];
+    frame.run(steps, args.bounds.timeout, world, act).await.map_err(|failure| match failure.kind {
+        Kind::Step | Kind::Interrupted if world.changes() > 0 => {
+            failure.hint("the nodes that were not restarted run as before; the same command goes on from there")
+        }
+        _ => failure,
+    })?;
+    let cluster = &world.desired.cluster;
+    Ok(match world.changes() {
+        0 => format!("cluster {cluster} is as it should be; nothing was changed"),
+        _ => format!("cluster {cluster} is what the settings say, and every node runs with them"),
+    })
+}
+
+/// Asks what the run asks, and shows each node that would be restarted, and what would become of each object.
+async fn rehearse(args: &Args, frame: &Frame, world: &World, ui: &Ui) -> Result<String> {
+    let look = async |cx: &StepCx<'_, World>| -> Result<(Restarts, Vec<Planned>)> {
+        apply::runs(&preflight::look(cx).await?.value.0.course)?;
+        let desired = &world.desired;
+        let stages = [volumes::stage(desired, false), apply::stage(desired), proxy::stage(desired)];
+        let mut planned = Rehearsal::on(world).of(&stages).await?;
+        let nodes = restarts(world, &planned)?;
+        let pod = |node: &Member| format!("pod/{}", world.desired.cluster.pod(*node));
+        planned.extend(nodes.iter().map(|(node, _)| Planned::new(RESTART.id, pod(node), Change::Deleted)));
+        Ok((nodes, planned))
+    };
+    let (nodes, planned) = frame.act(PREFLIGHT, args.bounds.timeout, world, look, async |_| Ok(())).await?;
+    if let Some(risk) = risk(world.desired.nodes).filter(|_| !nodes.is_empty()) {
+        frame.notice(Level::Warning, risk);
+    }
+    let way = match nodes.len() {
+        0 => "no node would be restarted".to_owned(),
+        some => format!("{some} of {} nodes would be restarted, one after the other", world.desired.nodes),
+    };
+    print(world, ui, nodes.into_iter())?;
+    rehearsal::print(&planned, ui)?;
+    Ok(rehearsal::outcome(way, &planned))
+}
+
+/// Nodes that would be restarted, in this order, and why.
+type Restarts = Vec<(Member, String)>;
+
+fn restarts(world: &World, planned: &[Planned]) -> Result<Restarts> {
+    let observed = world.observer.now();
+    let late = known_outdated(&observed).into_iter();
+    let mut why: BTreeMap<Member, String> =
+        late.map(|node| (node, "its pod is of an earlier template".to_owned())).collect();
+    for node in world.desired.members() {
+        let set = format!("statefulset/{}", world.desired.cluster.member(node));
+        let planned = planned.iter().find(|planned| planned.object == set);
+        let Some(Planned { before: Some(before), after: Some(after), .. }) = planned else { continue };
+        let paths = template_changes(before, after)?;
+        if !paths.is_empty() {
+            why.insert(node, paths.join(", "));
+        }
+    }
+    let order = order(why.keys().copied(), &serving(&observed));
+    Ok(order.into_iter().filter_map(|node| why.remove_entry(&node)).collect())
+}
+
+/// The last words of the fields in which two templates differ.
+fn template_changes(before: &DynamicObject, after: &DynamicObject) -> Result<Vec<String>> {
+    let template = |object: &DynamicObject| -> Result<Value> {
+        let value = serde_json::to_value(object).or_fail(Kind::Bug)?;
+        Ok(value.pointer("/spec/template").cloned().unwrap_or_default())
+    };
+    let word = |path: &str| match path {
+        path if path.ends_with("[galeractl.dev/config]") => "server options or scripts".to_owned(),
+        path => path.rsplit("containers").next().unwrap_or(path).trim_start_matches("[mariadb].").to_owned(),
+    };
+    let mut words: Vec<String> =
+        differences(&template(before)?, &template(after)?).iter().map(|found| word(&found.path)).collect();
+    words.dedup();
+    if words.len() > 3 {
+        let more = words.split_off(3).len();
+        words.push(format!("{more} more"));
+    }
+    Ok(words)
+}

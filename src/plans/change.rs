@@ -1,0 +1,123 @@
+//! What of a running cluster can be changed, and what it should be when only a part of it was said.
+
+use serde_json::{Map, Value};
+
+use crate::desired::Desired;
+
+/// A change that is not made, why, and what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fixed {
+    /// A sentence.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// What it is about, its value, and what to do about it.
+type Same<'a> = (&'a str, &'a dyn Fn(&Desired) -> String, &'a str);
+
+/// Everything in which a running cluster is wanted to be another, and cannot become one.
+#[must_use]
+pub fn fixed(before: &Desired, wanted: &Desired) -> Vec<Fixed> {
+    let nodes = |desired: &Desired| desired.nodes.to_string();
+    let class = |desired: &Desired| desired.storage_class.clone().unwrap_or_else(|| "the default one".to_owned());
+    let size = |desired: &Desired| desired.volume_size.clone();
+    let targets = |desired: &Desired| match desired.iscsi.len() {
+        0 => "made by a class".to_owned(),
+        _ => serde_json::to_string(&desired.iscsi).unwrap_or_default(),
+    };
+    let tls = |desired: &Desired| if desired.tls.is_some() { "own" } else { "off" }.to_owned();
+    let scale = format!("another number of nodes: galeractl scale --nodes {}", wanted.nodes);
+    let volumes = "a volume stays what it was made as; form another cluster, and bring a backup into it";
+    let grow = "leave galera_cluster_volume_size as it is; some storage classes let claims grow by kubectl edit";
+    let stop =
+        "members with TLS and members without are strangers; stop the cluster, its volumes stay: galeractl teardown";
+    let all: [Same<'_>; 5] = [
+        ("the number of nodes is", &nodes, &scale),
+        ("the storage class of the volumes is", &class, volumes),
+        ("the size of the volumes is", &size, grow),
+        ("the volumes are", &targets, volumes),
+        ("galera_cluster_tls is", &tls, stop),
+    ];
+    let differs = all.into_iter().filter(|(_, value, _)| value(before) != value(wanted));
+    differs
+        .map(|(what, value, hint)| Fixed {
+            why: format!("{what} {}, and does not become {} while nodes run", value(before), value(wanted)),
+            hint: hint.to_owned(),
+        })
+        .collect()
+}
+
+/// What is stored, with everything in which the wish differs from what it would be if nobody had said anything.
+#[must_use]
+pub fn rebased(stored: &Value, unsaid: &Value, wish: &Value) -> Value {
+    if wish == unsaid {
+        return stored.clone();
+    }
+    let (Value::Object(stored), Value::Object(unsaid), Value::Object(wish)) = (stored, unsaid, wish) else {
+        return wish.clone();
+    };
+    let mut result: Map<String, Value> = stored.clone();
+    for (key, wish) in wish {
+        let unsaid = unsaid.get(key).unwrap_or(&Value::Null);
+        let value = rebased(stored.get(key).unwrap_or(&Value::Null), unsaid, wish);
+        if stored.contains_key(key) || !value.is_null() {
+            result.insert(key.clone(), value);
+        }
+    }
+    Value::Object(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::Tls;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_volume_was_made_as_stays() {
+        let before = crate::desired::tests::desired("c", 3);
+        assert_eq!(fixed(&before, &before), []);
+        let free = Desired {
+            mariadb_image: "mariadb:11.8.4".to_owned(),
+            gcache_size: "1G".to_owned(),
+            proxy_replicas: 3,
+            ..before.clone()
+        };
+        assert_eq!(fixed(&before, &free), []);
+        let all = Desired {
+            nodes: 5,
+            storage_class: Some("fast".to_owned()),
+            volume_size: "5Gi".to_owned(),
+            tls: Some(Tls::default()),
+            ..before.clone()
+        };
+        let found = fixed(&before, &all);
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert_eq!(found[0].why, "the number of nodes is 3, and does not become 5 while nodes run");
+    }
+
+    #[test]
+    fn what_was_not_said_stays_as_it_is_stored() {
+        let stored = json!({"a": 1, "b": {"x": 1, "y": 2}, "c": [1]});
+        let unsaid = json!({"a": 0, "b": {}, "c": []});
+        assert_eq!(rebased(&stored, &unsaid, &unsaid), stored);
+        let wish = json!({"a": 0, "b": {"y": 3, "z": 4}, "c": [], "d": null});
+        assert_eq!(rebased(&stored, &unsaid, &wish), json!({"a": 1, "b": {"x": 1, "y": 3, "z": 4}, "c": [1]}));
+    }
+
+    proptest! {
+        #[test]
+        fn a_wish_about_one_thing_changes_one_thing(nodes in 1..9_u32, replicas in 1..9_u32, size in 1..9_u32) {
+            let value = |desired: &Desired| serde_json::to_value(desired).unwrap();
+            let unsaid = crate::desired::tests::desired("c", 3);
+            let stored = Desired { nodes, gcache_size: format!("{size}G"), ..unsaid.clone() };
+            let wish = Desired { proxy_replicas: replicas, ..unsaid.clone() };
+            let result: Desired =
+                serde_json::from_value(rebased(&value(&stored), &value(&unsaid), &value(&wish))).unwrap();
+            let replicas = if replicas == unsaid.proxy_replicas { stored.proxy_replicas } else { replicas };
+            prop_assert_eq!(value(&result), value(&Desired { proxy_replicas: replicas, ..stored }));
+        }
+    }
+}
