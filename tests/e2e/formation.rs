@@ -61,7 +61,11 @@ async fn all_began_with_the_same(place: &Place) {
     assert!(tables.split(',').count() > 20 && tables.contains("`mysql`.`global_priv`"), "{tables}");
     let sums = place.sql(&place.node(1), &format!("CHECKSUM TABLE {tables} EXTENDED")).await;
     for node in 2..=3 {
-        assert_eq!(place.sql(&place.node(node), &format!("CHECKSUM TABLE {tables} EXTENDED")).await, sums, "node{node}");
+        assert_eq!(
+            place.sql(&place.node(node), &format!("CHECKSUM TABLE {tables} EXTENDED")).await,
+            sums,
+            "node{node}"
+        );
     }
     for node in 1..=3 {
         let log = place.log(&place.node(node)).await.unwrap().join("\n");

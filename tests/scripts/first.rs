@@ -11,6 +11,7 @@ const BEGINS: &str = "phase=starting held=none begins=aaaaaaaa-1111-4222-8333-44
 
 /// What the seed gives: a database at a position, or what `spoil` makes of it.
 fn given(stage: &Stage, uuid: &str, spoil: impl FnOnce(&std::path::Path)) {
+    stage.write("stub/position", format!("{A}:1,1-1-0"));
     let root = stage.path("given");
     tables(&root, "data");
     put(&root, "data/grastate.dat", format!("uuid:    {uuid}\nseqno:   1\n"));
@@ -45,7 +46,7 @@ fn a_node_takes_its_copy_and_starts_with_all_others() {
     stage.peer("seed", BEGINS);
     let started = wait_for("its server", || Some(stage.read("stub/started")).filter(|text| !text.is_empty()));
     assert!(
-        started.contains(&format!("--wsrep_start_position={A}:1")) && !started.contains("new-cluster"),
+        started.contains(&format!("--wsrep_start_position={A}:1,1-1-0")) && !started.contains("new-cluster"),
         "{started}"
     );
     assert!(stage.read("volume/data/gvwstate.dat").starts_with("my_uuid: aaaaaaab-"));
@@ -82,13 +83,21 @@ fn all_remember_one_view_each_as_another_of_it() {
 
 #[test]
 fn what_is_no_such_copy_leaves_the_volume_empty() {
-    let cases: [(&str, &dyn Fn(&Stage)); 8] = [
+    let cases: [(&str, &dyn Fn(&Stage)); 10] = [
         ("nothing", &|stage| stage.write("stub/copy", "")),
         ("no answer", &|_| ()),
         ("garbage", &|stage| stage.write("stub/copy", "tables")),
         ("another history", &|stage| given(stage, B, |_| ())),
         ("no position", &|stage| given(stage, A, |root| fs::remove_file(root.join("data/grastate.dat")).unwrap())),
         ("no tables", &|stage| given(stage, A, |root| fs::remove_dir_all(root.join("data/mysql")).unwrap())),
+        ("its log has another position", &|stage| {
+            given(stage, A, |_| ());
+            stage.write("stub/position", format!("{A}:2"));
+        }),
+        ("no server can read it", &|stage| {
+            given(stage, A, |_| ());
+            fs::remove_file(stage.path("stub/position")).unwrap();
+        }),
         ("a link", &|stage| {
             given(stage, A, |root| std::os::unix::fs::symlink("/etc/passwd", root.join("data/mysql/link")).unwrap());
         }),
@@ -183,9 +192,9 @@ fn only_an_unused_copy_goes() {
     clean(&stage.volume());
     own(&stage.volume(), A);
     put(&stage.volume(), "initialising", "");
-    stage.write("stub/position", format!("{A}:42"));
     stage.peer("seed", GIVES);
     given(&stage, A, |_| ());
+    stage.write("stub/position", format!("{A}:42"));
     let before = stage.tree();
     let _running = start(&stage);
     wait_for("three rounds", || (stage.read("stub/asked").lines().count() > 15).then_some(()));

@@ -18,6 +18,7 @@ fn all_empty() -> Stage {
     for name in ["node1", "node2", "node3"] {
         stage.peer(name, EMPTY);
     }
+    stage.write("stub/position", format!("{A}:1,1-1-0"));
     stage
 }
 
@@ -50,10 +51,10 @@ fn it_begins_where_all_are_empty() {
     let mut running = start(&stage, &[]);
     wait_for("the server", || running.ended().then_some(()));
     let (first, started) = (stage.read("stub/first"), stage.read("stub/started"));
-    for option in ["--wsrep-new-cluster", "--skip-networking", "--skip-log-bin", "tcp://127.0.0.1:4567"] {
+    for option in ["--wsrep-new-cluster", "--skip-networking", "tcp://127.0.0.1:4567"] {
         assert!(first.contains(option), "{first}");
     }
-    assert!(started.contains(&format!("--wsrep_start_position={A}:1")), "{started}");
+    assert!(started.contains(&format!("--wsrep_start_position={A}:1,1-1-0")), "{started}");
     assert!(!started.contains("new-cluster"), "it waits for all others: {started}");
     assert!(stage.read("volume/data/gvwstate.dat").starts_with(&format!("my_uuid: {A}\n")));
     assert_eq!(stage.read("run/begins"), format!("{A}:1\n"));
@@ -224,6 +225,10 @@ fn names_and_passwords_are_written_so_that_a_server_reads_the_same() {
     ] {
         assert!(sql.lines().any(|found| found == line), "no line {line}\nin {sql}");
     }
+    assert!(
+        sql.starts_with("SET SESSION wsrep_on=OFF;\nSET SESSION sql_log_bin=OFF;\n"),
+        "no log may have passwords: {sql}"
+    );
     assert!(sql.lines().all(|line| line.ends_with(';')), "one statement a line: {sql}");
     assert!(sql.trim_end().ends_with("INSERT INTO galeractl.heartbeat VALUES (0, 'seeded', NOW(6));"), "{sql}");
 }

@@ -11,6 +11,10 @@ drop_unused() {
 # The position at which the server of this data has stopped; nothing where it has none.
 position_of() { only "$UUID:[0-9]{1,19}" "$(uuid_of "$(value "$1/grastate.dat" uuid)"):$(value "$1/grastate.dat" seqno)"; }
 
+# Whether the data stands at this position. The server is told all that it has noted itself: without the domain for the
+# numbers of transactions behind it, it would begin another one.
+stands_at() { ARGS=() POSITION=none && find_position && [ "${POSITION%%,*}" = "$1" ]; }
+
 # Members of the first view have uuids that follow from the history's, so that all can write the same view.
 uuid_in_view() { printf '%08x%s' $((16#${1:0:8} + $2 & 16#ffffffff)) "${1:8:28}"; }
 
@@ -91,9 +95,7 @@ first_copy() {
         ! leads_nowhere "$said" "$gives" || { drop_unused; phase waiting; return 1; }
         pause 0.1
     done
-    POSITION=$gives
-    ARGS=("--wsrep_start_position=$POSITION")
-    begin_together "$POSITION"
+    begin_together "$gives"
 }
 
 # Whether the seed, which answers `$1`, goes on without the copy of `$2`. Who gives no answer has not said so.
@@ -118,5 +120,5 @@ take_once() {
     rm -rf "${DATA:?}"
     (set -o pipefail; socat -u -T 10 "$from,connect-timeout=5" STDOUT | zstd -dqc | tar -C "$VOLUME" --no-same-owner -pxf - data) 2>"$RUN/take.log" &&
         [ -z "$(find "$DATA" ! -type f ! -type d -print -quit)" ] && [ "$(position_of "$DATA")" = "$1" ] && [ -d "$DATA/mysql" ] &&
-        sync -f "$VOLUME"
+        sync -f "$VOLUME" && stands_at "$1"
 }

@@ -10,6 +10,7 @@ seed_sql() {
     # without a password, one of them for the pod's own name.
     cat <<SQL
 SET SESSION wsrep_on=OFF;
+SET SESSION sql_log_bin=OFF;
 SET SESSION sql_mode='';
 DROP USER IF EXISTS root@'127.0.0.1';
 DROP USER IF EXISTS root@'::1';
@@ -75,7 +76,7 @@ nodes_are_empty() {
 }
 
 # An empty database with all accounts, and the first position of a history: all members begin with copies of it. Made
-# where nobody can connect, and without a binary log, for it would hold the passwords.
+# where nobody can connect. No binary log may have what is done here, for it would hold the passwords.
 make_database() {
     local why
     mariadb-install-db --defaults-file="$CNF" --auth-root-authentication-method=normal --skip-test-db \
@@ -97,7 +98,7 @@ make_database() {
     rm -f "$RUN/seed.sql" "$DATA"/{galera.cache,gvwstate.dat}
     harmless <"$RUN/first.log" >&2
     FIRST=$(position_of "$DATA")
-    [ "$CODE" = 0 ] && [ -n "$FIRST" ] || fail "the server does not begin a history on its empty database; its log is above"
+    [ "$CODE" = 0 ] && stands_at "$FIRST" || fail "the server does not begin a history on its empty database; its log is above"
 }
 
 prepare_seed() {
@@ -122,7 +123,6 @@ prepare_seed() {
     give
     why=$(HELD=nothing seed_objection)
     [ -z "$why" ] || { drop_unused; refuse "$why"; return 1; }
-    ARGS=("--wsrep_start_position=$FIRST")
     if all_have_it; then
         begin_together "$FIRST"
         printf '%s\n' "$FIRST" >"$RUN/begins"
