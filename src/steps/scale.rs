@@ -167,7 +167,7 @@ async fn one_leaves(cx: &StepCx<'_, World>, node: Member, stay: &[Member], recor
     let claim = cluster.claim(node);
     cx.notice(
         Level::Info,
-        format!("{node} has left, size {}; its data stays on persistentvolumeclaim/{claim}", view.size),
+        format!("{node} has left, size {}; its data is on persistentvolumeclaim/{claim}", view.size),
     );
     Ok(())
 }
