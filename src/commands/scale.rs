@@ -5,9 +5,10 @@ use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::{Change, Level};
 use crate::engine::{Due, StepCx};
-use crate::error::{Kind, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::manifests::Object;
 use crate::manifests::config::{Record, record_map, spec_map};
+use crate::names::Member;
 use crate::plans::rolling::may_die;
 use crate::plans::stage::Stage;
 use crate::steps::apply;
@@ -54,6 +55,12 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let stored = running(&connection, &target, Kind::Preflight).await?;
     let before = stored.desired.nodes;
     let desired = Desired { nodes: args.nodes, ..stored.desired };
+    let targetless = |node: &Member| !desired.iscsi.is_empty() && !desired.iscsi.contains_key(node);
+    if let Some(node) = desired.members().find(targetless) {
+        return Err(Failure::message(Kind::Preflight, format!("no iSCSI target is known for {node}")).hint(
+            "targets are listed when a cluster is formed; only one whose volumes a storage class makes can grow",
+        ));
+    }
     Frame::whole(ui, "scale", async |frame| {
         let choices = Choices { resizes: true, ..frame.choices(&args.bounds) };
         let world = world_of(connection, desired, choices).await?;

@@ -167,7 +167,7 @@ async fn one_leaves(cx: &StepCx<'_, World>, node: Member, stay: &[Member], recor
     let claim = cluster.claim(node);
     cx.notice(
         Level::Info,
-        format!("{node} has left, size {}; its data stays on persistentvolumeclaim/{claim}", view.size),
+        format!("{node} has left, size {}; its data is on persistentvolumeclaim/{claim}", view.size),
     );
     Ok(())
 }
@@ -181,11 +181,15 @@ pub async fn theirs(world: &World, volumes: bool) -> Result<Vec<Found>> {
     let services: Vec<String> = beyond(desired).map(|node| desired.cluster.member(node)).collect();
     let mut found = remove::found(world, &kind::<Service>(), |name| services.iter().any(|known| known == name)).await?;
     if volumes {
-        let has_left =
-            |name: &str| claim_owner(desired, name).is_some_and(|owner| beyond(desired).any(|node| node == owner));
-        found.extend(remove::found(world, &kind::<PersistentVolumeClaim>(), has_left).await?);
+        let of_those = |name: &str| is_volume_beyond(desired, name);
+        found.extend(remove::found(world, &kind::<PersistentVolumeClaim>(), of_those).await?);
     }
     Ok(found)
+}
+
+/// Whether a claim is that of a node beyond the wanted number.
+fn is_volume_beyond(desired: &Desired, claim: &str) -> bool {
+    claim_owner(desired, claim).is_some_and(|owner| beyond(desired).any(|node| node == owner))
 }
 
 /// Claims of nodes that have left.
@@ -204,6 +208,10 @@ pub async fn remove_rest(cx: &StepCx<'_, World>, volumes: bool) -> Result<Finish
     let world = cx.world;
     world.confirm_lock().await?;
     let mut count = remove::these(cx, theirs(world, volumes).await?).await?.len();
+    if volumes {
+        let of_those = |name: &str| is_volume_beyond(&world.desired, name);
+        remove::gone(cx, &kind::<PersistentVolumeClaim>(), "the volumes to be released", of_those).await?;
+    }
     for node in beyond(&world.desired).take_while(|_| world.desired.tls.is_some()) {
         count += certificates::forget(cx, node).await?;
     }

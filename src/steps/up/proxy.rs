@@ -77,13 +77,11 @@ pub async fn available(cx: &StepCx<'_, World>) -> Result<String> {
     .await
 }
 
-/// Whether all pods are of this version of the template, or of a newer one.
+/// Whether all pods are of this version of the template, or of a newer one: none of an older one is left.
 fn is_rolled_out(seen: &Deployment, written: Option<i64>) -> bool {
-    let replicas = seen.spec.as_ref().and_then(|spec| spec.replicas);
     seen.metadata.generation >= written
         && seen.status.as_ref().is_some_and(|status| {
-            status.observed_generation == seen.metadata.generation
-                && status.updated_replicas.unwrap_or(0) >= replicas.unwrap_or(1)
+            status.observed_generation == seen.metadata.generation && status.updated_replicas == status.replicas
         })
 }
 
