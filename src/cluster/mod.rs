@@ -20,5 +20,6 @@ pub mod rights;
 pub mod trust;
 pub mod validity;
 pub mod volumes;
+pub mod walls;
 pub mod world;
 pub mod x509;
