@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod content;
 mod group;
 pub mod haproxy;
+pub mod network;
 mod surroundings;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ pub struct Case<'a> {
     pub exposures: &'a [Exposed],
     /// Until when the certificates hold; empty without TLS, or where nobody could be asked.
     pub certificates: &'a certificates::Ends,
+    /// What nodes found that tried ways which no policy opens; empty without policies.
+    pub walls: &'a network::Walls,
     /// What lies on the backup volume, or why it cannot be known; `None` for a cluster without backups.
     pub backups: Option<&'a Result<Catalog, String>>,
     /// The time of the look.
@@ -186,6 +189,7 @@ pub fn run(case: &Case<'_>) -> Vec<Check> {
     checks.extend(surroundings::checks(case));
     checks.extend(content::checks(case));
     checks.extend(certificates::checks(case));
+    checks.extend(network::checks(case));
     checks.extend(backup::checks(case));
     checks
 }

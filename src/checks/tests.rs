@@ -16,6 +16,7 @@ pub(super) struct World {
     leftovers: Vec<String>,
     exposures: Vec<Exposed>,
     certificates: certificates::Ends,
+    walls: network::Walls,
 }
 
 impl World {
@@ -51,6 +52,7 @@ impl World {
             leftovers: Vec::new(),
             exposures: Vec::new(),
             certificates: certificates::Ends::new(),
+            walls: network::Walls::new(),
             desired,
             observed,
         }
@@ -72,6 +74,7 @@ impl World {
             leftovers: &self.leftovers,
             exposures: &self.exposures,
             certificates: &self.certificates,
+            walls: &self.walls,
             backups: None,
             now: Timestamp::UNIX_EPOCH,
         };
@@ -292,6 +295,25 @@ fn certificates_that_end_are_told_in_time() {
     ] {
         case.certificates = [("node1".to_owned(), end), ("the authority".to_owned(), in_days(3000))].into();
         let check = case.check("certificates");
+        assert_eq!(check.mark, mark, "{check:?}");
+        assert!(check.evidence.contains(words), "{check:?}");
+    }
+}
+
+#[test]
+fn a_network_that_ignores_policies_is_told() {
+    let mut case = World::new();
+    assert!(case.checks().iter().all(|check| check.id != "network-policies"), "nobody wants any");
+    case.desired.network = Some(crate::desired::Network::default());
+    assert_eq!(case.check("network-policies").mark, Mark::Skipped);
+    let open = || Ok(network::Wall::Open("node3 port 3306".to_owned()));
+    for (walls, mark, words) in [
+        (vec![Ok(network::Wall::Holds), Err("you may not".to_owned())], Mark::Pass, "tried from node1"),
+        (vec![Ok(network::Wall::Holds), open()], Mark::Warning, "node2 reaches node3 port 3306"),
+        (vec![Err("you may not".to_owned())], Mark::Skipped, "node1: you may not"),
+    ] {
+        case.walls = walls.into_iter().zip(1..).map(|(wall, node)| (Node(node), wall)).collect();
+        let check = case.check("network-policies");
         assert_eq!(check.mark, mark, "{check:?}");
         assert!(check.evidence.contains(words), "{check:?}");
     }

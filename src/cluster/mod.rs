@@ -22,5 +22,6 @@ pub mod rolling;
 pub mod trust;
 pub mod validity;
 pub mod volumes;
+pub mod walls;
 pub mod world;
 pub mod x509;

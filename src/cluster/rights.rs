@@ -54,7 +54,7 @@ pub const EXPOSE: &[Need] = &[
 
 /// What `certificates` does.
 pub const CERTIFICATES: &[Need] = &[
-    ("", "secrets", &["get", "create", "patch"]),
+    ("", "secrets", &["get", "patch"]),
     ("", "pods", &["get", "list", "watch", "patch"]),
     ("", "pods/exec", &["get", "create"]),
     ("", "pods/portforward", &["get", "create"]),

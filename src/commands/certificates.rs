@@ -24,7 +24,7 @@ use super::gather;
 use super::rehearsal::{self, Planned};
 use super::target::{connect, find, running};
 
-/// Show, renew and replace the certificates by which servers and clients know each other
+/// Show, renew and replace the certificates of the servers
 ///
 /// In a cluster with galera_cluster_tls=own, each server has a certificate with its names, signed by an authority of this
 /// cluster alone. By it the servers let nobody else into their group, and clients see that they talk to the right one.
@@ -185,8 +185,8 @@ async fn rehearse(
     access: &Access,
     plan: impl Fn(&State) -> Result<Vec<Planned>>,
 ) -> Result<Vec<Planned>> {
-    let look = async |_: &StepCx<'_, World>| {
-        let trust = steps::look(world).await?;
+    let look = async |cx: &StepCx<'_, World>| {
+        let trust = steps::look(cx).await?;
         plan(&steps::state(world, access, &trust).await?)
     };
     rehearsal::show(frame, ui, bounds.timeout, world, look).await

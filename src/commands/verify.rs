@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::checks::{Case, Check, Mark, passed, run as judge};
 use crate::cluster::proof::prove;
 use crate::cluster::record::{keys, own_access};
-use crate::cluster::{accounts, content, proxies, validity};
+use crate::cluster::{accounts, content, proxies, validity, walls};
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -91,7 +91,7 @@ pub(super) async fn judge_once(
         let served = observed.members.iter().filter(|(node, view)| **node != Member::Seed && view.is_primary());
         served.map(|(node, _)| *node).collect()
     };
-    let (proxies, leftovers, exposures, backups, accounts, content, certificates, proof) = tokio::join!(
+    let (proxies, leftovers, exposures, backups, accounts, content, certificates, walls, proof) = tokio::join!(
         proxies::backends(connection, desired, &observed),
         gather::leftovers(connection, desired),
         exposures::list(connection, desired),
@@ -99,6 +99,7 @@ pub(super) async fn judge_once(
         logins,
         content::look(connection, desired, &kept, serving()),
         validity::look(connection, desired, &kept.own, serving()),
+        walls::look(connection, desired, serving()),
         prove(connection, desired, &kept.own, observed.proxy.pods.first().map(String::as_str), &nodes),
     );
     let (leftovers, exposures) = (leftovers?, exposures?);
@@ -113,6 +114,7 @@ pub(super) async fn judge_once(
         leftovers: &leftovers,
         exposures: &exposures,
         certificates: &certificates,
+        walls: &walls,
         backups: backups.as_ref(),
         now: jiff::Timestamp::now(),
     }))

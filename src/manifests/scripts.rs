@@ -27,6 +27,9 @@ pub const TRY: &str = concat!(include_str!("scripts/lib/options.sh"), include_st
 /// What a member says first of options that its server does not take.
 pub const NOT_TAKEN: &str = "the server does not take its options: ";
 
+/// Says which ports of a host can be reached: the host and the ports are its arguments.
+pub const KNOCK: &str = include_str!("scripts/knock.sh");
+
 /// Looks into a volume.
 pub const INSPECT: &str = concat!(
     include_str!("scripts/lib/report.sh"),

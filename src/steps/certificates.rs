@@ -1,6 +1,7 @@
 //! New certificates for servers that run, and a new authority for all of them. Nobody is restarted, and no connection ends.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
@@ -9,7 +10,7 @@ use crate::cluster::nodes::common_view;
 use crate::cluster::trust::{self, Lack, Trust};
 use crate::cluster::world::{BEAT, World};
 use crate::desired::Access;
-use crate::engine::{Finished, Named, Never, StepCx, Verdict};
+use crate::engine::{Finished, Named, Never, Patience, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, agreement, list};
 use crate::manifests::Object;
@@ -28,19 +29,30 @@ pub const SIGN: Named = Named::new("sign", "have the new authority sign the cert
 /// Takes the old authority away.
 pub const RETIRE: Named = Named::new("retire", "take the old authority away from every node");
 
+/// Nodes that are well agree sooner than this.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+
 /// What the run asks before it changes anything.
 ///
 /// # Errors
 /// A Secret cannot be used, or the nodes are not all Synced in one view.
-pub async fn look(world: &World) -> Result<Trust> {
+pub async fn look(cx: &StepCx<'_, World>) -> Result<Trust> {
+    let world = cx.world;
     let trust = trust::read(&world.applier, &world.desired).await?;
     let nodes: Vec<Member> = world.desired.members().collect();
-    let why = match agreement(&world.observer.now(), &world.desired, &nodes) {
-        Ok(_) => return Ok(trust),
-        Err(Disagreement::Pending(why) | Disagreement::Diverged(why)) => why,
-    };
-    Err(Failure::message(Kind::Preflight, format!("the nodes are not all Synced in one view: {why}"))
-        .hint("see what is wrong: galeractl verify; then run this again"))
+    // A server that is busy answers a moment later, and a run that was killed may have left one that joins.
+    let agreed = cx.wait(world.observer.changes(), BEAT, Patience::new(ANSWER_PATIENCE), || async {
+        match agreement(&world.observer.now(), &world.desired, &nodes) {
+            Ok(_) => Verdict::pass(""),
+            Err(Disagreement::Pending(why)) => Verdict::wait(format!("all nodes to be Synced in one view: {why}")),
+            Err(Disagreement::Diverged(why)) => Verdict::fail(why),
+        }
+    });
+    agreed.await.map(|_| trust).map_err(|failure| match failure.kind {
+        Kind::Step => Failure { kind: Kind::Preflight, ..failure }
+            .hint("see what is wrong: galeractl verify; then run this again"),
+        _ => failure,
+    })
 }
 
 /// Which nodes have loaded what their Secrets hold. One that does not answer has not.
@@ -66,7 +78,7 @@ pub async fn state(world: &World, access: &Access, trust: &Trust) -> Result<Stat
 pub async fn renew(cx: &StepCx<'_, World>, access: &Access, nodes: &[Member]) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    let trust = look(world).await?;
+    let trust = look(cx).await?;
     let state = self::state(world, access, &trust).await?;
     settled(&state)?;
     for node in nodes {
@@ -97,7 +109,7 @@ pub fn settled(state: &State) -> Result<()> {
 pub async fn introduce(cx: &StepCx<'_, World>, access: &Access) -> Result<Finished> {
     let world = cx.world;
     world.take_lock(cx).await?;
-    let trust = look(world).await?;
+    let trust = look(cx).await?;
     if !is_under_way(&trust.state(&BTreeSet::new())) {
         put(cx, &trust.introduced(&world.desired)?).await?;
     }

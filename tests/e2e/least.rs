@@ -19,7 +19,9 @@ async fn printed_roles_are_enough_and_not_more() {
         act(place, &owner, &["verify"]).await.ended(0);
         act(place, &reader, &["verify"]).await.ended(0);
         act(place, &reader, &["status"]).await.ended(0);
-        for verb in [&["teardown"][..], &["up", "--nodes=1"], &["purge"], &["expose"]] {
+        let renewer = account(place, "renewer", &["certificates"]).await;
+        act(place, &renewer, &["certificates", "renew"]).await.ended(0);
+        for verb in [&["teardown"][..], &["up", "--nodes=1"], &["purge"], &["expose"], &["certificates", "rotate"]] {
             let refused = act(place, &reader, verb).await.ended(3);
             assert!(refused.stderr.contains("you may not: "), "{refused:?}");
         }

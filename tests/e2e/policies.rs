@@ -33,8 +33,10 @@ async fn ports_are_closed_to_strangers() {
         let policies = place.api::<NetworkPolicy>();
         policies.delete(&place.cluster.members_policy(), &DeleteParams::default()).await.unwrap();
         reaches(&inside, &node, 4567, true).await;
+        assert_eq!(holds_policies(place).await, "warning");
         place.up(&UP).await.ended(0);
         reaches(&inside, &node, 4567, false).await;
+        assert_eq!(holds_policies(place).await, "pass");
 
         within(&format!("{}-far", place.namespace), "far", async |far| {
             let outside = Helper::start(far, "outside", None).await;
@@ -55,6 +57,13 @@ async fn ports_are_closed_to_strangers() {
         place.healthy().await;
     })
     .await;
+}
+
+/// What `verify` says of the network.
+async fn holds_policies(place: &Place) -> String {
+    let report = place.run(&["verify", "-o", "json"]).await.json();
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == "network-policies").unwrap();
+    check["mark"].as_str().unwrap().to_owned()
 }
 
 async fn address(place: &Place, pod: &str) -> String {

@@ -52,6 +52,7 @@ fn shellcheck_finds_nothing() {
         ("standby", member(&["standby.sh"])),
         ("order", member(&["order.sh"])),
         ("try", ("bash", scripts::TRY.to_owned())),
+        ("knock", ("bash", scripts::KNOCK.to_owned())),
         ("inspect", ("bash", scripts::INSPECT.to_owned())),
         ("purge", ("bash", scripts::PURGE.to_owned())),
         ("turn", ("bash", scripts::TURN.to_owned())),

@@ -19,7 +19,7 @@ use crate::ui::table::{Cell, Table};
 const SHORT: usize = 16;
 const DAY: i64 = 24 * 60 * 60;
 
-/// Show whose certificates there are, until when they hold, and whether the servers have loaded them
+/// Show the certificates, until when they hold, and whether servers use them
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
     /// table or json; json has all names and the whole fingerprints
