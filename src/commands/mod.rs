@@ -4,6 +4,8 @@
 
 pub mod backup;
 mod bounds;
+mod complete;
+pub mod completion;
 pub mod config;
 pub mod credentials;
 pub mod diff;
@@ -11,6 +13,7 @@ pub mod expose;
 mod frame;
 mod gather;
 mod globals;
+pub mod man;
 pub mod permissions;
 pub mod purge;
 pub mod recover;
@@ -24,6 +27,7 @@ mod target;
 pub mod teardown;
 pub mod up;
 pub mod verify;
+pub mod version;
 mod wish;
 
 pub use globals::Globals;
