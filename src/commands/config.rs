@@ -17,7 +17,7 @@ use super::{Format, complete};
 #[command(after_help = "\
 Examples:
   galeractl config
-  galeractl config --example local > galera.conf
+  galeractl config -o json
   galeractl config --set galera_cluster_volume_size=20Gi")]
 pub struct Args {
     #[command(flatten)]
