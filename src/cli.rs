@@ -1,6 +1,10 @@
 //! The command line: its list of verbs, and the way from what was typed to an exit code.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use std::path::Path;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 use crate::commands::{self, Globals};
 use crate::error::{Failure, Kind, Result};
@@ -63,12 +67,67 @@ pub enum Verb {
     Diff(commands::diff::Args),
     Permissions(commands::permissions::Args),
     Runs(commands::runs::Args),
+    Version(commands::version::Args),
+    Completion(commands::completion::Args),
+    Man(commands::man::Args),
 }
 
-/// Runs a verb to its end and answers with the exit code.
+/// Name of the program.
+const PROGRAM: &str = "galeractl";
+/// Its name where kubectl has found it as a plugin.
+const PLUGIN: &str = "kubectl galera";
+
+/// What people type who know other programs, and the verb that they mean.
+const SYNONYMS: [(&str, &[&str]); 8] = [
+    ("up", &["create", "deploy", "install", "start", "run", "form", "bootstrap"]),
+    ("teardown", &["stop", "down", "delete", "destroy", "rm", "remove", "uninstall"]),
+    ("status", &["ls", "list", "get", "ps", "show", "display", "info", "describe"]),
+    ("verify", &["health", "test", "doctor", "ping"]),
+    ("recover", &["repair", "heal", "fix", "rebuild"]),
+    ("purge", &["wipe", "empty"]),
+    ("credentials", &["password", "passwords", "secrets", "connect"]),
+    ("render", &["template", "manifests", "export"]),
+];
+
+/// Does what the command line says, or completes it for a shell, and answers with the exit code.
 #[must_use]
-pub fn run(cli: &Cli) -> u8 {
-    let ui = Ui::new(ui::Options { meant: cli.globals.meant.in_terms_of(Cli::command), ..cli.globals.ui() });
+pub fn start() -> u8 {
+    CompleteEnv::with_factory(Cli::command).var(commands::completion::VARIABLE).complete();
+    let called = std::env::args_os().next().unwrap_or_default();
+    let plugin = Path::new(&called).file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"kubectl-"));
+    let program = if plugin { PLUGIN } else { PROGRAM };
+    let mut command = named(Cli::command(), program).bin_name(program);
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command)));
+    run(&cli.unwrap_or_else(|error| advised(error).exit()), program)
+}
+
+/// The command line, with examples that can be typed as they stand.
+fn named(command: Command, program: &str) -> Command {
+    let renamed = |text: &clap::builder::StyledStr| text.to_string().replace("galeractl ", &format!("{program} "));
+    let examples = command.get_after_help().map(renamed);
+    let command = command.mut_subcommands(|verb| named(verb, program));
+    match examples {
+        Some(examples) => command.after_help(examples),
+        None => command,
+    }
+}
+
+/// An error that names the verb which is meant by a word of other programs.
+fn advised(mut error: clap::Error) -> clap::Error {
+    let word = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => word.clone(),
+        _ => return error,
+    };
+    if let Some((verb, _)) = SYNONYMS.iter().find(|(_, words)| words.contains(&word.as_str())) {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![(*verb).to_owned()]));
+    }
+    error
+}
+
+fn run(cli: &Cli, program: &'static str) -> u8 {
+    let meant = cli.globals.meant.in_terms_of(Cli::command, program);
+    let ui = Ui::new(ui::Options { meant, ..cli.globals.ui() });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = runtime
         .map_err(|error| Failure::new(Kind::Bug, error).context("cannot start the runtime"))
@@ -105,5 +164,8 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Render(args) => commands::render::run(args, globals, ui),
         Verb::Permissions(args) => commands::permissions::run(args, globals, ui),
         Verb::Runs(args) => commands::runs::run(args, ui),
+        Verb::Version(args) => commands::version::run(args, globals, ui).await,
+        Verb::Completion(args) => commands::completion::run(args, ui),
+        Verb::Man(args) => commands::man::run(args, Cli::command()),
     }
 }

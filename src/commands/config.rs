@@ -6,14 +6,19 @@ use crate::settings;
 use crate::ui::Ui;
 use crate::ui::table::{Cell, Table};
 
-use super::Format;
 use super::wish::Wish;
+use super::{Format, complete};
 
 /// Show the merged settings and where each comes from, or an example file
 ///
 /// Settings come from a built-in profile, then the file, then environment variables (the key in capitals, such as
 /// GALERA_CLUSTER_NAME), then flags. Needs no cluster.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl config
+  galeractl config -o json
+  galeractl config --set galera_cluster_volume_size=20Gi")]
 pub struct Args {
     #[command(flatten)]
     wish: Wish,
@@ -24,7 +29,7 @@ pub struct Args {
     #[arg(long)]
     show_secrets: bool,
     /// Write a commented starting file for a profile: local, pks, coreos or targetd
-    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["file", "from_my_cnf", "profile", "set", "nodes"])]
+    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["file", "from_my_cnf", "profile", "set", "nodes"], add = complete::profiles())]
     example: Option<String>,
 }
 

@@ -18,6 +18,10 @@ use super::target::{connect, find, running};
 /// Prints the address, the users and the commands that read their passwords from the Secret. The passwords themselves
 /// are never printed.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl credentials --name shop -n web
+  galeractl credentials -o json")]
 pub struct Args {
     /// table or json
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]

@@ -21,6 +21,10 @@ use super::wish::Wish;
 /// Asks the API server what `up` would change, without changing anything. Exit code 0 if nothing differs, 1 if
 /// something does. Passwords are never shown.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl diff -f shop.conf
+  galeractl diff -o json")]
 pub struct Args {
     #[command(flatten)]
     wish: Wish,

@@ -29,6 +29,10 @@ use super::target::{connect, find, running};
 /// Makes a Service before the proxy: a load balancer on port 3306, or a port on every host. Waits until it has an
 /// address and a server answers there, and prints how to connect. `galeractl unexpose` closes it again.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl expose --type lb --allow 10.1.0.0/16
+  galeractl expose --type nodeport --node-port 30306 --for 2h")]
 pub struct Args {
     /// Kind of Service: lb or nodeport; without it, what the settings say
     #[arg(long = "type", value_name = "TYPE", value_parser = ["lb", "nodeport"])]
@@ -57,6 +61,10 @@ pub struct Args {
 /// Removes the Services that let clients in from outside, and waits until nothing answers at their addresses any more.
 /// Clients inside of Kubernetes notice nothing.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl unexpose
+  galeractl unexpose --expired")]
 pub struct CloseArgs {
     /// Only those whose time is over
     #[arg(long)]

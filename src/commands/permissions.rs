@@ -20,6 +20,10 @@ use super::wish::Wish;
 /// Kubernetes can limit a right to names. Where volumes lie on iSCSI targets or NFS shares, a ClusterRole follows. Give both
 /// to somebody with `kubectl create rolebinding`. Needs no cluster.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl permissions
+  galeractl permissions up verify --role dba -n web")]
 pub struct Args {
     /// What the Role is for
     #[arg(value_name = "VERB")]

@@ -16,10 +16,10 @@ use crate::wsrep::volume::Contents;
 
 use super::bounds::Bounds;
 use super::frame::Frame;
-use super::gather;
 use super::rehearsal::{self, Rehearsal};
 use super::target::{connect, find, must_exist, stored};
 use super::wish::Wish;
+use super::{complete, gather};
 
 /// Empty the volumes of a cluster that is down
 ///
@@ -28,6 +28,11 @@ use super::wish::Wish;
 /// volume holds, asks for the cluster's name, and looks afterwards whether every volume is empty. To look, pods mount
 /// the volumes read-only for a moment, with --dry-run as well; volumes on targets are claimed for that.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl purge --dry-run
+  galeractl purge --node 2
+  galeractl purge --confirm shop")]
 pub struct Args {
     #[command(flatten)]
     wish: Wish,
@@ -35,7 +40,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "node")]
     seed_only: bool,
     /// Only the volume of this node, such as 2; can be repeated
-    #[arg(long, value_name = "I", value_parser = clap::value_parser!(u32).range(1..=99))]
+    #[arg(long, value_name = "I", value_parser = clap::value_parser!(u32).range(1..=99), add = complete::numbers())]
     node: Vec<u32>,
     /// Also take back iSCSI volumes that are Released because their claims were deleted
     #[arg(long)]

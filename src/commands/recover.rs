@@ -23,8 +23,8 @@ use crate::wsrep::volume::{Contents, Evidence};
 
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
-use super::gather;
 use super::target::{connect, find, must_exist, stored};
+use super::{complete, gather};
 
 /// Find the way out of an outage, and go it after asking
 ///
@@ -32,18 +32,23 @@ use super::target::{connect, find, must_exist, stored};
 /// done and what could be missing afterwards. Where nothing can be lost it goes on; anything else needs the cluster's
 /// name. It starts nothing beside a component that runs, and takes no member for dead because it does not answer.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl recover --plan
+  galeractl recover
+  galeractl recover --rebuild node2")]
 pub struct Args {
     /// Only show what there is and what would be done
     #[arg(long)]
     plan: bool,
     /// Let this node put its data aside, on its own volume, and take a copy of the running cluster; can be repeated
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = complete::members())]
     rebuild: Vec<Member>,
     /// This node is lost for good and runs nowhere: go on without what only it has; can be repeated
-    #[arg(long, value_name = "NODE", conflicts_with = "rebuild")]
+    #[arg(long, value_name = "NODE", conflicts_with = "rebuild", add = complete::members())]
     lost: Vec<Member>,
     /// Go on with the data of this node, where the nodes follow different histories; that of the others is put aside
-    #[arg(long, value_name = "NODE", conflicts_with = "rebuild")]
+    #[arg(long, value_name = "NODE", conflicts_with = "rebuild", add = complete::members())]
     from: Option<Member>,
     /// table for people, json for machines
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]

@@ -24,6 +24,10 @@ use super::wish::Wish;
 /// same cluster that `up` forms; the nodes wait for each other by themselves. Applied to a cluster that runs or has been
 /// stopped, they form no other one and forget nothing. Needs no cluster.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl render --out manifests
+  galeractl render -f shop.conf --show-secrets")]
 pub struct Args {
     #[command(flatten)]
     wish: Wish,

@@ -50,6 +50,12 @@ const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 /// starts the nodes. What was on the volumes is kept aside until the restored cluster has passed every check of verify,
 /// and comes back if it does not. The backup is only read. The restored cluster has an identity of its own.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl restore --from latest
+  galeractl restore --from latest --to-time 2026-11-25T10:00:00Z
+  galeractl restore --from latest --source web/shop --name copy
+  galeractl restore --undo")]
 pub struct Args {
     #[command(flatten)]
     wish: wish::Wish,

@@ -13,12 +13,16 @@ use crate::ui::Ui;
 use crate::ui::color::Tone;
 use crate::ui::table::{Cell, Table};
 
-use super::Format;
+use super::{Format, complete};
 
 /// List past runs, or show where the time of one went
 ///
 /// Every run that changes something keeps a journal on this machine, under $XDG_STATE_HOME/galeractl/runs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl runs
+  galeractl runs show")]
 pub struct Args {
     /// What to show; the list by default
     #[command(subcommand)]
@@ -35,6 +39,7 @@ enum Verb {
     /// Show the steps and waits of one run
     Show {
         /// Identifier of the run, or the beginning or end of it; the newest run by default
+        #[arg(add = complete::runs())]
         run: Option<String>,
     },
 }

@@ -34,6 +34,10 @@ const BEAT: Duration = Duration::from_secs(2);
 /// Nodes, what each of them sees of the group, the proxy and the volumes. The nodes are asked at slightly different
 /// moments, so while the group changes they may seem to disagree. To judge, use `galeractl verify`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl status --name shop -n web
+  galeractl status --watch")]
 pub struct Args {
     /// table or json
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]

@@ -106,7 +106,10 @@ fn parts() -> [ApiResource; 5] {
 
 /// Clusters of which something exists in the namespace, by its labels or, for a claim, by its name alone; and why some
 /// kinds could not be looked at.
-async fn clusters(connection: &Connection, namespace: &Namespace) -> Result<(Vec<ClusterName>, Option<Failure>)> {
+pub(super) async fn clusters(
+    connection: &Connection,
+    namespace: &Namespace,
+) -> Result<(Vec<ClusterName>, Option<Failure>)> {
     let list = async |kind: ApiResource| {
         // A claim that has lost its labels still holds data.
         let labels = match kind.kind.as_str() {

@@ -27,6 +27,10 @@ use super::target::{Target, connect, find, must_exist, stored};
 /// Removes the proxy, then the nodes one at a time, each only after the others have confirmed that the one before it
 /// has left, then the rest. `galeractl up` brings the cluster back with every row.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl teardown --name shop -n web
+  galeractl teardown --delete-volumes --confirm shop")]
 pub struct Args {
     /// Also delete the volumes with all data, and the passwords; asks for the cluster's name
     #[arg(long)]

@@ -33,6 +33,12 @@ use super::wish::Wish;
 /// --dry-run asks everything that the run would ask, refuses what it would refuse, and shows each step with its
 /// objects. To see what stopped volumes hold, it starts pods that mount them read-only, and removes them again.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl up
+  galeractl up --name shop -n web --dry-run
+  galeractl up --name shop -n web --nodes 5 --backup
+  galeractl up -f shop.conf --timeout 10m")]
 pub struct Args {
     #[command(flatten)]
     wish: Wish,

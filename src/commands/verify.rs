@@ -31,6 +31,11 @@ use super::{Format, gather};
 /// Asks every node, compares their answers, writes a row and reads it on every node, and compares what the proxy
 /// believes with what the nodes say. A failing check comes with its evidence and a hint.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl verify --name shop -n web
+  galeractl verify --wait 2m -o short
+  galeractl verify -o json")]
 pub struct Args {
     /// table for people, json for machines, short for only what is not right
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "short", "json"])]

@@ -6,7 +6,7 @@ use crate::commands::Globals;
 use crate::error::Result;
 use crate::settings::{self, Flag, Settings};
 
-use super::target;
+use super::{complete, target};
 
 /// Options that name settings.
 #[derive(Debug, clap::Args)]
@@ -24,10 +24,10 @@ pub(super) struct Wish {
     #[arg(long, value_name = "FILE")]
     from_my_cnf: Option<PathBuf>,
     /// Built-in settings to start from: local, pks, coreos or targetd
-    #[arg(long, value_name = "PROFILE")]
+    #[arg(long, value_name = "PROFILE", add = complete::profiles())]
     profile: Option<String>,
     /// Set one setting, as KEY=VALUE; can be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", add = complete::sets())]
     set: Vec<String>,
 }
 

@@ -105,6 +105,15 @@ impl Connection {
     }
 }
 
+/// Names of the kubeconfig's contexts.
+///
+/// # Errors
+/// The kubeconfig cannot be read.
+pub fn contexts(options: &Options) -> Result<Vec<String>> {
+    let found = read(options)?.map(|(kubeconfig, _)| kubeconfig.contexts).unwrap_or_default();
+    Ok(found.into_iter().map(|context| context.name).collect())
+}
+
 /// The kubeconfig and the name of where it came from; `None` if no file was named and none is in its usual place.
 fn read(options: &Options) -> Result<Option<(Kubeconfig, String)>> {
     let unreadable = |error: KubeconfigError, origin: &str| {

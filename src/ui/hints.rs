@@ -60,14 +60,14 @@ pub type Grammar = fn() -> Command;
 #[derive(Debug, Clone, Default)]
 pub struct Meant {
     place: Arc<Mutex<Place>>,
-    grammar: Option<Grammar>,
+    own: Option<(Grammar, &'static str)>,
 }
 
 impl Meant {
-    /// The same place, for a view that knows the commands of this program.
+    /// The same place, for a view that knows the commands of this program, and the name that it was called by.
     #[must_use]
-    pub fn in_terms_of(&self, grammar: Grammar) -> Self {
-        Self { grammar: Some(grammar), ..self.clone() }
+    pub fn in_terms_of(&self, grammar: Grammar, program: &'static str) -> Self {
+        Self { own: Some((grammar, program)), ..self.clone() }
     }
 
     /// Takes in what has become known.
@@ -78,15 +78,15 @@ impl Meant {
     /// A text whose commands mean the same cluster as this one.
     #[must_use]
     pub fn complete(&self, text: &str) -> String {
-        complete(text, &self.place.lock().unwrap_or_else(PoisonError::into_inner), self.grammar)
+        complete(text, &self.place.lock().unwrap_or_else(PoisonError::into_inner), self.own)
     }
 }
 
 /// A text with complete commands. What a command says already is not said again, so a hint may be about another place.
-fn complete(text: &str, place: &Place, grammar: Option<Grammar>) -> String {
+fn complete(text: &str, place: &Place, terms: Option<(Grammar, &str)>) -> String {
     let text = kubectl(text, place);
-    match grammar {
-        Some(grammar) if text.contains(PROGRAM) => own(&text, place, grammar()),
+    match terms {
+        Some((grammar, program)) if text.contains(PROGRAM) => own(&text, place, grammar(), program),
         _ => text,
     }
 }
@@ -105,16 +105,19 @@ fn kubectl(text: &str, place: &Place) -> String {
     done
 }
 
-fn own(text: &str, place: &Place, mut grammar: Command) -> String {
+fn own(text: &str, place: &Place, mut grammar: Command, program: &str) -> String {
     grammar.build();
     let mut done = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(begin) = rest.find(PROGRAM) {
-        let (before, after) = rest.split_at(begin + PROGRAM.len());
+        let (before, after) = (&rest[..begin], &rest[begin + PROGRAM.len()..]);
         done.push_str(before);
         rest = after;
-        let Some(typed) = Typed::read(after, &grammar) else { continue };
-        done.push_str(&after[..typed.end]);
+        let Some(typed) = Typed::read(after, &grammar) else {
+            done.push_str(PROGRAM);
+            continue;
+        };
+        done.push_str(&format!("{program} {}", &after[..typed.end]));
         rest = &after[typed.end..];
         for (id, option) in place.options() {
             if typed.takes(id) && !typed.given.iter().any(|given| given == id) {

@@ -7,7 +7,7 @@ use super::*;
 use crate::cli::Cli;
 
 fn complete(text: &str, place: &Place) -> String {
-    super::complete(text, place, Some(Cli::command))
+    super::complete(text, place, Some((Cli::command, "galeractl")))
 }
 
 fn place() -> Place {
@@ -92,11 +92,13 @@ fn the_way_to_the_cluster_is_repeated_and_a_file_where_a_verb_reads_it() {
 
 #[test]
 fn what_becomes_known_later_is_used() {
-    let meant = Meant::default().in_terms_of(Cli::command);
+    let meant = Meant::default().in_terms_of(Cli::command, "galeractl");
     let view = meant.clone();
     assert_eq!(view.complete("galeractl up"), "galeractl up");
     meant.learn(|place| place.name = Some("shop".to_owned()));
     assert_eq!(view.complete("galeractl up"), "galeractl up --name shop");
+    let plugin = meant.in_terms_of(Cli::command, "kubectl galera");
+    assert_eq!(plugin.complete("galeractl up, or galeractl"), "kubectl galera up --name shop, or galeractl");
 }
 
 /// Lines of the product below `src`, without comments and tests.
@@ -145,7 +147,7 @@ fn every_hint_parses() {
     let placeholder = regex::Regex::new(r"\{[^}]*\}|…|\bNODE\b").unwrap();
     let mut seen = 0;
     for (file, line) in product() {
-        let line = placeholder.replace_all(&line, "1").into_owned();
+        let line = placeholder.replace_all(&line, "1").replace("--name 1", "--name shop");
         for (begin, _) in line.match_indices(PROGRAM) {
             let text = &line[begin + PROGRAM.len()..];
             let Some(typed) = Typed::read(text, &grammar) else { continue };

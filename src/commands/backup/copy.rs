@@ -13,6 +13,7 @@ use crate::cluster::reader::{self, Reader};
 use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
+use crate::commands::complete;
 use crate::commands::frame::Frame;
 use crate::engine::event::Level;
 use crate::engine::{Slot, StepCx, units};
@@ -31,7 +32,7 @@ use super::{Where, connect, desired, has_volume, none, with_reader, world};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The backup, or `latest`
-    #[arg(value_name = "BACKUP")]
+    #[arg(value_name = "BACKUP", add = complete::backups())]
     id: String,
     /// Folder to write to; made where it is missing
     #[arg(value_name = "FOLDER")]

@@ -38,6 +38,12 @@ const TURN_ON: &str = "turn them on: galeractl up --backup, with the settings th
 /// logs, by which a restore reaches any moment. These verbs ask the agent, or read the backup volume themselves where
 /// no agent runs. `galeractl restore` brings a backup back.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  galeractl up --backup
+  galeractl backup now --full
+  galeractl backup list
+  galeractl backup verify --latest")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,

@@ -6,9 +6,9 @@ use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
-use crate::commands::gather;
 use crate::commands::rehearsal::{self, Rehearsal};
 use crate::commands::target::running;
+use crate::commands::{complete, gather};
 use crate::desired::{Backup, Passwords};
 use crate::engine::StepCx;
 use crate::error::{Failure, Kind, Result};
@@ -26,7 +26,7 @@ use super::{TURN_ON, connect, find};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Number of the node, such as 2
-    #[arg(long, value_name = "NODE", value_parser = clap::value_parser!(u32).range(1..=99))]
+    #[arg(long, value_name = "NODE", value_parser = clap::value_parser!(u32).range(1..=99), add = complete::numbers())]
     to: u32,
     #[command(flatten)]
     bounds: Bounds,

@@ -4,6 +4,7 @@ use crate::backups::{From, Gaps, Wanted};
 use crate::cluster::world::World;
 use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
+use crate::commands::complete;
 use crate::commands::frame::Frame;
 use crate::engine::StepCx;
 use crate::error::{Kind, Result};
@@ -18,7 +19,7 @@ use super::{Where, connect, desired, has_volume, none, world};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The backup; without it, the newest
-    #[arg(value_name = "BACKUP")]
+    #[arg(value_name = "BACKUP", add = complete::backups())]
     id: Option<String>,
     /// The newest backup
     #[arg(long, conflicts_with = "id")]

@@ -1,13 +1,14 @@
 //! Which backup is meant, and up to which moment.
 
 use crate::backups::{From, Gaps, To, Wanted};
+use crate::commands::complete;
 use crate::error::{Failure, Kind, Result};
 use crate::steps::restore::Origin;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Which {
     /// The backup: latest, its name, or dir:PATH for a folder of mariadb-backup on the backup volume
-    #[arg(long, value_name = "BACKUP", required_unless_present_any = ["finish", "undo"])]
+    #[arg(long, value_name = "BACKUP", required_unless_present_any = ["finish", "undo"], add = complete::backups())]
     from: Option<String>,
     /// How many increments of the chain: a number, or latest for all
     #[arg(long, value_name = "K", requires = "from", value_parser = increment)]
