@@ -158,7 +158,7 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Expose(args) => commands::expose::run(args, globals, ui).await,
         Verb::Unexpose(args) => commands::expose::close(args, globals, ui).await,
         Verb::Backup(args) => commands::backup::run(args, globals, ui).await,
-        Verb::Restore(args) => commands::restore::run(args, globals, ui).await,
+        Verb::Restore(args) => Box::pin(commands::restore::run(args, globals, ui)).await,
         Verb::Recover(args) => commands::recover::run(args, globals, ui).await,
         Verb::Purge(args) => commands::purge::run(args, globals, ui).await,
         Verb::Render(args) => commands::render::run(args, globals, ui),

@@ -142,7 +142,7 @@ impl Trust {
     /// The authority cannot sign.
     pub fn give(&self, desired: &Desired, member: Member, anew: bool, trusts: &BTreeSet<Id>) -> Result<Secret> {
         let pair = if anew {
-            self.sign(desired, &self.authority, &tls::names(desired, member))?
+            Self::sign(desired, &self.authority, &tls::names(desired, member))?
         } else {
             self.leaves.get(&member).map(|leaf| leaf.pair.clone()).unwrap_or_default()
         };
@@ -181,10 +181,10 @@ impl Trust {
     /// # Errors
     /// The authority cannot sign.
     pub fn visitor(&self, desired: &Desired) -> Result<Pair> {
-        self.sign(desired, self.next.as_ref().unwrap_or(&self.authority), &[VISITOR.to_owned()])
+        Self::sign(desired, self.next.as_ref().unwrap_or(&self.authority), &[VISITOR.to_owned()])
     }
 
-    fn sign(&self, desired: &Desired, authority: &Pair, names: &[String]) -> Result<Pair> {
+    fn sign(desired: &Desired, authority: &Pair, names: &[String]) -> Result<Pair> {
         let signer = Signer::of(authority.clone()).and_then(|signer| signer.sign(names, Timestamp::now()));
         let name = desired.cluster.authority();
         signer

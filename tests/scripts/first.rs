@@ -9,6 +9,9 @@ use super::states::{clean, own, tables};
 const GIVES: &str = "phase=giving serves=no primary=no held=none gives=aaaaaaaa-1111-4222-8333-444444444444:1 x=y\n";
 const BEGINS: &str = "phase=starting held=none begins=aaaaaaaa-1111-4222-8333-444444444444:1 x=y\n";
 
+/// A case in words, and what makes it so.
+type Case<'a> = (&'a str, &'a dyn Fn(&Stage));
+
 /// What the seed gives: a database at a position, or what `spoil` makes of it.
 fn given(stage: &Stage, uuid: &str, spoil: impl FnOnce(&std::path::Path)) {
     stage.write("stub/position", format!("{A}:1,1-1-0"));
@@ -83,7 +86,7 @@ fn all_remember_one_view_each_as_another_of_it() {
 
 #[test]
 fn what_is_no_such_copy_leaves_the_volume_empty() {
-    let cases: [(&str, &dyn Fn(&Stage)); 10] = [
+    let cases: [Case<'_>; 10] = [
         ("nothing", &|stage| stage.write("stub/copy", "")),
         ("no answer", &|_| ()),
         ("garbage", &|stage| stage.write("stub/copy", "tables")),
@@ -204,7 +207,7 @@ fn only_an_unused_copy_goes() {
 /// Whose volume was used, or whose cluster is on record, gets everything from those who run.
 #[test]
 fn nobody_begins_anew_beside_a_history() {
-    let cases: [(&str, &dyn Fn(&Stage)); 3] = [
+    let cases: [Case<'_>; 3] = [
         ("an identity", &|stage| own(&stage.volume(), A)),
         ("on record", &|stage| stage.write("state/uuid", A)),
         ("formed", &|stage| stage.write("state/formed", "true")),
