@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use crate::cluster::record::own_access;
 use crate::cluster::rights;
-use crate::cluster::world::World;
+use crate::cluster::world::{Choices, World};
 use crate::commands::Globals;
 use crate::desired::{Access, Desired, Passwords};
 use crate::engine::event::{Change, Level};
@@ -58,6 +58,9 @@ struct RenewArgs {
     nodes: Vec<u32>,
     #[command(flatten)]
     bounds: Bounds,
+    /// Also overwrite what somebody else has written into the Secrets of the certificates
+    #[arg(long)]
+    take_ownership: bool,
 }
 
 /// Replace the authority, and with it all certificates
@@ -73,6 +76,9 @@ struct RotateArgs {
     begin: bool,
     #[command(flatten)]
     bounds: Bounds,
+    /// Also overwrite what somebody else has written into the Secrets of the certificates
+    #[arg(long)]
+    take_ownership: bool,
 }
 
 pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -105,7 +111,7 @@ async fn renew(args: &RenewArgs, globals: &Globals, ui: &Ui) -> Result<()> {
     }
     let meant = |node: &Member| args.nodes.is_empty() || args.nodes.iter().any(|index| Member::Node(*index) == *node);
     let nodes: Vec<Member> = desired.members().filter(meant).collect();
-    go(ui, (connection, desired), &args.bounds, async |frame, world, access| {
+    go(ui, (connection, desired), (&args.bounds, args.take_ownership), async |frame, world, access| {
         if args.bounds.dry_run.is_some() {
             let planned = rehearse(frame, ui, &args.bounds, world, access, |state| {
                 steps::settled(state)?;
@@ -126,7 +132,7 @@ async fn renew(args: &RenewArgs, globals: &Globals, ui: &Ui) -> Result<()> {
 async fn rotate(args: &RotateArgs, globals: &Globals, ui: &Ui) -> Result<()> {
     let (connection, desired) = cluster(globals, Kind::Preflight).await?;
     let cluster = desired.cluster.clone();
-    go(ui, (connection, desired), &args.bounds, async |frame, world, access| {
+    go(ui, (connection, desired), (&args.bounds, args.take_ownership), async |frame, world, access| {
         if args.bounds.dry_run.is_some() {
             let planned = rehearse(frame, ui, &args.bounds, world, access, |state| Ok(planned(world, state, args.begin)));
             return Ok(rehearsal::outcome("the authority would be replaced", &planned.await?));
@@ -161,7 +167,7 @@ async fn rotate(args: &RotateArgs, globals: &Globals, ui: &Ui) -> Result<()> {
 async fn go(
     ui: &Ui,
     (connection, desired): (Connection, Desired),
-    bounds: &Bounds,
+    (bounds, take_ownership): (&Bounds, bool),
     act: impl AsyncFnOnce(&Frame, &World, &Access) -> Result<String>,
 ) -> Result<()> {
     rights::check(&connection, &desired, rights::CERTIFICATES).await?;
@@ -169,7 +175,7 @@ async fn go(
     let looking = gather::look(&connection, &desired, Some(access.clone()));
     let observer = patiently(ui, "the servers to answer", looking).await?;
     Frame::whole(ui, "certificates", async |frame| {
-        let choices = frame.choices(bounds);
+        let choices = Choices { take_ownership, ..frame.choices(bounds) };
         let world = World::new(connection, desired, Passwords::default(), choices, observer);
         act(frame, &world, &access).await
     })
