@@ -25,7 +25,7 @@ fn yaml(objects: &[Object]) -> String {
     // Sums of scripts and options change with every word in them.
     let lines = documents.join("---\n");
     let masked = lines.lines().map(|line| match line.split_once("galeractl.dev/config: ") {
-        Some((indent, sum)) if sum.len() == 8 => format!("{indent}galeractl.dev/config: SUM\n"),
+        Some((indent, sum)) if sum.trim_matches('"').len() == 8 => format!("{indent}galeractl.dev/config: SUM\n"),
         _ => format!("{line}\n"),
     });
     masked.collect()

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::cluster::record;
-use crate::cluster::rights;
 use crate::cluster::rolling::known_outdated;
 use crate::cluster::world::{Choices, World};
 use crate::commands::Globals;
@@ -16,7 +14,6 @@ use crate::engine::{Due, StepCx};
 use crate::error::{Kind, OrFail, Result};
 use crate::kube::client::Connection;
 use crate::names::Member;
-use crate::observe::{Observer, Wants};
 use crate::plans::change::rebased;
 use crate::plans::difference::differences;
 use crate::plans::rolling::{order, risk, serving};
@@ -31,10 +28,10 @@ use crate::ui::Ui;
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
 use super::rehearsal::{self, Planned, Rehearsal};
-use super::rolling::print;
+use super::rolling::{look_at_running, print, world_of};
+use super::target;
 use super::target::Target;
 use super::wish::Wish;
-use super::{gather, target};
 
 /// Change a running cluster to what the settings say, node by node
 ///
@@ -72,7 +69,7 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
             frame.notice(Level::Warning, notice);
         }
         let choices = Choices { take_ownership: args.take_ownership, ..frame.choices(&args.bounds) };
-        let world = world(&connection, Settings { desired: wanted, ..settings }, choices).await?;
+        let world = world_of(connection, wanted, settings.passwords, choices).await?;
         if args.bounds.dry_run.is_some() {
             rehearse(args, frame, &world, ui).await
         } else {
@@ -93,24 +90,9 @@ fn wanted(args: &Args, settings: &Settings, stored: &Desired, target: &Target) -
     serde_json::from_value(rebased).or_fail(Kind::Bug)
 }
 
-async fn world(connection: &Connection, settings: Settings, choices: Choices) -> Result<World> {
-    let Settings { desired, passwords, .. } = settings;
-    rights::check(connection, &desired, rights::UP).await?;
-    let classes = gather::storage_classes(connection).await?;
-    let observer = Observer::start(connection, &desired, Wants { logs: true, classes }).await?;
-    observer.set_access(record::own_access(&connection.client, &desired).await?);
-    Ok(World::new(connection.clone(), desired, passwords, choices, observer))
-}
-
 async fn change(args: &Args, frame: &Frame, world: &World) -> Result<String> {
     let act = async |run: &Run<'_>, [look, claims, settings, restart, proxy]: [Due; 5]| {
-        let (found, _) = run
-            .step(look, async |cx| {
-                let found = preflight::run(cx).await?;
-                apply::runs(&found.value.0.course)?;
-                Ok(found)
-            })
-            .await?;
+        let found = look_at_running(run, look).await?;
         run.step(claims, async |cx| volumes::claims(cx, &found).await).await?;
         let kept = run.step(settings, async |cx| apply::settings(cx, found.secrets.as_ref()).await).await?;
         run.step(restart, rolling::catch_up).await?;

@@ -2,6 +2,7 @@
 
 use crate::cluster::world::World;
 use crate::commands::Globals;
+use crate::desired::Passwords;
 use crate::engine::event::Change;
 use crate::engine::{Due, StepCx};
 use crate::error::{Failure, Kind, Result};
@@ -44,7 +45,7 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         None => desired.members().collect(),
     };
     Frame::whole(ui, "restart", async |frame| {
-        let world = world_of(connection, desired, frame.choices(&args.bounds)).await?;
+        let world = world_of(connection, desired, Passwords::default(), frame.choices(&args.bounds)).await?;
         if args.bounds.dry_run.is_some() {
             return rehearse(args, frame, &world, ui, &nodes).await;
         }

@@ -2,7 +2,7 @@
 
 use crate::cluster::world::{Choices, World};
 use crate::commands::Globals;
-use crate::desired::Desired;
+use crate::desired::{Desired, Passwords};
 use crate::engine::event::{Change, Level};
 use crate::engine::{Due, StepCx};
 use crate::error::{Failure, Kind, Result};
@@ -22,7 +22,7 @@ use crate::ui::Ui;
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
 use super::rehearsal::{self, Planned, Rehearsal};
-use super::rolling::world_of;
+use super::rolling::{look_at_running, world_of};
 use super::target::{connect, find, running};
 
 /// Give a running cluster more nodes, or fewer
@@ -63,7 +63,7 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
     Frame::whole(ui, "scale", async |frame| {
         let choices = Choices { resizes: true, ..frame.choices(&args.bounds) };
-        let world = world_of(connection, desired, choices).await?;
+        let world = world_of(connection, desired, Passwords::default(), choices).await?;
         frame.notice(Level::Info, survives(args.nodes));
         let shrinks = args.nodes < before || !scale::surplus(&world).is_empty();
         match (shrinks, args.bounds.dry_run.is_some()) {
@@ -97,13 +97,7 @@ fn survives(nodes: u32) -> String {
 
 async fn grow(args: &Args, frame: &Frame, world: &World) -> Result<String> {
     let act = async |run: &Run<'_>, [look, claims, record, nodes, proxy]: [Due; 5]| {
-        let (found, _) = run
-            .step(look, async |cx| {
-                let found = preflight::run(cx).await?;
-                apply::runs(&found.value.0.course)?;
-                Ok(found)
-            })
-            .await?;
+        let found = look_at_running(run, look).await?;
         run.step(claims, async |cx| volumes::claims(cx, &found).await).await?;
         run.step(record, async |cx| scale::write_down(cx, &found.record).await).await?;
         let (_, kept) = run.step(nodes, async |cx| nodes::run(cx, &found, None).await).await?;

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 
 use crate::checker::check;
 use crate::place::{Place, in_namespace};
-use crate::pods::scale;
-use crate::volume::visit;
+use crate::pods::gets_a_copy;
 use crate::writers::Writers;
 
 const NODES: [Member; 3] = [Member::Node(1), Member::Node(2), Member::Node(3)];
@@ -42,7 +41,7 @@ async fn certificates_are_replaced_under_load() {
         let second = writers.stop().await;
         assert!(second.unknown.is_empty() && second.refused.is_empty(), "{second:?}");
         a_node_joins(place).await;
-        a_node_gets_a_copy(place).await;
+        gets_a_copy(place, 3).await;
         check(place, 3, &uuid, &[&first, &second]).await;
     })
     .await;
@@ -171,14 +170,4 @@ async fn a_node_joins(place: &Place) {
     place.api::<Pod>().delete(&place.node(1), &DeleteParams::default()).await.unwrap();
     place.healthy().await;
     loaded(&shown(place).await);
-}
-
-async fn a_node_gets_a_copy(place: &Place) {
-    let node = Member::Node(3);
-    scale(place, node, 0).await;
-    visit(place, node, "touch /data/data/sst_in_progress && rm /data/data/ibdata1").await;
-    scale(place, node, 1).await;
-    place.says(&place.node(3), &["GALERACTL", "event=wsrep", "status=synced"]).await;
-    place.healthy().await;
-    place.says(&place.node(3), &["SST completed on joiner"]).await;
 }

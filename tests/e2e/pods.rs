@@ -9,6 +9,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::place::Place;
+use crate::volume::visit;
 use crate::wait::{holds, until};
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -23,6 +24,17 @@ pub(crate) async fn scale(place: &Place, member: Member, replicas: u32) {
     if replicas == 0 {
         gone(place, &place.cluster.pod(member)).await;
     }
+}
+
+/// Half a copy is all that a node has: it gets another by a state transfer.
+pub(crate) async fn gets_a_copy(place: &Place, node: u32) {
+    let (member, pod) = (Member::Node(node), place.node(node));
+    scale(place, member, 0).await;
+    visit(place, member, "touch /data/data/sst_in_progress && rm /data/data/ibdata1").await;
+    scale(place, member, 1).await;
+    place.says(&pod, &["GALERACTL", "event=wsrep", "status=synced"]).await;
+    place.healthy().await;
+    place.says(&pod, &["SST completed on joiner"]).await;
 }
 
 pub(crate) async fn gone(place: &Place, pod: &str) {

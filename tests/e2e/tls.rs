@@ -14,8 +14,7 @@ use kube::api::{DeleteParams, ListParams};
 
 use crate::helper::Helper;
 use crate::place::Place;
-use crate::pods::{KILL, scale};
-use crate::volume::visit;
+use crate::pods::{KILL, gets_a_copy};
 use crate::wait::{holds, until};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -160,13 +159,7 @@ async fn all_servers_die(place: &Place) {
 }
 
 async fn a_node_is_rebuilt(place: &Place) {
-    let node = Member::Node(2);
-    scale(place, node, 0).await;
-    visit(place, node, "touch /data/data/sst_in_progress && rm /data/data/ibdata1").await;
-    scale(place, node, 1).await;
-    place.says(&place.node(2), &["GALERACTL", "event=wsrep", "status=synced"]).await;
-    place.healthy().await;
-    place.says(&place.node(2), &["SST completed on joiner"]).await;
+    gets_a_copy(place, 2).await;
     // The donor has looked whether the joiner bears the name that it said.
     place.says(&place.node(1), &["Encrypting with cert", "/galeractl/tls/tls.crt"]).await;
     assert_eq!(place.rows(2).await, "1,2");

@@ -13,6 +13,7 @@ position_of() { only "$UUID:[0-9]{1,19}" "$(uuid_of "$(value "$1/grastate.dat" u
 
 # Whether the data stands at this position. The server is told all that it has noted itself: without the domain for the
 # numbers of transactions behind it, it would begin another one.
+# shellcheck disable=SC2034 # find_position adds to them, and start.sh runs the server with them.
 stands_at() { ARGS=() POSITION=none && find_position && [ "${POSITION%%,*}" = "$1" ]; }
 
 # Members of the first view have uuids that follow from the history's, so that all can write the same view.
@@ -40,7 +41,8 @@ remember_view() {
     } >"$DATA/gvwstate.dat"
 }
 
-# Gives everybody who asks a copy of the database that lies here, and stays until every node has one, or cannot have it.
+# Gives everybody who asks a copy of the database that lies here, and stays until every node has one, or WITHOUT names those
+# who cannot have it.
 give() {
     local listen=TCP4-LISTEN giver
     [[ $POD_IP != *:* ]] || listen=TCP6-LISTEN

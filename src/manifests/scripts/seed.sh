@@ -123,7 +123,7 @@ prepare_seed() {
     give
     why=$(HELD=nothing seed_objection)
     [ -z "$why" ] || { drop_unused; refuse "$why"; return 1; }
-    if all_have_it; then
+    if [ -z "$WITHOUT" ]; then
         begin_together "$FIRST"
         printf '%s\n' "$FIRST" >"$RUN/begins"
     else
