@@ -11,7 +11,7 @@ pub const MEMBER: [(&str, &str); 15] = [
     ("options.sh", include_str!("scripts/lib/options.sh")),
     ("sql.sh", include_str!("scripts/lib/sql.sh")),
     ("report.sh", include_str!("scripts/lib/report.sh")),
-    ("health.sh", include_str!("scripts/health.sh")),
+    ("health.pl", include_str!("scripts/health.pl")),
     ("notify.sh", include_str!("scripts/notify.sh")),
     ("overwrite.sh", include_str!("scripts/overwrite.sh")),
     ("standby.sh", include_str!("scripts/standby.sh")),

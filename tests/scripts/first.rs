@@ -43,7 +43,7 @@ fn a_node_takes_its_copy_and_starts_with_all_others() {
     assert_eq!(stage.read("run/copy"), format!("{A}:1\n"));
     assert!(stage.has("volume/initialising") && !stage.has("volume/identity"), "it is nobody's data yet");
     stage.write("request", "GET /state HTTP/1.0\r\n\r\n");
-    let said = stage.run(&["-c", r#"bash "$SCRIPTS/health.sh" <request"#], &[]).out;
+    let said = stage.run(&["-c", r#"perl "$SCRIPTS/health.pl" <request"#], &[]).out;
     assert!(said.contains(&format!(" held=nothing left=none crashes=0 copy={A}:1 ")), "{said}");
     assert!(!stage.has("stub/started") && !running.ended());
     stage.peer("seed", BEGINS);

@@ -1,9 +1,9 @@
 //! What the health endpoint answers to load balancers, to kubelet and to peers.
 
 use std::fs::{self, FileTimes};
-use std::os::unix::net::UnixListener;
 use std::time::{Duration, SystemTime};
 
+use super::server::Server;
 use super::stage::{A, B, Stage, ZERO};
 use super::states::own;
 
@@ -11,7 +11,7 @@ use super::states::own;
 type Case = (&'static [(&'static str, &'static str)], u16, u16);
 
 /// Rows of a member in good order, with what `change` has otherwise.
-fn rows(change: &[(&str, &str)]) -> String {
+fn rows(change: &[(&str, &str)]) -> Server {
     let mut rows = [
         ("wsrep_cluster_status", "Primary"),
         ("wsrep_local_state", "4"),
@@ -25,23 +25,23 @@ fn rows(change: &[(&str, &str)]) -> String {
     for (key, value) in change {
         rows.iter_mut().filter(|(name, _)| name == key).for_each(|row| row.1 = value);
     }
-    rows.iter().map(|(key, value)| format!("{key}\t{value}\n")).collect::<Vec<_>>().concat()
+    Server::Says(rows.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
 }
 
 /// A stage with a server that has a socket.
-fn server(rows: &str) -> (Stage, UnixListener) {
+fn server(server: Server) -> Stage {
     let stage = Stage::new();
-    let socket = UnixListener::bind(stage.path("run/mysqld.sock")).unwrap();
-    stage.write("stub/rows", rows);
+    server.listen(&stage.path("run/mysqld.sock"));
     stage.write("run/phase", "up\n");
     super::states::tables(&stage.volume(), "data");
-    (stage, socket)
+    stage
 }
 
 /// The code and the body of an answer.
 fn get(stage: &Stage, path: &str) -> (u16, String) {
     stage.write("request", format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-    let done = stage.run(&["-c", r#"bash "$SCRIPTS/health.sh" <request"#], &[]);
+    let done = stage.run(&["-c", r#"perl "$SCRIPTS/health.pl" <request"#], &[]);
+    assert_eq!(done.err, "");
     let (head, body) = done.out.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{done:?}"));
     let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
     assert_eq!(length.parse(), Ok(body.len()), "{done:?}");
@@ -53,27 +53,25 @@ fn get(stage: &Stage, path: &str) -> (u16, String) {
 fn a_member_without_a_free_connection_is_what_it_has_told_of_last() {
     let told =
         |status: &str, primary: &str, uuid: &str| format!("status={status} primary={primary} uuid={uuid} members=x\n");
-    let full = "ERROR 1040 (08004): Too many connections";
-    let hasty = "ERROR 2002 (HY000): Received error packet before completion of TLS handshake. The authenticity of \
-        the following error cannot be verified: 1040 - Too many connections";
-    for (rows, told, ready) in [
-        (full, told("synced", "yes", A), 200),
-        (full, told("donor", "yes", A), 200),
-        (hasty, told("synced", "yes", A), 200),
-        ("ERROR 1203 (42000): User mysql already has more than 'max_user_connections'", told("synced", "yes", A), 200),
-        (full, told("synced", "no", A), 503),
-        (full, told("joiner", "yes", A), 503),
-        (full, told("synced", "yes", B), 503),
-        (full, told("synced", "yes", ZERO), 503),
+    let full = Server::Refuses(1040);
+    for (refuses, told, ready) in [
+        (full.clone(), told("synced", "yes", A), 200),
+        (full.clone(), told("donor", "yes", A), 200),
+        (Server::Refuses(1203), told("synced", "yes", A), 200),
+        (Server::Denies(1226), told("synced", "yes", A), 200),
+        (full.clone(), told("synced", "no", A), 503),
+        (full.clone(), told("joiner", "yes", A), 503),
+        (full.clone(), told("synced", "yes", B), 503),
+        (full.clone(), told("synced", "yes", ZERO), 503),
         (full, String::new(), 503),
-        ("ERROR 1045 (28000): Access denied", told("synced", "yes", A), 503),
+        (Server::Denies(1045), told("synced", "yes", A), 503),
     ] {
-        let (stage, _socket) = server(rows);
-        stage.write("stub/code", "1");
+        let name = format!("{refuses:?} {told}");
+        let stage = server(refuses);
         stage.write("state/uuid", A);
         stage.write("run/wsrep", &told);
-        assert_eq!(get(&stage, "/ready").0, ready, "{rows} {told}");
-        assert_eq!(get(&stage, "/live").0, 200, "{rows} {told}");
+        assert_eq!(get(&stage, "/ready").0, ready, "{name}");
+        assert_eq!(get(&stage, "/live").0, 200, "{name}");
     }
 }
 
@@ -97,7 +95,7 @@ fn only_a_member_that_can_serve_is_ready() {
     ];
     for (change, ready, live) in cases {
         for on_record in [true, false] {
-            let (stage, _socket) = server(&rows(change));
+            let stage = server(rows(change));
             if on_record {
                 stage.write("state/uuid", A);
             } else {
@@ -143,7 +141,7 @@ fn the_highest_position_is_never_lowered() {
         (format!("position={A}:41\nat=999999999999\n"), true),
     ];
     for (before, written) in cases {
-        let (stage, _socket) = server(&rows(&[]));
+        let stage = server(rows(&[]));
         stage.write("volume/seen", &before);
         get(&stage, "/ready");
         let after = stage.read("volume/seen");
@@ -162,14 +160,9 @@ fn since(stage: &Stage, seconds: u64) {
 
 #[test]
 fn a_server_hangs_when_it_has_been_silent_for_long() {
-    let hung = [
-        ("124", ""),
-        ("1", "ERROR 2013 (HY000): Lost connection to server at 'handshake'"),
-        ("1", "ERROR 2002 (HY000): x"),
-    ];
-    for (code, text) in hung {
-        let (stage, _socket) = server(text);
-        stage.write("stub/code", code);
+    for hangs in [Server::Hangs, Server::Closes, Server::Gone, Server::Babbles] {
+        let text = format!("{hangs:?}");
+        let stage = server(hangs);
         assert_eq!(get(&stage, "/live").0, 200, "{text}");
         assert!(stage.has("run/silent"), "{text}");
         since(&stage, 200);
@@ -191,14 +184,9 @@ fn a_server_hangs_when_it_has_been_silent_for_long() {
 
 #[test]
 fn a_server_that_says_no_does_not_hang() {
-    for text in [
-        "ERROR 2002 (HY000): x cannot be verified: 1040 - y",
-        "ERROR 1040 (08004): Too many connections",
-        "ERROR 1045 (28000): Access denied",
-        "ERROR 1203 (42000): x",
-    ] {
-        let (stage, _socket) = server(text);
-        stage.write("stub/code", "1");
+    for no in [Server::Refuses(1040), Server::Denies(1045), Server::Denies(1203), Server::Fails(1047)] {
+        let text = format!("{no:?}");
+        let stage = server(no);
         since(&stage, 301);
         assert_eq!(get(&stage, "/live").0, 200, "{text}");
         assert!(!stage.has("run/silent"), "{text}");

@@ -46,7 +46,6 @@ fn shellcheck_finds_nothing() {
             member(&["report.sh", "options.sh", "volume.sh", "sql.sh", "peers.sh", "node.sh", "seed.sh", "start.sh"]),
         ),
         ("overwrite", member(&["report.sh", "volume.sh", "peers.sh", "node.sh", "overwrite.sh"])),
-        ("health", member(&["volume.sh", "health.sh"])),
         ("notify", member(&["report.sh", "volume.sh", "notify.sh"])),
         ("forget", member(&["volume.sh", "forget.sh"])),
         ("standby", member(&["standby.sh"])),

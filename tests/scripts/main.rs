@@ -19,6 +19,7 @@ mod overwrite;
 mod purge;
 mod restore;
 mod seed;
+mod server;
 mod stage;
 mod starts;
 mod states;

@@ -273,7 +273,7 @@ fn a_component_without_a_history_gives_no_copy() {
     let stage = Stage::new();
     stage.write("run/wsrep", format!("status=synced primary=yes uuid={ZERO} members=demo-galera-node2\n"));
     stage.write("request", "GET /state HTTP/1.0\r\n\r\n");
-    let said = stage.run(&["-c", r#"bash "$SCRIPTS/health.sh" <request"#], &[]).out;
+    let said = stage.run(&["-c", r#"perl "$SCRIPTS/health.pl" <request"#], &[]).out;
     assert!(!said.contains("primary=yes"), "{said}");
     stage.peer("node2", &format!("serves=yes primary=yes uuid={ZERO} members=demo-galera-node2\n"));
     let (word, started, log) = watch(&stage);

@@ -118,10 +118,10 @@ report_transfer() {
 }
 
 serve_health() {
-    local listen=TCP4-LISTEN:9200
-    [[ $POD_IP != *:* ]] || listen=TCP6-LISTEN:9200,ipv6only=0
+    local address=0.0.0.0
+    [[ $POD_IP != *:* ]] || address=::
     while :; do
-        socat -T 5 "$listen,fork,reuseaddr,max-children=32" "EXEC:$SCRIPTS/health.sh" 2>/dev/null
+        perl "$SCRIPTS/health.pl" "$address" >&2
         sleep 0.2
     done
 }
