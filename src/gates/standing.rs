@@ -9,6 +9,10 @@ use crate::observed::{MemberView, Observed};
 /// any movement they will not.
 const STILL_FOR: Duration = Duration::from_secs(15);
 
+/// A remembered view is taken up when all of its members are there, and who waits with its position has forgotten it.
+/// Then nobody comes by itself; what the members have said last may be this old.
+const STILL_FOR_NOTHING: Duration = Duration::from_secs(3);
+
 /// How the members stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
@@ -46,7 +50,12 @@ impl Stillness {
         if others.is_empty() {
             return Standing::Waiting;
         }
-        let still = self.since.is_some_and(|since| now.duration_since(since) >= STILL_FOR);
+        let limit = if others.iter().all(|member| misses_one_that(&waits, *member, observed)) {
+            STILL_FOR_NOTHING
+        } else {
+            STILL_FOR
+        };
+        let still = self.since.is_some_and(|since| now.duration_since(since) >= limit);
         if still { Standing::Apart(others) } else { Standing::Moving }
     }
 }
@@ -55,6 +64,17 @@ impl Stillness {
 fn stand(view: &MemberView) -> String {
     let sql = view.status().map(|status| format!("{} {}", status.cluster_status, status.size));
     format!("{:?} {} {:?} {:?} {}", view.pod.uid, view.pod.running, view.log.phase, sql, view.log.crashes)
+}
+
+/// Whether the view that this member had last names another one that waits.
+fn misses_one_that(waits: impl Fn(&&Member) -> bool, member: Member, observed: &Observed) -> bool {
+    let view = observed.members.get(&member).and_then(|view| view.log.volume.as_ref());
+    view.is_some_and(|volume| {
+        observed.members.keys().filter(|other| **other != member && waits(other)).any(|other| {
+            let ending = format!("-galera-{other}");
+            volume.view.iter().any(|name| name.ends_with(&ending))
+        })
+    })
 }
 
 /// Whether it runs, and is part of no component by its own word: it waits, or its server starts and does not open its
@@ -72,6 +92,7 @@ mod tests {
     use super::*;
     use crate::gates::group::tests::healthy;
     use crate::observed::{LogView, PodView};
+    use crate::wsrep::volume::Evidence;
 
     const TWO: [Member; 2] = [Member::Node(1), Member::Node(2)];
 
@@ -107,6 +128,23 @@ mod tests {
         assert_eq!(after(&observed, 15), Standing::Apart(vec![TWO[0]]));
         let observed = group([outside(), in_phase("waiting")]);
         assert_eq!(after(&observed, 15), Standing::Apart(vec![TWO[0]]));
+    }
+
+    #[test]
+    fn a_view_that_cannot_become_whole_is_not_waited_for() {
+        let remembers = |names: &[&str]| {
+            let mut view = in_phase("starting");
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            view.log.volume = Some(Evidence { view: names, ..Evidence::MISSING });
+            view
+        };
+        let whole = remembers(&["c-galera-node1", "c-galera-node2"]);
+        assert_eq!(after(&group([whole.clone(), in_phase("waiting")]), 2), Standing::Moving);
+        assert_eq!(after(&group([whole.clone(), in_phase("waiting")]), 3), Standing::Apart(vec![TWO[0]]));
+        assert_eq!(after(&group([whole.clone(), whole.clone()]), 14), Standing::Moving);
+        for other in [remembers(&["c-galera-node1"]), remembers(&["c-galera-node1", "c-galera-node12"])] {
+            assert_eq!(after(&group([other, in_phase("waiting")]), 14), Standing::Moving);
+        }
     }
 
     #[test]
