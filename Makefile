@@ -1,6 +1,6 @@
 # galeractl: `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test compiled unit e2e proof bench cluster cluster-down kubeconfig build release check shellcheck
+.PHONY: help demo demo-down test compiled unit alone lanes e2e proof bench cluster cluster-down kubeconfig build release check shellcheck
 
 CARGO ?= cargo
 BIN := target/debug/galeractl
@@ -75,19 +75,24 @@ PROPERTIES := --lib --test settings --test settings_inventory
 unit: shellcheck
 	PROPTEST_RNG_SEED=1 tests/timed $(CARGO) test $(PROPERTIES) --bins --test architecture --test cli --test manifests --test docs --test scripts --
 
-# Two at a time, which mostly wait: every test owns a namespace. Those that touch hosts or classes would keep the others
-# waiting, and come first.
+# Those that touch hosts or classes keep all others waiting, and mostly wait themselves. The others come two at a time:
+# every test owns a namespace.
 LANES ?= 2
 ALONE := alone:: the_pks_example
-e2e: cluster
+alone: cluster
 	$(E2E) tests/timed $(CARGO) test --test kube -- --test-threads=1
 	$(E2E) tests/timed $(CARGO) test --test e2e -- --test-threads=1 $(ALONE)
+lanes: cluster
 	$(E2E) tests/timed $(CARGO) test --test e2e -- --test-threads=$(LANES) $(addprefix --skip ,$(ALONE))
+e2e:
+	@$(MAKE) --no-print-directory alone
+	@$(MAKE) --no-print-directory lanes
 
 test:
 	@echo '$(BEGINNING)'
 	@$(MAKE) --no-print-directory -j2 compiled cluster
-	@$(MAKE) --no-print-directory unit e2e
+	@$(MAKE) --no-print-directory -j2 --output-sync=line unit alone
+	@$(MAKE) --no-print-directory lanes
 
 # What can be built while the local Kubernetes is. Tests do not run beside it: they would have half a machine.
 compiled: check
@@ -100,7 +105,7 @@ compiled: check
 proof: shellcheck cluster
 	PROPTEST_CASES=5000 tests/timed $(CARGO) test $(PROPERTIES) --
 	EVERY_CASE=1 tests/timed $(CARGO) test --test scripts --
-	$(E2E) EVERY_CASE=1 tests/timed $(CARGO) test --test e2e -- --test-threads=1 restore:: alone:: full::
+	$(E2E) EVERY_CASE=1 tests/timed $(CARGO) test --test e2e -- --test-threads=1 restore:: restore_refused:: alone:: full::
 
 bench: cluster
 	$(E2E) $(CARGO) bench --bench formation

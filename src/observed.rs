@@ -254,6 +254,7 @@ impl LogView {
             }
             "transfer" => self.received = report.parsed("bytes"),
             "refused" => self.refused = report.get("reason").map(str::to_owned),
+            "stopped" => self.phase = Some("stopped".to_owned()),
             "crash" => self.crashes = report.parsed("count").unwrap_or(self.crashes + 1),
             "wsrep" if report.get("status").is_some_and(|status| status.eq_ignore_ascii_case("synced")) => {
                 self.phase = Some("up".to_owned());
@@ -297,6 +298,12 @@ impl MemberView {
     #[must_use]
     pub fn waits(&self) -> bool {
         self.pod.running && self.log.phase.as_deref() == Some("waiting")
+    }
+
+    /// Whether its server has ended with its pod, by the word of its start script or of kubelet.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.pod.leaving && (!self.pod.running || self.log.phase.as_deref() == Some("stopped"))
     }
 
     /// Whether its server is part of a component with a majority.

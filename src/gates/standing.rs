@@ -50,7 +50,7 @@ impl Stillness {
         if others.is_empty() {
             return Standing::Waiting;
         }
-        let limit = if others.iter().all(|member| misses_one_that(&waits, *member, observed)) {
+        let limit = if others.iter().all(|member| misses_one_that(waits, *member, observed)) {
             STILL_FOR_NOTHING
         } else {
             STILL_FOR

@@ -216,7 +216,7 @@ pub async fn stop_nodes(cx: &StepCx<'_, World>, force: bool) -> Result<Finished>
         let (set, pod) = (cluster.member(*leaving), cluster.pod(*leaving));
         remove::objects(cx, &kind::<StatefulSet>(), |name| name == set).await?;
         remove::objects(cx, &kind::<Pod>(), |name| name == pod).await?;
-        remove::gone(cx, &kind::<Pod>(), &format!("{leaving} to leave"), |name| name == pod).await?;
+        stopped(cx, *leaving, &pod).await?;
         members.retain(|member| member != leaving);
         if !members.is_empty() && !force && recorded != Record::default() {
             common_view(cx, &members, None).await?;
@@ -230,6 +230,26 @@ pub async fn stop_nodes(cx: &StepCx<'_, World>, force: bool) -> Result<Finished>
         0 => Finished::unchanged("none ran"),
         _ => Finished::changed(format!("{} stopped, one after the other", list(&order))),
     })
+}
+
+/// Waits until a server has ended. What is left of its pod goes while others are stopped.
+async fn stopped(cx: &StepCx<'_, World>, member: Member, pod: &str) -> Result<()> {
+    let world = cx.world;
+    let what = format!("{member} to leave");
+    let mut ended = false;
+    cx.wait(world.observer.changes(), BEAT, world.patience(), || {
+        let observed = world.observer.now();
+        let view = observed.members.get(&member).filter(|view| view.pod.exists);
+        ended = view.is_some_and(MemberView::has_stopped);
+        let verdict = match view {
+            Some(view) if !ended => Verdict::wait(format!("{what}: {}", view.pod.phrase)),
+            _ => Verdict::pass(""),
+        };
+        async { verdict }
+    })
+    .await?;
+    // A pod that is not seen may still be there.
+    if ended { Ok(()) } else { remove::gone(cx, &kind::<Pod>(), &what, |name| name == pod).await }
 }
 
 /// Removes everything else; the volumes, and with them the data, and the passwords only on explicit wish.

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, EvictParams, ListParams};
 
 use crate::checker::check;
-use crate::place::{Place, without_others};
+use crate::place::{Place, every_case, without_others};
 use crate::pods::KILL;
 use crate::wait::{holds, until};
 use crate::writers::Writers;
@@ -19,7 +19,7 @@ use crate::writers::Writers;
 const LIMIT: Duration = Duration::from_secs(120);
 /// How often all servers are killed: each time they have to grow up first.
 fn rounds() -> u32 {
-    if std::env::var_os("EVERY_CASE").is_some() { 10 } else { 2 }
+    if every_case() { 10 } else { 2 }
 }
 /// A server that dies younger than ten seconds is left to Kubernetes.
 const GROWN_UP: u64 = 11;

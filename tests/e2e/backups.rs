@@ -27,14 +27,12 @@ impl Place {
         self.run(&["backup", "list", "-o", "json"]).await.ended(0).json()
     }
 
-    /// Waits until binary logs lead at least to this transaction from the newest backup on.
-    pub(crate) async fn shipped(&self, sequence: u64) {
-        until(&format!("binary logs up to 1-1-{sequence}"), LIMIT, async || {
-            let list = self.catalog().await;
-            let chain = list["chains"].as_array().unwrap().last().unwrap().clone();
-            let reached = chain["members"].as_array().unwrap().last().unwrap()["restores_to"]["transaction"].clone();
-            let number: u64 = reached.as_str().unwrap().rsplit('-').next().unwrap().parse().unwrap();
-            holds(number >= sequence, || reached.to_string())
+    /// Waits until the agent at `node` has copied the binary log with this transaction.
+    pub(crate) async fn shipped(&self, node: u32, sequence: u64) {
+        until(&format!("the binary log with 1-1-{sequence}"), LIMIT, async || {
+            let last = r#"sed -nE 's/.*"to":"1-1-([0-9]+).*/\1/p' "$(ls binlog/*.json | tail -n 1)""#;
+            let reached = self.at_agent(node, last).await;
+            holds(reached.trim().parse::<u64>().is_ok_and(|number| number >= sequence), || reached)
         })
         .await;
     }

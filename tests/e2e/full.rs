@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::helper::Helper;
-use crate::place::{Place, in_namespace};
+use crate::place::{Place, every_case, in_namespace};
 use crate::wait::{holds, until};
 
 /// As many as the server takes, and some more.
@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// Rows that each holder writes while the server is full: at its pace, a minute of them in the long form.
 fn rows() -> usize {
-    if std::env::var_os("EVERY_CASE").is_some() { 500 } else { 100 }
+    if every_case() { 500 } else { 100 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

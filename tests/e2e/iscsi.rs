@@ -46,6 +46,9 @@ async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
 
         let busy = place.reaching(&["purge", "-f", file, "--confirm", "tier1"]).end().await.ended(3);
         assert!(busy.stderr.contains("is not down"), "{busy:?}");
+        place.sql(&place.node(1), "CREATE TABLE drupaldb.node (nid INT PRIMARY KEY)").await;
+        place.sql(&place.node(1), "INSERT INTO drupaldb.node VALUES (7)").await;
+        let uuid = status_uuid(place).await;
         place.reaching(&["teardown", "--name", "tier1", "-n", "web"]).end().await.ended(0);
         // The seed's claim went when the cluster was formed, and its volume, made by hand, waits for somebody to decide.
         let released = place.reaching(&["purge", "-f", file, "--take-ownership", "--dry-run"]).end().await.ended(3);
@@ -55,20 +58,7 @@ async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
         for member in members {
             assert!(shown.stdout.contains(&place.cluster.claim(member)), "{shown:?}");
         }
-        let purge = ["purge", "-f", file, "--take-ownership"];
-        place.reaching(&purge).end().await.ended(6);
-        place.reaching(&[&purge[..], &["--confirm", "tier2"]].concat()).end().await.ended(6);
-        let purged = place.reaching(&[&purge[..], &["--confirm", "tier1"]].concat()).end().await.ended(0);
-        assert!(purged.stderr.contains("emptied and looked at again: 4 volumes"), "{purged:?}");
-        let again = place.reaching(&purge).end().await.ended(0);
-        assert!(again.stderr.contains("nothing to do"), "{again:?}");
 
-        place.reaching(&up).end().await.ended(0);
-        place.healthy().await;
-        let uuid = status_uuid(place).await;
-        place.sql(&place.node(1), "CREATE TABLE drupaldb.node (nid INT PRIMARY KEY)").await;
-        place.sql(&place.node(1), "INSERT INTO drupaldb.node VALUES (7)").await;
-        place.reaching(&["teardown", "--name", "tier1", "-n", "web"]).end().await.ended(0);
         forget_volumes(place, &members).await;
         make_volumes(place, &members, &sources).await;
         // Nothing in Kubernetes knows any more that there is data, and yet it is found.
@@ -77,6 +67,15 @@ async fn the_coreos_example_forms_a_cluster_on_volumes_made_by_hand() {
         place.healthy().await;
         assert_eq!(status_uuid(place).await, uuid);
         assert_eq!(place.sql(&place.node(3), "SELECT nid FROM drupaldb.node").await, [[Some("7".to_owned())]]);
+
+        place.reaching(&["teardown", "--name", "tier1", "-n", "web"]).end().await.ended(0);
+        let purge = ["purge", "-f", file, "--take-ownership"];
+        place.reaching(&purge).end().await.ended(6);
+        place.reaching(&[&purge[..], &["--confirm", "tier2"]].concat()).end().await.ended(6);
+        let purged = place.reaching(&[&purge[..], &["--confirm", "tier1"]].concat()).end().await.ended(0);
+        assert!(purged.stderr.contains("emptied and looked at again: 4 volumes"), "{purged:?}");
+        let again = place.reaching(&purge).end().await.ended(0);
+        assert!(again.stderr.contains("nothing to do"), "{again:?}");
     })
     .await;
 }

@@ -84,6 +84,11 @@ pub(crate) async fn without_others(name: &str, cluster: &str, test: impl AsyncFn
     within(name, cluster, test).await;
 }
 
+/// Whether tests take all of their cases, also those that are judged by a function that has tests of its own.
+pub(crate) fn every_case() -> bool {
+    std::env::var_os("EVERY_CASE").is_some()
+}
+
 /// A place of its own for a test that has one of these already, or for a part of it.
 ///
 /// # Panics

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use galeractl::backups::utc;
 
 use crate::checker::check;
-use crate::place::{Place, in_namespace};
+use crate::place::{Place, every_case, in_namespace};
 use crate::wait::{holds, until};
 use crate::writers::{Journal, Writers};
 
@@ -22,7 +22,7 @@ const UP: [&str; 7] = [
 const TABLES: &str = "e2e.big, e2e.acks, app.t";
 /// Rows of 1000 random bytes in each of so many transactions: 80 MB, or half a gigabyte.
 fn chunks() -> usize {
-    if std::env::var_os("EVERY_CASE").is_some() { 26 } else { 4 }
+    if every_case() { 26 } else { 4 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,7 +109,7 @@ async fn back_up_under_load(place: &Place) -> ((String, [Journal; 2]), Sums, Str
     place.sql(&node, "INSERT INTO app.t VALUES (3, 'after the moment')").await;
     place.sql(&node, "DROP TABLE e2e.late").await;
     let sequence = place.sequence(1).await;
-    place.shipped(sequence).await;
+    place.shipped(3, sequence).await;
     place.backup("--incremental").await;
     ((backup, journals), sums, utc(moment), sums_then)
 }

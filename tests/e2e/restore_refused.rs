@@ -5,7 +5,7 @@ use std::time::Duration;
 use galeractl::names::ClusterName;
 
 use crate::helper::Helper;
-use crate::place::{Place, in_namespace};
+use crate::place::{Place, every_case, in_namespace};
 use crate::wait::until;
 
 const UP: [&str; 5] = [
@@ -31,7 +31,7 @@ async fn what_cannot_be_restored_is_refused() {
         for id in 3..=5 {
             place.sql(&node, &format!("INSERT INTO d.t VALUES ({id})")).await;
             let sequence = place.sequence(1).await;
-            place.shipped(sequence).await;
+            place.shipped(1, sequence).await;
         }
         let newest = place.sequence(1).await;
         a_gap_is_told(place, &node).await;
@@ -49,7 +49,9 @@ async fn what_cannot_be_restored_is_refused() {
         let root = format!("/data/{}/{}", place.namespace, place.cluster);
         // What else can be wrong with a chain is judged by the same function, and tried on it alone.
         let moved = (format!("mv {root}/{first} /data/aside"), format!("mv /data/aside {root}/{first}"));
-        tamper.with(&moved, &second, &[], &format!("builds on {first}, which is not there")).await;
+        if every_case() {
+            tamper.with(&moved, &second, &[], &format!("builds on {first}, which is not there")).await;
+        }
         let manifest = format!("{root}/{second}/backup.json");
         let edit = |from: &str, to: &str| {
             (
@@ -64,13 +66,17 @@ async fn what_cannot_be_restored_is_refused() {
         assert!(across.stdout.contains(&format!("WITHOUT transaction 1-1-{}", newest + 1)), "{across:?}");
         let last = format!("$(ls {root}/binlog/*.json | tail -n 3 | head -n 1)");
         let gap = (format!("mv {last} /data/aside; cp /data/aside /data/name"), "true".to_owned());
-        tamper.with(&gap, &second, &["--to-gtid", &format!("1-1-{newest}")], "the ones between are missing").await;
+        if every_case() {
+            tamper.with(&gap, &second, &["--to-gtid", &format!("1-1-{newest}")], "the ones between are missing").await;
+        }
         tamper.with(&no_change(), "dir:nowhere", &[], "there is no folder nowhere on the backup volume").await;
         let bad = place.run(&["restore", "--from", "latest", "--to-time", "yesterday"]).await.ended(2);
         assert!(bad.stderr.contains("`yesterday` is no time"), "{bad:?}");
 
         let huge = edit("\"data\":[0-9]+", "\"data\":9999999999999999");
-        tamper.fails(&huge, &second, "no room").await;
+        if every_case() {
+            tamper.fails(&huge, &second, "no room").await;
+        }
         let file = format!("{root}/{full}/data.mb.zst");
         let flip = format!("printf 'galera' | dd of={file} bs=1 seek=3000 conv=notrunc");
         tamper.fails(&(flip, "true".to_owned()), &second, "is damaged: its checksum").await;

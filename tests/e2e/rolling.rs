@@ -25,29 +25,30 @@ async fn nodes_are_restarted_one_by_one_while_clients_write() {
         let writers = Writers::start(place, vec![proxies.clone(), backwards]).await;
         let first = uids(place).await;
 
-        // Killed when the first node is back; the second run restarts the others, and not that one again.
         let rehearsed = place.run(&["restart", "--dry-run"]).await.ended(0);
         assert!(rehearsed.stdout.contains("missing writes (IST)"), "{rehearsed:?}");
-        let mut run = place.start(&["restart", "--progress", "json"]);
+
+        // Killed when the first node is back; the second run restarts the others, and not that one again.
+        let option = ["--set", "galera_cluster_gcache_size=200M"];
+        let apply = |more: &[&'static str]| [&["apply", "--progress", "json"][..], &option, more].concat();
+        let all = place.run(&apply(&["--dry-run"])).await.ended(0).rehearsed();
+        let goes =
+            |node| all.iter().any(|[_, object, how]| *object == format!("pod/{}", place.node(node)) && how == "delete");
+        assert!((1..=3).all(goes), "{all:?}");
+        let mut run = place.start(&apply(&[]));
         let back =
             |event: &Event| matches!(event, Event::Notice { message, .. } if message.starts_with("node3 serves"));
         assert!(run.reaches(back).await);
         run.kill().await;
         let between = uids(place).await;
-        let ran = place.run(&["restart", "--progress", "json"]).await.ended(0);
+        let rehearsed = place.run(&apply(&["--dry-run"])).await.ended(0);
+        let ran = place.run(&apply(&[])).await.ended(0);
+        assert_eq!(rehearsed.rehearsed(), ran.acts(), "{rehearsed:?} {ran:?}");
         assert_eq!(deleted(&ran.changes()), [place.node(2), place.node(1)], "{ran:?}");
         let second = uids(place).await;
         assert_ne!(first[&place.node(3)], between[&place.node(3)]);
         assert_eq!(between[&place.node(3)], second[&place.node(3)]);
         assert!(first.iter().all(|(pod, uid)| second[pod] != *uid), "{first:?} {second:?}");
-
-        // A new option: the same, and nothing when it is there.
-        let option = ["--set", "galera_cluster_gcache_size=200M"];
-        let apply = |more: &[&'static str]| [&["apply", "--progress", "json"][..], &option, more].concat();
-        let rehearsed = place.run(&apply(&["--dry-run"])).await.ended(0);
-        let ran = place.run(&apply(&[])).await.ended(0);
-        assert_eq!(rehearsed.rehearsed(), ran.acts(), "{rehearsed:?} {ran:?}");
-        assert_eq!(deleted(&ran.changes()), [place.node(3), place.node(2), place.node(1)]);
         assert!(place.run(&apply(&[])).await.ended(0).changes().is_empty());
         place.run(&["apply", "--set", "galera_cluster_volume_size=1Gi"]).await.ended(3);
         let size = place.sql(&place.node(2), "SELECT @@wsrep_provider_options").await;

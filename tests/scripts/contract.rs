@@ -8,7 +8,7 @@ use regex::Regex;
 
 /// Events that only people read, in the logs; and those of Jobs (`purge`, `restore`), of which every report is read.
 const EVENTS_FOR_PEOPLE: &[&str] =
-    &["asking", "bootstrap", "copy", "initialised", "purge", "rebuild", "removed", "restore", "stopped", "stopping"];
+    &["asking", "bootstrap", "copy", "initialised", "purge", "rebuild", "removed", "restore", "stopping"];
 /// Fields that only people read.
 const FIELDS_FOR_PEOPLE: &[&str] = &["aside", "backup", "index", "kind", "lived", "log", "members", "silent", "try"];
 

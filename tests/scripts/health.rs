@@ -39,7 +39,11 @@ fn server(server: Server) -> Stage {
 
 /// The code and the body of an answer.
 fn get(stage: &Stage, path: &str) -> (u16, String) {
-    stage.write("request", format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    ask(stage, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
+}
+
+fn ask(stage: &Stage, request: &str) -> (u16, String) {
+    stage.write("request", request);
     let done = stage.run(&["-c", r#"perl "$SCRIPTS/health.pl" <request"#], &[]);
     assert_eq!(done.err, "");
     let (head, body) = done.out.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{done:?}"));
@@ -111,6 +115,24 @@ fn only_a_member_that_can_serve_is_ready() {
             assert_eq!(get(&stage, "/ready").0, leaving, "{change:?}");
         }
     }
+}
+
+/// Who is about to end waits for those who lead clients to it; kubelet and peers do not.
+#[test]
+fn who_leads_clients_is_remembered() {
+    let stage = server(rows(&[]));
+    get(&stage, "/state");
+    get(&stage, "/live");
+    ask(&stage, "GET /ready HTTP/1.1\r\nHost: x\r\nUser-Agent: kube-probe/1.34\r\nConnection: close\r\n\r\n");
+    assert!(!stage.has("run/led"));
+    ask(&stage, "GET /ready HTTP/1.0\r\n\r\n");
+    assert!(stage.has("run/led"));
+}
+
+#[test]
+fn a_request_without_an_end_is_answered() {
+    let stage = server(rows(&[]));
+    assert_eq!(ask(&stage, &format!("GET /ready HTTP/1.0\r\nX: {}", "x".repeat(100_000))).0, 200);
 }
 
 #[test]

@@ -165,6 +165,12 @@ sub remember {
     return;
 }
 
+sub touch {
+    my ($path) = @_;
+    utime(undef, undef, $path) or sysopen my $file, $path, O_WRONLY | O_CREAT;
+    return;
+}
+
 # Seconds for which a server that was up has not answered.
 sub silence {
     my ($silent, $phase) = @_;
@@ -238,6 +244,8 @@ sub respond {
         sysread(STDIN, $request, MOST_READ - length $request, length $request) or last;
     }
     my ($path) = $request =~ /^\S+ (\S+)/ or return;
+    # A node that is about to end waits until those who lead clients to it have seen that; kubelet leads nobody.
+    touch("$RUN/led") if $path eq '/ready' && $request !~ /^User-Agent: kube-probe/m;
     return state() if $path eq '/state';
     my ($server, $error, $silent) = ask_server();
     $server = as_told() if $error == 1040 || $error == 1203 || $error == 1226;

@@ -132,13 +132,16 @@ clients() {
         WHERE USER NOT IN ('system user', 'event_scheduler', 'mysql', 'galeractl', 'unauthenticated user') ${2:-}" 2>/dev/null
 }
 
+# Whether a proxy has asked lately if clients may come.
+is_led_to() { (($(modified "$RUN/led") + 3 >= EPOCHSECONDS)); }
+
 # Proxies see the closing door within a second, and lead everybody who comes to another server. Who is here may end what
 # was begun; a connection on which nothing goes on is closed, and its client connects anew when it has something to say.
 drain() {
     local deadline=$((SECONDS + ${GALERA_DRAIN_SECONDS:-5}))
     touch "$RUN/draining"
-    # No proxy leads to the seed, and none to a server without a majority.
-    [ "$GALERA_MEMBER" = seed ] || ! grep -q primary=yes "$RUN/wsrep" 2>/dev/null || pause 1.2
+    # No proxy leads to a server without a majority.
+    ! is_led_to || ! grep -q primary=yes "$RUN/wsrep" 2>/dev/null || pause 1.2
     while ((SECONDS < deadline)) && [ "$(clients 'COUNT(*)')" -gt 0 ] 2>/dev/null; do
         clients "CONCAT('KILL ', ID, ';')" "AND COMMAND = 'Sleep' AND ID NOT IN
             (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX)" |
