@@ -115,6 +115,15 @@ pub enum Peer {
     Range(String),
 }
 
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Anyone => "*",
+            Self::Namespace(name) | Self::Range(name) => name,
+        })
+    }
+}
+
 /// Certificates that galeractl makes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tls {

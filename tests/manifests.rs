@@ -114,7 +114,7 @@ fn files_of_the_coreos_example() {
 fn an_exposure_with_everything() {
     let base = desired("local", "3");
     let service_annotations = [("example.org/internal".to_owned(), "true".to_owned())].into();
-    let desired = Desired { service_annotations, ..base };
+    let desired = Desired { service_annotations, network: None, ..base };
     let exposure = |way| Exposure {
         way,
         node_port: (way == ExternalAccess::NodePort).then_some(30306),

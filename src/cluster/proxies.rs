@@ -10,10 +10,31 @@ use crate::desired::Desired;
 use crate::kube::client::Connection;
 use crate::kube::http;
 use crate::manifests::proxy::STATS_PORT;
+use crate::names::Member;
 use crate::observed::Observed;
 
 /// A proxy that has not answered by then is silent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(4);
+
+/// Whether every proxy takes all of these nodes for up, as far as it can be known.
+///
+/// # Errors
+/// Which proxy does not yet, or gives no answer: a sentence that begins with what is waited for.
+pub async fn lead_to(
+    connection: &Connection,
+    desired: &Desired,
+    observed: &Observed,
+    nodes: &[Member],
+) -> Result<(), String> {
+    for (proxy, answer) in backends(connection, desired, observed).await {
+        let list = answer.map_err(|why| format!("the proxies to say which nodes they use: {proxy}: {why}"))?;
+        let is_up = |node: &&Member| list.iter().any(|backend| backend.member == **node && backend.up);
+        if let Some(node) = nodes.iter().find(|node| !is_up(node)) {
+            return Err(format!("the proxies to take {node} for up: {proxy} does not yet"));
+        }
+    }
+    Ok(())
+}
 
 /// Each proxy pod's list of backends.
 pub async fn backends(

@@ -182,12 +182,8 @@ async fn serves(world: &World, node: Member) -> Verdict {
         Ok((_, answer)) => return Verdict::wait(format!("{node} to serve: {}", answer.trim())),
         Err(failure) => return Verdict::wait(format!("{node} to serve: {failure}")),
     }
-    for (proxy, answer) in proxies::backends(connection, desired, &world.observer.now()).await {
-        match answer {
-            Ok(list) if list.iter().any(|backend| backend.member == node && backend.up) => {}
-            Ok(_) => return Verdict::wait(format!("the proxies to take {node} for up: {proxy} does not yet")),
-            Err(why) => return Verdict::wait(format!("the proxies to take {node} for up: {proxy}: {why}")),
-        }
+    match proxies::lead_to(connection, desired, &world.observer.now(), &[node]).await {
+        Ok(()) => Verdict::pass(""),
+        Err(why) => Verdict::wait(why),
     }
-    Verdict::pass("")
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::commands::Globals;
-use crate::desired::Desired;
+use crate::desired::{Desired, Peer};
 use crate::error::{Kind, Result};
 use crate::manifests::config::{ROOT_PASSWORD, USER_PASSWORD};
 use crate::manifests::services::{READ_PORT, SQL_PORT};
@@ -65,6 +65,13 @@ fn text(desired: &Desired) -> String {
     let mut text = format!(
         "Address inside Kubernetes:\n  {host}:{SQL_PORT}  reading and writing\n  {host}:{READ_PORT}  reading, spread over all nodes\n"
     );
+    if let Some(network) = &desired.network {
+        let from = [desired.namespace.to_string()].into_iter().chain(network.clients.iter().map(Peer::to_string));
+        text.push_str(&format!(
+            "  Network policies let in: {}. For others: galeractl up --set galera_cluster_allow_from=…\n",
+            from.collect::<Vec<_>>().join(", ")
+        ));
+    }
     text.push_str(&format!(
         "\nPasswords: secret/{} in namespace {}\n",
         desired.cluster.credentials(),
@@ -99,13 +106,27 @@ fn as_json(desired: &Desired) -> serde_json::Value {
     if desired.tls.is_some() {
         json["tls"] = json!({"authoritySecret": desired.cluster.authority(), "authorityKey": CA_CERTIFICATE});
     }
+    if let Some(network) = &desired.network {
+        json["allowFrom"] = network.clients.iter().map(Peer::to_string).collect();
+    }
     json
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::Tls;
+    use crate::desired::{Network, Tls};
+
+    #[test]
+    fn with_network_policies_it_says_who_gets_in() {
+        let mut desired = crate::desired::tests::desired("c", 1);
+        assert!(!text(&desired).contains("let in") && as_json(&desired)["allowFrom"].is_null());
+        let clients = vec![Peer::Namespace("shop".to_owned()), Peer::Range("10.1.0.0/16".to_owned()), Peer::Anyone];
+        desired.network = Some(Network { clients, metrics: Vec::new() });
+        let shown = text(&desired);
+        assert!(shown.contains("Network policies let in: data, shop, 10.1.0.0/16, *. For others: "), "{shown}");
+        assert_eq!(as_json(&desired)["allowFrom"], json!(["shop", "10.1.0.0/16", "*"]));
+    }
 
     #[test]
     fn with_certificates_a_client_is_told_how_to_verify_them() {

@@ -266,7 +266,7 @@ const GENERAL: &[Setting] = &[
         Topic::Access,
         keys::TLS,
         Kind::Choice(&["own", "off"]),
-        Some("off"),
+        Some("own"),
         "own",
         "Certificates for the servers: `own` for those of an authority that galeractl makes for this cluster, `off` for \
          none. With them nobody without such a certificate becomes a member, what members send to each other is \

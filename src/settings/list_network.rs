@@ -11,8 +11,8 @@ pub(super) const NETWORK: &[Setting] = &[
         Topic::Access,
         keys::POLICIES,
         Kind::Choice(&["yes", "no"]),
-        Some("no"),
-        "yes",
+        Some("yes"),
+        "no",
         "Whether network policies close every port to whoever has no business there: those of the members to all but \
          members and proxy, that of the proxy to all but its clients. They hold where the network plugin enforces \
          policies.",

@@ -21,7 +21,7 @@ const NODES: [Member; 3] = [Member::Node(1), Member::Node(2), Member::Node(3)];
 async fn certificates_are_replaced_under_load() {
     in_namespace("certificates", async |place| {
         place.has_one_proxy();
-        place.up(&["--nodes", "3", "--set=galera_cluster_tls=own"]).await.ended(0);
+        place.up(&["--nodes", "3"]).await.ended(0);
         place.healthy().await;
         let (uuid, pods) = (place.uuid().await, starts(place).await);
 

@@ -53,6 +53,14 @@ impl Place {
         self.objects().await.into_keys().chain(leases).collect()
     }
 
+    /// Passwords and certificates of a formed cluster, as they stand among its objects.
+    pub(crate) fn secrets(&self, nodes: u32) -> Vec<String> {
+        let cluster = &self.cluster;
+        let leaves = (1..=nodes).map(|node| cluster.certificate(Member::Node(node)));
+        let all = [cluster.authority(), cluster.credentials()].into_iter().chain(leaves);
+        all.map(|name| format!("secret/{name}")).collect()
+    }
+
     async fn labelled(&self, kind: &ApiResource) -> Vec<DynamicObject> {
         let client = self.connection.client.clone();
         let api: Api<DynamicObject> = Api::namespaced_with(client, self.namespace.as_str(), kind);

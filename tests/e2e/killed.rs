@@ -32,6 +32,10 @@ async fn a_formation_that_is_killed_anywhere_converges() {
         let mut writers: Option<(Writers, String)> = None;
         for step in STEPS {
             for edge in [Edge::Start, Edge::End] {
+                // After the end of the last one, the run may be over before it can be killed.
+                if step == "leftovers" && matches!(edge, Edge::End) {
+                    continue;
+                }
                 let mut run = place.start(&UP);
                 let reached = run.reaches(|event| is_edge(event, step, edge)).await;
                 let ran = run.kill().await;
@@ -56,7 +60,7 @@ async fn a_formation_that_is_killed_anywhere_converges() {
         let runs = place.run(&["runs", "list", "-o", "json"]).await.ended(0).json();
         let outcomes: Vec<String> = runs.as_array().unwrap().iter().map(|run| run["result"].to_string()).collect();
         let unfinished = outcomes.iter().filter(|outcome| outcome.contains("unfinished")).count();
-        assert_eq!((outcomes.len(), unfinished), (2 * STEPS.len() + 1, 2 * STEPS.len()), "{outcomes:?}");
+        assert_eq!((outcomes.len(), unfinished), (2 * STEPS.len(), 2 * STEPS.len() - 1), "{outcomes:?}");
     })
     .await;
 }

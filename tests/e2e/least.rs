@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::place::{Place, in_namespace, parse};
 use crate::process::Ran;
 
-const ONE: [&str; 3] = ["--nodes=1", "--set=galera_cluster_haproxy_replicas=1", "--set=galera_cluster_tls=own"];
+const ONE: [&str; 2] = ["--nodes=1", "--set=galera_cluster_haproxy_replicas=1"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn printed_roles_are_enough_and_not_more() {

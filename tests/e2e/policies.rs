@@ -12,7 +12,7 @@ use crate::wait::{holds, until};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const UP: [&str; 4] =
-    ["--nodes=2", "--backup", "--set=galera_cluster_haproxy_replicas=1", "--set=galera_cluster_network_policies=yes"];
+    ["--nodes=2", "--backup", "--set=galera_cluster_haproxy_replicas=1", "--set=galera_cluster_tls=off"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ports_are_closed_to_strangers() {

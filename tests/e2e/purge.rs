@@ -46,7 +46,7 @@ async fn volumes_are_emptied_also_when_a_run_dies_half_way() {
         let mut left =
             vec![format!("configmap/{}", place.cluster.record()), format!("configmap/{}", place.cluster.spec())];
         left.extend(claims.iter().map(|claim| format!("persistentvolumeclaim/{claim}")));
-        left.push(format!("secret/{}", place.cluster.credentials()));
+        left.extend(place.secrets(1));
         assert_eq!(place.leftovers().await, left);
         let found = join_all([NODE, Member::Seed, FAR].map(|member| visit(place, member, LOOK))).await;
         assert_eq!(found, ["", "", "/data/.left\n"]);

@@ -94,7 +94,8 @@ async fn stops_and_keeps_the_volumes(place: &Place) {
     let claim = |index| format!("persistentvolumeclaim/{}", place.cluster.claim(Member::Node(index)));
     // What the cluster should be, and what it was, stays for as long as its volumes do.
     let maps = [place.cluster.record(), place.cluster.spec()].map(|name| format!("configmap/{name}"));
-    assert_eq!(place.leftovers().await, [&maps[..], &[claim(1), claim(2), claim(3), secret]].concat());
+    let claims = (1..=3).map(claim);
+    assert_eq!(place.leftovers().await, [&maps[..], &claims.collect::<Vec<_>>(), &place.secrets(3)].concat());
 }
 
 /// What Kubernetes tells of a seed's pod.

@@ -1,10 +1,13 @@
 //! Step 4: the proxy, and the proof that a row written through it is on every node.
 
+use std::time::Duration;
+
 use k8s_openapi::api::apps::v1::Deployment;
 
 use crate::checks::NoLogin;
 use crate::cluster::accounts;
 use crate::cluster::proof::prove;
+use crate::cluster::proxies;
 use crate::cluster::record::Kept;
 use crate::cluster::world::{BEAT, World};
 use crate::desired::Desired;
@@ -17,6 +20,9 @@ use crate::plans::stage::Stage;
 
 /// The step.
 pub const PROXY: Named = Named::new("haproxy", "start the proxy and prove a write through it");
+
+/// How often the proxies are asked; they look at each node every second, and more often while it changes.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// Whether a proof is not complete without the accounts that the settings name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +42,12 @@ pub fn stage(desired: &Desired) -> Stage {
 /// Starts the proxy, and proves a write through it where this run has changed anything.
 ///
 /// # Errors
-/// No pod of the proxy becomes available, a row does not arrive, or an account is not what it should be.
+/// No pod of the proxy becomes available or finds every node, a row does not arrive, or an account is not what it should be.
 pub async fn run(cx: &StepCx<'_, World>, kept: &Kept, accounts: Accounts) -> Result<Finished> {
     let world = cx.world;
     world.apply(cx, &manifests::proxy(&world.desired)).await?;
     let available = available(cx).await?;
+    leads_to_all(cx).await?;
     if world.changes() == 0 {
         return Ok(Finished::unchanged(available));
     }
@@ -75,6 +82,22 @@ pub async fn available(cx: &StepCx<'_, World>) -> Result<String> {
         }
     })
     .await
+}
+
+/// Waits until each pod leads clients to every node: one alone may have found a node before the others do.
+async fn leads_to_all(cx: &StepCx<'_, World>) -> Result<()> {
+    let world = cx.world;
+    let nodes: Vec<Member> = world.desired.members().collect();
+    let waited = cx.wait(world.observer.changes(), LOOK, world.patience(), || async {
+        match proxies::lead_to(&world.connection, &world.desired, &world.observer.now(), &nodes).await {
+            Ok(()) => Verdict::pass(""),
+            Err(why) => Verdict::wait(why),
+        }
+    });
+    waited.await.map(drop).map_err(|failure| {
+        failure
+            .hint("a network policy of somebody else may close port 9200 of the nodes to the proxy: galeractl verify")
+    })
 }
 
 /// Whether all pods are of this version of the template, or of a newer one: none of an older one is left.
