@@ -143,8 +143,15 @@ pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -
         return Ok(());
     }
     let list: Vec<String> = denied.iter().map(ToString::to_string).collect();
-    Err(Failure::message(Kind::Preflight, format!("you may not: {}", list.join(", ")))
-        .hint("ask for a Role with these rights in the namespace, or use another --context or --as"))
+    let failure = Failure::message(Kind::Preflight, format!("you may not: {}", list.join(", ")))
+        .hint("ask for a Role with these rights in the namespace, or use another --context or --as");
+    // The policies alone are no reason to go without a cluster.
+    let (_, policies, _) = POLICIES;
+    Err(if list.iter().all(|right| right.contains(policies)) {
+        failure.hint("or form it without network policies: --set galera_cluster_network_policies=no")
+    } else {
+        failure
+    })
 }
 
 fn makes_volumes(desired: &Desired, needs: &[Need]) -> bool {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
+use galeractl::names::Member;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::core::{GroupVersionKind, TypeMeta};
 use serde_json::Value;
 
@@ -56,6 +57,17 @@ pub(crate) async fn delete(place: &Place, documents: &[Value]) {
         // Jobs would leave their pods.
         api.delete(&name, &DeleteParams::background()).await.unwrap();
     }
+}
+
+/// Gives the seed a certificate, which its pod needs before its script can say anything: that of node1.
+pub(crate) async fn certify_seed(place: &Place) {
+    let secrets = place.api::<Secret>();
+    let Secret { data, type_, metadata, .. } = secrets.get(&place.cluster.certificate(Member::Node(1))).await.unwrap();
+    let mut labels = metadata.labels.unwrap();
+    labels.values_mut().filter(|value| *value == "node1").for_each(|value| *value = Member::Seed.to_string());
+    let name = Some(place.cluster.certificate(Member::Seed));
+    let metadata = ObjectMeta { name, labels: Some(labels), ..ObjectMeta::default() };
+    secrets.create(&PostParams::default(), &Secret { metadata, data, type_, ..Secret::default() }).await.unwrap();
 }
 
 /// Waits until Kubernetes calls all of these pods ready.

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
 
-use crate::applied::{apply, delete, documents, steps};
+use crate::applied::{apply, certify_seed, delete, documents, steps};
 use crate::checker::check;
 use crate::outlived::refusal;
 use crate::place::{Place, in_namespace};
@@ -46,6 +46,7 @@ async fn manifests_over_a_running_cluster(place: &Place, writers: &Writers) {
     let record = async || place.api::<ConfigMap>().get(&place.cluster.record()).await.unwrap().data;
     let before = record().await;
     let folder = place.render("running", "3", &["--include", "purge,access"]).await;
+    certify_seed(place).await;
     apply(place, &steps(&folder, 3, &["volumes", "seed", "nodes", "haproxy"])).await;
     let services = place.api::<Service>().list(&ListParams::default()).await.unwrap();
     let open =

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::applied::{apply, delete, steps};
+use crate::applied::{apply, certify_seed, delete, steps};
 use crate::helper::Helper;
 use crate::place::{Place, in_namespace, parse};
 use crate::volume::{offer, release, visit};
@@ -186,6 +186,7 @@ impl Left<'_> {
         place.stop().await;
         self.forget().await;
         let folder = place.render("by-hand", "1", &[]).await;
+        certify_seed(place).await;
         apply(place, &steps(&folder, 1, &["volumes", "seed", "nodes"])).await;
         let line = place.says(&place.cluster.pod(Member::Seed), &["GALERACTL", "event=refused"]).await;
         assert!(line.contains("begin another history"), "{line}");
