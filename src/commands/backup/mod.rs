@@ -1,17 +1,21 @@
 //! `galeractl backup`.
 
 mod copy;
+mod key;
 mod list;
 mod now;
 mod prune;
 mod relocate;
 mod trial;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
+use crate::backups::KeyFile;
+use crate::cluster::backup_keys::Word;
 use crate::cluster::reader::{self, Reader};
 use crate::cluster::rights;
 use crate::cluster::world::World;
@@ -57,6 +61,7 @@ enum Verb {
     Prune(prune::Args),
     Copy(copy::Args),
     Move(relocate::Args),
+    Key(key::Args),
 }
 
 /// Where the backups are.
@@ -68,6 +73,12 @@ pub(super) struct Where {
     /// Claim of the backup volume; without it, the cluster's own
     #[arg(long, value_name = "CLAIM")]
     pub(super) claim: Option<String>,
+    /// File with the key that the backups were made with, of `backup key export`; without it, the cluster's own
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    /// Take backups as well that nobody has signed; whoever can write to the volume may have made them
+    #[arg(long)]
+    pub(super) unsigned: bool,
 }
 
 pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -78,10 +89,21 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Verb::Prune(args) => prune::run(args, globals, ui).await,
         Verb::Copy(args) => copy::run(args, globals, ui).await,
         Verb::Move(args) => relocate::run(args, globals, ui).await,
+        Verb::Key(args) => key::run(args, globals, ui).await,
     }
 }
 
 impl Where {
+    /// Whose backups are believed.
+    pub(super) fn word(&self) -> Result<Word> {
+        let read = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+            text.and_then(|text| KeyFile::parse(&text))
+                .map_err(|why| Failure::message(Kind::Usage, format!("--key: {}: {why}", path.display())))
+        };
+        Ok(Word { file: self.key.as_ref().map(read).transpose()?, unsigned: self.unsigned })
+    }
+
     /// Folder of the backups on the volume.
     pub(super) fn folder(&self, desired: &Desired) -> Result<String> {
         let own = || format!("{}/{}", desired.namespace, desired.cluster);
