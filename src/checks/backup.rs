@@ -1,7 +1,7 @@
 //! Questions to the backups: whether somebody takes them, how old the newest is, and whether it can be restored.
 
 use crate::backups::{Catalog, Chain, chains, utc};
-use crate::desired::{Backup, Desired};
+use crate::desired::Backup;
 
 use super::{Case, Check, Question};
 
@@ -31,11 +31,10 @@ pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
 }
 
 fn key(case: &Case<'_>, state: KeyState) -> Check {
-    let Desired { cluster, namespace, .. } = case.desired;
-    let hint = format!("galeractl backup key export --name {cluster} -n {namespace} FILE");
+    let hint = "galeractl backup key export FILE";
     let question =
         Question::new(BACKUPS, "backup-key", "the key of the backups is kept outside of the cluster as well", hint);
-    let name = cluster.backup_key();
+    let name = case.desired.cluster.backup_key();
     match state {
         KeyState::OnlyHere => {
             let why = format!("it is in secret/{name} only: when that is lost, nobody can read a backup");

@@ -163,12 +163,11 @@ pub async fn keep(cx: &StepCx<'_, World>) -> Result<()> {
     put(cx, agent.as_ref(), &seal::agent(desired, &keys)).await?;
     if is_new {
         let name = desired.cluster.backup_key();
-        let Desired { cluster, namespace, .. } = desired;
         cx.notice(
             Level::Warning,
             format!(
                 "backups are encrypted, and only the key in secret/{name} opens them: without it nobody can ever read \
-                 them. Keep a copy elsewhere: galeractl backup key export --name {cluster} -n {namespace} FILE"
+                 them. Keep a copy elsewhere: galeractl backup key export FILE"
             ),
         );
     }
@@ -193,13 +192,12 @@ async fn stored(client: &Client, desired: &Desired, name: &str) -> Result<Option
     Ok(secrets.look(name, Kind::Preflight).await?.there())
 }
 
-/// Whose descriptions of backups are believed.
+/// Whose descriptions of backups are believed, in the folder of one cluster, given as `namespace/cluster`.
 ///
 /// # Errors
 /// A Secret cannot be read, or holds something else.
-pub async fn trust(client: &Client, desired: &Desired, word: &Word) -> Result<Trust> {
-    let taken_in_clear = desired.backup.as_ref().is_some_and(|backup| !backup.encrypted);
-    let unsigned = word.unsigned || taken_in_clear;
+pub async fn trust(client: &Client, desired: &Desired, folder: &str, word: &Word) -> Result<Trust> {
+    let unsigned = word.unsigned || in_clear(desired, folder);
     if let Some(file) = &word.file {
         return Ok(Trust { signer: Some(file.signer.clone()), unsigned });
     }
@@ -212,6 +210,12 @@ pub async fn trust(client: &Client, desired: &Desired, word: &Word) -> Result<Tr
         return Ok(Trust { signer: Some(signer), unsigned });
     }
     Ok(Trust { signer: None, unsigned })
+}
+
+/// Whether this cluster takes its backups in clear. Of another's backups that is not known: somebody may have stripped them.
+fn in_clear(desired: &Desired, folder: &str) -> bool {
+    let own = folder == format!("{}/{}", desired.namespace, desired.cluster);
+    own && desired.backup.as_ref().is_some_and(|backup| !backup.encrypted)
 }
 
 /// What opens the cluster's backups, where the cluster has it.
@@ -263,7 +267,9 @@ pub async fn opening(client: &Client, desired: &Desired, word: &Word, source: &S
         )
         .hint("name the file of that key, which galeractl backup key export has written: --key FILE"));
     }
-    Ok(Opening { key, signed: !trust(client, desired, word).await?.unsigned })
+    let last = source.last();
+    let folder = format!("{}/{}", last.namespace, last.cluster);
+    Ok(Opening { key, signed: !word.unsigned && !in_clear(desired, &folder) })
 }
 
 /// Records that the key has been written to a file.
@@ -318,6 +324,17 @@ mod tests {
             let failure = fit(&desired, Some(&keys), Some(&broken)).unwrap_err();
             assert_eq!(failure.to_string(), format!("secret/c-galera-backup-signer has no `{key}`"));
         }
+    }
+
+    #[test]
+    fn only_of_its_own_backups_is_it_known_that_they_are_in_clear() {
+        let mut desired = backed_up("c");
+        assert!(!in_clear(&desired, "data/c"));
+        desired.backup.as_mut().unwrap().encrypted = false;
+        assert!(in_clear(&desired, "data/c"));
+        assert!(!in_clear(&desired, "data/d") && !in_clear(&desired, "other/c"));
+        desired.backup = None;
+        assert!(!in_clear(&desired, "data/c"), "nobody knows how they were taken");
     }
 
     #[test]

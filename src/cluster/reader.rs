@@ -167,7 +167,7 @@ pub async fn catalog(
     folder: &str,
     word: &Word,
 ) -> Result<Catalog> {
-    let trust = backup_keys::trust(&connection.client, desired, word).await?;
+    let trust = backup_keys::trust(&connection.client, desired, folder, word).await?;
     let argv = ["/bin/bash", "-s", "--", folder];
     let output = run(connection, &desired.namespace, reader, &argv, Some(scripts::CATALOG)).await?;
     if output.exit_code != 0 {
