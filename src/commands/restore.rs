@@ -94,7 +94,6 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     if args.which.is_named() {
         args.which.origin()?;
     }
-    args.place.word()?;
     rights::check(&connection, &desired, rights::RESTORE).await?;
     let classes = gather::storage_classes(&connection).await?;
     let observer = Observer::start(&connection, &desired, Wants { logs: true, classes }).await?;
@@ -120,7 +119,7 @@ async fn look(args: &Args, frame: &Frame, world: &World) -> Result<steps::Found>
         origin: args.which.origin()?,
         folder: args.place.source.clone(),
         claim: args.place.claim.clone(),
-        word: args.place.word()?,
+        word: args.place.word(),
         alone: args.fill == "one" && world.desired.nodes > 1,
         dry: args.bounds.dry_run.is_some(),
     };

@@ -187,7 +187,7 @@ const TAMPERING: &[(&str, &str)] = &[
         "k=$(grep -o '\"key\":\"[^\"]*\"' $O/backup.json); sed -i -E \"s#\\\"key\\\":\\\"[^\\\"]*\\\"#$k#\" $F/backup.json",
     ),
     ("no key", "sed -i -E 's/,\"key\":\"[^\"]*\"//' $F/backup.json"),
-    ("a byte of a signature", "sed -i -E 's/^(.{40})(.)/\\1\\2\\2/; s/^(.{41}).(.*)./\\1\\2/' $F/backup.json.sig"),
+    ("a byte of a signature", "sed -i -E 's/^(.{40})A/\\1B/; t; s/^(.{40})./\\1A/' $F/backup.json.sig"),
     ("no signature", "rm $F/backup.json.sig"),
     ("no signature of the increment", "rm $I/backup.json.sig"),
     ("no signature of a binary log", "rm $L.json.sig"),

@@ -53,7 +53,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         return Err(none(&desired));
     }
     let (folder, claim) = (args.place.folder(&desired)?, args.place.claim(&desired));
-    let word = args.place.word()?;
+    let word = args.place.word();
     let from = if args.id == "latest" { From::Latest } else { From::Id(args.id.clone()) };
     let wanted = Wanted { from, increment: None, to: None, gaps: Gaps::Refused };
     let mut planned = Vec::new();

@@ -85,7 +85,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 /// What lies on the volume, as the agent sees it, or a pod of its own where no agent runs.
 async fn catalog(args: &Args, connection: &Connection, desired: Desired, ui: &Ui) -> Result<Catalog> {
     let (folder, claim) = (args.place.folder(&desired)?, args.place.claim(&desired));
-    let (word, looked_at) = (args.place.word()?, desired.clone());
+    let (word, looked_at) = (args.place.word(), desired.clone());
     let observer = gather::look(connection, &desired, None).await?;
     let agent = reader::agent(&desired, &observer.live().snapshot());
     if let Some(agent) = agent.filter(|agent| agent.claim == claim) {

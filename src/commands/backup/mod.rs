@@ -8,7 +8,6 @@ mod prune;
 mod relocate;
 mod trial;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -74,11 +73,16 @@ pub(super) struct Where {
     #[arg(long, value_name = "CLAIM")]
     pub(super) claim: Option<String>,
     /// File with the key that the backups were made with, of `backup key export`; without it, the cluster's own
-    #[arg(long, value_name = "FILE")]
-    pub(super) key: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = key_file, value_hint = clap::ValueHint::FilePath)]
+    pub(super) key: Option<KeyFile>,
     /// Take backups as well that nobody has signed; whoever can write to the volume may have made them
     #[arg(long)]
     pub(super) unsigned: bool,
+}
+
+fn key_file(path: &str) -> std::result::Result<KeyFile, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    KeyFile::parse(&text)
 }
 
 pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -95,13 +99,8 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 
 impl Where {
     /// Whose backups are believed.
-    pub(super) fn word(&self) -> Result<Word> {
-        let read = |path: &PathBuf| {
-            let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
-            text.and_then(|text| KeyFile::parse(&text))
-                .map_err(|why| Failure::message(Kind::Usage, format!("--key: {}: {why}", path.display())))
-        };
-        Ok(Word { file: self.key.as_ref().map(read).transpose()?, unsigned: self.unsigned })
+    pub(super) fn word(&self) -> Word {
+        Word { file: self.key.clone(), unsigned: self.unsigned }
     }
 
     /// Folder of the backups on the volume.

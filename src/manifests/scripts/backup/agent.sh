@@ -146,11 +146,14 @@ stream() {
     [[ "${PIPESTATUS[*]}" = '0 0 0 0' ]]
 }
 
-# Brings the stream to the disk, and prints its sum meanwhile: one needs the disk, the other a processor.
+# Brings the stream to the disk, and prints its sum meanwhile: one needs the disk, the other a processor. openssl takes a
+# fifth of the time of sha256sum, where the processor has instructions for it.
 settle() {
+    local syncs
     sync -f "$1" &
-    sha256sum <"$1" | cut -d ' ' -f 1
-    wait $!
+    syncs=$!
+    openssl dgst -sha256 -r <"$1" | cut -d ' ' -f 1
+    wait $syncs
 }
 
 # Whether there is room: as much as the last one of its kind with a fifth more, and for the first one half of the data.

@@ -55,7 +55,7 @@ summed() {
     local fifo=$NEW/sum.fifo
     rm -f "$fifo" "$NEW/sum"
     mkfifo "$fifo"
-    sha256sum <"$fifo" >"$NEW/sum" &
+    openssl dgst -sha256 -r <"$fifo" >"$NEW/sum" &
     tee "$fifo"
     wait $!
     rm -f "$fifo"
