@@ -70,8 +70,8 @@ fn a_file_that_holds_no_key_is_named_with_what_it_lacks() {
     }
     let told = place.fails(2, &["backup", "key", "export"]);
     assert!(told.contains("<FILE>"), "{told}");
-    let told = place.fails(2, &["up", "--backup", "--set=galera_cluster_backup_encryption=maybe"]);
-    assert!(told.contains("galera_cluster_backup_encryption") && told.contains("`own`, `off`"), "{told}");
+    let told = place.fails(2, &["config", "--set=galera_cluster_backup_encryption=maybe"]);
+    assert!(told.contains("galera_cluster_backup_encryption") && told.contains("expected `own` or `off`"), "{told}");
 }
 
 #[test]

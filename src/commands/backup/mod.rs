@@ -74,15 +74,15 @@ pub(super) struct Where {
     pub(super) claim: Option<String>,
     /// File with the key that the backups were made with, of `backup key export`; without it, the cluster's own
     #[arg(long, value_name = "FILE", value_parser = key_file, value_hint = clap::ValueHint::FilePath)]
-    pub(super) key: Option<KeyFile>,
+    pub(super) key: Option<Box<KeyFile>>,
     /// Take backups as well that nobody has signed; whoever can write to the volume may have made them
     #[arg(long)]
     pub(super) unsigned: bool,
 }
 
-fn key_file(path: &str) -> std::result::Result<KeyFile, String> {
+fn key_file(path: &str) -> std::result::Result<Box<KeyFile>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    KeyFile::parse(&text)
+    KeyFile::parse(&text).map(Box::new)
 }
 
 pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -100,7 +100,7 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 impl Where {
     /// Whose backups are believed.
     pub(super) fn word(&self) -> Word {
-        Word { file: self.key.clone(), unsigned: self.unsigned }
+        Word { file: self.key.as_deref().cloned(), unsigned: self.unsigned }
     }
 
     /// Folder of the backups on the volume.
