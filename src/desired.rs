@@ -203,6 +203,9 @@ pub struct Backup {
     pub log_interval_seconds: u64,
     /// Number of the node beside which the agent runs.
     pub node: u32,
+    /// Whether they are encrypted and signed, with keys of the cluster's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub encrypted: bool,
 }
 
 /// Requests and limits of a container.
@@ -292,6 +295,23 @@ pub fn unquoted(value: &str) -> &str {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    /// A cluster of one node with backups that are encrypted.
+    pub(crate) fn backed_up(cluster: &str) -> Desired {
+        let backup = Backup {
+            image: "mariadb:11.8".to_owned(),
+            target: BackupTarget::Class(None),
+            volume_size: "10Gi".to_owned(),
+            retention_days: 7,
+            keep: 2,
+            full_interval_seconds: 86400,
+            incremental_interval_seconds: 900,
+            log_interval_seconds: 60,
+            node: 1,
+            encrypted: true,
+        };
+        Desired { backup: Some(backup), ..desired(cluster, 1) }
+    }
 
     /// A small cluster of this name, with nothing special about it.
     pub(crate) fn desired(cluster: &str, nodes: u32) -> Desired {

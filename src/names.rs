@@ -27,6 +27,8 @@ pub const RESTART_ANNOTATION: &str = "galeractl.dev/restarted-at";
 pub const LEFT_ANNOTATION: &str = "galeractl.dev/left-at";
 /// Annotation on a claim: state uuid of the Galera cluster whose data the volume holds.
 pub const UUID_ANNOTATION: &str = "galeractl.dev/cluster-uuid";
+/// Annotation of the Secret with the keys of the backups: when somebody has written them to a file.
+pub const EXPORTED_ANNOTATION: &str = "galeractl.dev/exported-at";
 /// Annotation of a pod whose kubelet is to look at its Secrets now.
 pub const LOOK_ANNOTATION: &str = "galeractl.dev/look-at-secrets";
 

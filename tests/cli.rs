@@ -51,6 +51,30 @@ fn help_names_every_verb_and_exit_code() {
 }
 
 #[test]
+fn a_file_that_holds_no_key_is_named_with_what_it_lacks() {
+    let place = Place::new();
+    fs::write(place.0.path().join("notes.txt"), "no key\n").unwrap();
+    for verb in [
+        &["restore", "--from", "latest"][..],
+        &["backup", "list"],
+        &["backup", "verify"],
+        &["backup", "copy", "latest", "x"],
+    ] {
+        let told = place.fails(2, &[verb, &["--key", "notes.txt"]].concat());
+        assert!(
+            told.contains("--key") && told.contains("notes.txt") && told.contains("it holds no PRIVATE KEY"),
+            "{told}"
+        );
+        let told = place.fails(2, &[verb, &["--key", "nowhere.key"]].concat());
+        assert!(told.contains("nowhere.key") && told.contains("No such file"), "{told}");
+    }
+    let told = place.fails(2, &["backup", "key", "export"]);
+    assert!(told.contains("<FILE>"), "{told}");
+    let told = place.fails(2, &["config", "--set=galera_cluster_backup_encryption=maybe"]);
+    assert!(told.contains("galera_cluster_backup_encryption") && told.contains("expected `own` or `off`"), "{told}");
+}
+
+#[test]
 fn a_wrong_command_line_is_exit_code_2() {
     let place = Place::new();
     for args in [

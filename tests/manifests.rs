@@ -138,6 +138,7 @@ fn what_restores_a_backup() {
     let base = desired("pks", "3");
     assert_eq!(base.backup.as_ref().unwrap().node, 3);
     let fill = restore::Fill {
+        signed: true,
         source: "10.0.0.1".to_owned(),
         uuid: "00000001-0000-11f0-8000-0123456789ab".to_owned(),
         at: 1_700_000_000,
@@ -190,6 +191,7 @@ fn with_certificates_each_member_has_its_own_and_nobody_the_key_of_the_authority
     insta::assert_snapshot!("tls", yaml(&members));
     assert!(!yaml(&objects).contains(&desired.cluster.authority()));
     let fill = restore::Fill {
+        signed: true,
         source: String::new(),
         uuid: String::new(),
         at: 0,

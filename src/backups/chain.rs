@@ -59,6 +59,9 @@ fn flaw(catalog: &Catalog, before: Option<&Backup>, backup: &Backup) -> Option<S
     if backup.base != before.id {
         return Some(missing(catalog, id, &backup.base));
     }
+    if !backup.base_sum.is_empty() && backup.base_sum != before.sha256 {
+        return Some(format!("{id} builds on another {} than the one that is there", before.id));
+    }
     if backup.incarnation != before.incarnation || backup.uuid != before.uuid {
         return Some(format!("{id} is of another copy of the data than {}", before.id));
     }

@@ -8,6 +8,7 @@ mod choose;
 mod gap;
 mod gtid;
 mod read;
+mod seal;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use chain::{Chain, Reach, Ways, chains};
 pub use choose::{From, Replay, Source, Stop, To, Wanted, choose, utc};
 pub use gap::{Gap, Gaps};
 pub use gtid::sequence;
+pub use seal::{KeyFile, Signer, Trust};
 
 use crate::wsrep::{Position, Uuid};
 
@@ -81,8 +83,14 @@ pub struct Backup {
     pub bytes: u64,
     /// Size of the database.
     pub data: u64,
-    /// Checksum of the stream.
+    /// Checksum of the stream, as it lies on the volume.
     pub sha256: String,
+    /// Checksum of the stream of its base; empty for a full one, and from before it was recorded.
+    #[serde(default)]
+    pub base_sum: String,
+    /// The key that decrypts the stream; empty where it is not encrypted.
+    #[serde(default)]
+    pub key_id: String,
 }
 
 impl Backup {
@@ -134,7 +142,7 @@ pub struct Log {
     pub end: i64,
     /// Size of its copy.
     pub bytes: u64,
-    /// Checksum of its copy.
+    /// Checksum of its copy, as it lies on the volume.
     pub sha256: String,
 }
 
@@ -166,6 +174,8 @@ pub struct Agent {
 pub struct Catalog {
     /// Backups, oldest first.
     pub backups: Vec<Backup>,
+    /// Their descriptions as they stand on the volume, by backup.
+    pub originals: BTreeMap<String, Original>,
     /// Bytes that are really there, by backup.
     pub stored: BTreeMap<String, u64>,
     /// Results of trials, by backup.
@@ -182,6 +192,15 @@ pub struct Catalog {
     pub server: String,
     /// All clusters that have backups on the volume, as `namespace/name`.
     pub clusters: Vec<String>,
+}
+
+/// A description as it stands on the volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    /// Its line.
+    pub line: String,
+    /// What signs it, if anybody has.
+    pub signature: Option<String>,
 }
 
 /// A file of a backup volume that nobody can use. It takes nothing away from the others.
@@ -204,6 +223,29 @@ impl Catalog {
     #[must_use]
     pub fn unusable(&self, name: &str) -> Option<&Unusable> {
         self.unusable.iter().find(|unusable| unusable.name == name)
+    }
+
+    /// Whether somebody has signed the description of a backup who is trusted.
+    #[must_use]
+    pub fn is_signed(&self, id: &str) -> bool {
+        self.originals.get(id).is_some_and(|original| original.signature.is_some())
+    }
+
+    /// What cannot be used, where many that lack the same are one, for people.
+    #[must_use]
+    pub fn unusable_together(&self) -> Vec<Unusable> {
+        let mut groups: Vec<(&Unusable, usize)> = Vec::new();
+        for one in &self.unusable {
+            match groups.iter_mut().find(|(first, _)| first.why == one.why) {
+                Some((_, count)) => *count += 1,
+                None => groups.push((one, 1)),
+            }
+        }
+        let told = |(first, count): (&Unusable, usize)| {
+            let name = if count == 1 { first.name.clone() } else { format!("{} and {} more", first.name, count - 1) };
+            Unusable { name, why: first.why.clone() }
+        };
+        groups.into_iter().map(told).collect()
     }
 
     /// The newest backup.

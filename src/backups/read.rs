@@ -1,8 +1,10 @@
 //! Reading what `catalog.sh` prints. A line that cannot be understood is one thing that cannot be used, and no more.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 
-use super::{Agent, Backup, Catalog, Extent, Log, Unusable, Verified, sequence};
+use super::{Agent, Backup, Catalog, Extent, Log, Original, Trust, Unusable, Verified, sequence};
 use crate::names::Member;
 
 /// The last second that has four digits for its year.
@@ -11,22 +13,37 @@ const LAST_SECOND: i64 = 253_402_300_799;
 const LARGEST: u64 = 999_999_999_999_999_999;
 
 impl Catalog {
-    /// Reads what `catalog.sh` prints of a folder, given as `namespace/name`.
+    /// Reads what `catalog.sh` prints of a folder, given as `namespace/name`. Whoever is not trusted has described nothing.
     #[must_use]
-    pub fn parse(folder: &str, text: &str) -> Self {
+    pub fn parse(folder: &str, text: &str, trust: &Trust) -> Self {
         let mut catalog = Self::default();
         let mut beat = 0;
+        // Each comes before what it signs.
+        let mut signatures: BTreeMap<&str, &str> = BTreeMap::new();
         // Only what ends a line for the script ends one here.
         for line in text.split('\n').filter(|line| !line.is_empty()) {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let (name, json) = rest.split_once(' ').unwrap_or((rest, ""));
             let read = match word {
-                "backup" => backup(folder, name, json).map(|backup| catalog.backups.push(backup)),
+                "signature" => {
+                    signatures.insert(name, json);
+                    Ok(())
+                }
+                "backup" => {
+                    let signature = signatures.get(name).copied();
+                    trusted(trust, json, signature).and_then(|()| backup(folder, name, json)).map(|backup| {
+                        let original = Original { line: json.to_owned(), signature: signature.map(str::to_owned) };
+                        catalog.originals.insert(name.to_owned(), original);
+                        catalog.backups.push(backup);
+                    })
+                }
                 "stored" => number(json).map(|bytes| catalog.stored.extend([(name.to_owned(), bytes)])),
                 "verified" => {
                     verified(name, json).map(|verified| catalog.verified.extend([(name.to_owned(), verified)]))
                 }
-                "log" => log(name, json).map(|log| catalog.logs.push(log)),
+                "log" => trusted(trust, json, signatures.get(name).copied())
+                    .and_then(|()| log(name, json))
+                    .map(|log| catalog.logs.push(log)),
                 "agent" => agent(rest).map(|agent| catalog.agent = Some(agent)),
                 "beat" => time(rest).map(|at| beat = at),
                 "clock" => time(name).map(|now| (catalog.now, catalog.server) = (now, json.to_owned())),
@@ -55,6 +72,11 @@ impl Catalog {
     }
 }
 
+/// What has no description at all has none that somebody could have signed.
+fn trusted(trust: &Trust, line: &str, signature: Option<&str>) -> Result<(), String> {
+    if line.is_empty() { Ok(()) } else { trust.judge(line, signature) }
+}
+
 fn json<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     if json.is_empty() {
         return Err("it has no description that can be read".to_owned());
@@ -81,6 +103,8 @@ fn backup(folder: &str, name: &str, text: &str) -> Result<Backup, String> {
     // Distributions put words into it.
     must("version", backup.version.len() <= 100 && !backup.version.contains(|c: char| c.is_control()))?;
     must("sha256", is_sum(&backup.sha256))?;
+    must("key_id", backup.key_id.is_empty() || is_key(&backup.key_id))?;
+    must("base_sum", backup.base_sum.is_empty() || (!full && is_sum(&backup.base_sum)))?;
     for (field, number) in [
         ("seqno", backup.seqno),
         ("from_lsn", backup.from_lsn),
@@ -161,6 +185,11 @@ fn is_time(seconds: i64) -> bool {
 
 fn is_sum(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// As many digits as tell keys apart.
+pub(super) fn is_key(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_word(text: &str) -> bool {

@@ -9,11 +9,41 @@ const BACKUPS: &str = "backups";
 /// An agent says something at least this often, in seconds, also while it has nothing to do.
 const SILENT_AFTER: i64 = 180;
 
+/// Where the key is kept that opens the backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// In a Secret of the cluster, and nowhere else as far as is known.
+    OnlyHere,
+    /// In that Secret, and in a file that somebody has had written.
+    Exported,
+    /// Somebody has taken it out of the cluster.
+    Elsewhere,
+}
+
 pub(super) fn checks(case: &Case<'_>) -> Vec<Check> {
     let (Some(wanted), Some(found)) = (&case.desired.backup, case.backups) else { return Vec::new() };
-    match found {
+    let mut checks = match found {
         Err(why) => vec![agent(case, wanted, Err(why))],
         Ok(catalog) => vec![agent(case, wanted, Ok(catalog)), fresh(case, wanted, catalog), whole(case, catalog)],
+    };
+    checks.extend(case.backup_key.map(|state| key(case, state)));
+    checks
+}
+
+fn key(case: &Case<'_>, state: KeyState) -> Check {
+    let hint = "galeractl backup key export FILE";
+    let question =
+        Question::new(BACKUPS, "backup-key", "the key of the backups is kept outside of the cluster as well", hint);
+    let name = case.desired.cluster.backup_key();
+    match state {
+        KeyState::OnlyHere => {
+            let why = format!("it is in secret/{name} only: when that is lost, nobody can read a backup");
+            question.should(&[why], "")
+        }
+        KeyState::Exported => question.should(&[], "it was exported"),
+        KeyState::Elsewhere => {
+            question.should(&[], format!("there is no secret/{name}: a restore needs the file of the key"))
+        }
     }
 }
 
@@ -95,8 +125,11 @@ fn whole(case: &Case<'_>, catalog: &Catalog) -> Check {
     let question = Question::new(BACKUPS, "backup-chain", "the newest chain of backups is whole", hint);
     if wrong.is_empty() {
         // Nothing builds on them, and they hide no other; still, somebody should know.
-        let unusable: Vec<String> =
-            catalog.unusable.iter().map(|file| format!("{} cannot be used: {}", file.name, file.why)).collect();
+        let unusable: Vec<String> = catalog
+            .unusable_together()
+            .iter()
+            .map(|file| format!("{} cannot be used: {}", file.name, file.why))
+            .collect();
         return question.should(&unusable, format!("{members} in the newest of {}; {verified}", all.len()));
     }
     question.must(&wrong, "")

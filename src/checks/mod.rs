@@ -21,6 +21,7 @@ use crate::manifests::config::Record;
 use crate::names::Member;
 use crate::observed::{Exposed, Observed};
 
+pub use backup::KeyState;
 pub use content::Content;
 pub use haproxy::Backend;
 
@@ -51,6 +52,8 @@ pub struct Case<'a> {
     pub walls: &'a network::Walls,
     /// What lies on the backup volume, or why it cannot be known; `None` for a cluster without backups.
     pub backups: Option<&'a Result<Catalog, String>>,
+    /// Where the key of the backups is kept; `None` where they are not encrypted.
+    pub backup_key: Option<KeyState>,
     /// The time of the look.
     pub now: Timestamp,
 }

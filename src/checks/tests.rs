@@ -76,6 +76,7 @@ impl World {
             certificates: &self.certificates,
             walls: &self.walls,
             backups: None,
+            backup_key: None,
             now: Timestamp::UNIX_EPOCH,
         };
         run(&case)

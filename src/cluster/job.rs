@@ -8,12 +8,15 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
+use crate::backups::KeyFile;
 use crate::engine::{StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::live::Snapshot;
 use crate::kube::logs;
 use crate::kube::objects::Objects;
 use crate::kube::trouble::pod_trouble;
+use crate::manifests::restore::TOKEN;
+use crate::manifests::seal;
 use crate::wsrep::Report;
 
 use super::reader;
@@ -73,7 +76,7 @@ pub async fn all(
 ///
 /// # Errors
 /// As long as nothing runs, the patience of the run is over.
-pub async fn give(
+async fn give(
     cx: &StepCx<'_, World>,
     jobs: &[(String, String)],
     container: &str,
@@ -98,6 +101,26 @@ pub async fn give(
         })
     });
     try_join_all(all).await.map(drop)
+}
+
+/// Gives each Job's pod what it needs to begin: the key of the backups, where there is one, and then the token for which it
+/// waits.
+///
+/// # Errors
+/// As [`give`].
+pub async fn equip(
+    cx: &StepCx<'_, World>,
+    jobs: &[(String, String)],
+    container: &str,
+    key: Option<&KeyFile>,
+    token: &str,
+) -> Result<()> {
+    if let Some(key) = key {
+        for (name, text) in [(seal::DECRYPT, &key.private), (seal::VERIFY, &key.public)] {
+            give(cx, jobs, container, &format!("{}/{name}", seal::PLACE), text).await?;
+        }
+    }
+    give(cx, jobs, container, TOKEN, token).await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod admission;
 pub mod adopt;
 pub mod authority;
+pub mod backup_keys;
 pub mod certificates;
 pub mod content;
 pub mod course;

@@ -22,6 +22,7 @@ use crate::manifests::restore::{self, CONTAINER};
 use crate::manifests::scripts;
 use crate::names::{Member, Namespace};
 
+use super::backup_keys::{self, Word};
 use super::record::random_password;
 use super::remove;
 use super::world::{BEAT, World};
@@ -158,15 +159,22 @@ pub async fn run(
 /// What lies on the volume for one cluster.
 ///
 /// # Errors
-/// It cannot be looked at. What on it cannot be understood is in the answer as such.
-pub async fn catalog(connection: &Connection, namespace: &Namespace, reader: &Reader, folder: &str) -> Result<Catalog> {
+/// It cannot be looked at. What on it cannot be understood, or is not believed, is in the answer as such.
+pub async fn catalog(
+    connection: &Connection,
+    desired: &Desired,
+    reader: &Reader,
+    folder: &str,
+    word: &Word,
+) -> Result<Catalog> {
+    let trust = backup_keys::trust(&connection.client, desired, folder, word).await?;
     let argv = ["/bin/bash", "-s", "--", folder];
-    let output = run(connection, namespace, reader, &argv, Some(scripts::CATALOG)).await?;
+    let output = run(connection, &desired.namespace, reader, &argv, Some(scripts::CATALOG)).await?;
     if output.exit_code != 0 {
         let why = output.stderr.trim();
         return Err(Failure::message(Kind::Preflight, format!("the backup volume cannot be looked at: {why}")));
     }
-    Ok(Catalog::parse(folder, &output.stdout))
+    Ok(Catalog::parse(folder, &output.stdout, &trust))
 }
 
 /// The agent as a place to look from, where it runs.

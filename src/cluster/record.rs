@@ -23,7 +23,8 @@ use crate::names::{
 };
 use crate::wsrep::Uuid;
 
-use super::certificates;
+use super::{backup_keys, certificates};
+
 use super::world::World;
 
 /// Passwords by key of the Secret.
@@ -147,7 +148,7 @@ pub fn random_password() -> String {
     (0..24).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()
 }
 
-/// Makes the Secrets that are missing: certificates, that of the seed where there is one, and passwords unless they are
+/// Makes the Secrets that are missing: certificates, that of the seed where there is one, keys of the backups, and passwords unless they are
 /// `known`. The passwords of an existing Secret are never changed, since the database has them; but it has to be this
 /// cluster's, or whoever made it first would know the password of root.
 ///
@@ -156,6 +157,7 @@ pub fn random_password() -> String {
 pub async fn keep_secrets(cx: &StepCx<'_, World>, known: Option<&Secrets>, with_seed: bool) -> Result<Kept> {
     let world = cx.world;
     let authority = certificates::keep(cx, with_seed).await?;
+    backup_keys::keep(cx).await?;
     let name = world.desired.cluster.credentials();
     let all = if let Some(known) = known {
         match whose_secret(&world.applier, &world.desired).await? {
@@ -216,7 +218,7 @@ fn blank_secret(desired: &Desired) -> Object {
 /// All Secrets that a cluster is made with, without what is in them.
 #[must_use]
 pub fn blank_secrets(desired: &Desired, with_seed: bool) -> Vec<Object> {
-    [certificates::blank(desired, with_seed), vec![blank_secret(desired)]].concat()
+    [certificates::blank(desired, with_seed), backup_keys::blank(desired), vec![blank_secret(desired)]].concat()
 }
 
 /// Whose the Secret is, by the rule that holds for all objects.

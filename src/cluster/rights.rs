@@ -8,7 +8,7 @@ use crate::desired::{BackupTarget, Desired};
 use crate::error::{Failure, Kind, Result};
 use crate::kube::access::{Right, denied_to};
 use crate::kube::client::Connection;
-use crate::manifests::tls;
+use crate::manifests::{seal, tls};
 
 /// API group, resource with its subresource, and the verbs that are used on it.
 pub type Need = (&'static str, &'static str, &'static [&'static str]);
@@ -227,7 +227,9 @@ fn rights<'a>(
 fn names(desired: &Desired, resource: &str, verb: &str) -> Vec<String> {
     let cluster = &desired.cluster;
     match (resource, verb) {
-        ("secrets", "get" | "list" | "patch" | "delete") => tls::secrets(desired),
+        // The keys of the backups outlive the cluster, as the backups do.
+        ("secrets", "list" | "delete") => tls::secrets(desired),
+        ("secrets", "get" | "patch") => [tls::secrets(desired), seal::secrets(desired)].concat(),
         ("leases", "get" | "update" | "delete") => vec![cluster.lock()],
         ("configmaps", "get" | "patch" | "delete") => {
             vec![cluster.config(), cluster.spec(), cluster.record(), cluster.proxy()]

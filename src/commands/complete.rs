@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use k8s_openapi::api::core::v1;
 
+use crate::cluster::backup_keys::Word;
 use crate::cluster::reader;
 use crate::engine::journal;
 use crate::error::Kind;
@@ -71,7 +72,7 @@ pub(super) fn backups() -> ArgValueCandidates {
         let observer = gather::look(&connection, &desired, None).await.ok()?;
         let agent = reader::agent(&desired, &observer.live().snapshot())?;
         let folder = format!("{}/{}", desired.namespace, desired.cluster);
-        let catalog = reader::catalog(&connection, &desired.namespace, &agent, &folder).await.ok()?;
+        let catalog = reader::catalog(&connection, &desired, &agent, &folder, &Word::default()).await.ok()?;
         Some(catalog.backups.into_iter().rev().map(|backup| backup.id).collect())
     })
 }

@@ -11,6 +11,7 @@ use kube::core::ApiResource;
 use tokio::time::Instant;
 
 use crate::backups::Catalog;
+use crate::cluster::backup_keys::Word;
 use crate::cluster::reader;
 use crate::desired::{Access, Desired};
 use crate::error::{Kind, Result};
@@ -106,6 +107,6 @@ pub(super) async fn backups(
         return Some(Err(format!("the agent does not run in the pod of node{}", backup.node)));
     };
     let folder = format!("{}/{}", desired.namespace, desired.cluster);
-    let catalog = reader::catalog(connection, &desired.namespace, &agent, &folder).await;
+    let catalog = reader::catalog(connection, desired, &agent, &folder, &Word::default()).await;
     Some(catalog.map_err(|failure| failure.to_string()))
 }

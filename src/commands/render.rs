@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::cluster::certificates;
 use crate::cluster::record::choose_passwords;
+use crate::cluster::{backup_keys, certificates};
 use crate::commands::Globals;
 use crate::engine::event::Level;
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -94,7 +94,12 @@ pub(crate) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 fn secrets(settings: &Settings) -> Result<Vec<Object>> {
     let desired = &settings.desired;
     let passwords = credentials(desired, &choose_passwords(desired, &settings.passwords));
-    Ok([vec![Object::of(&passwords)], certificates::fresh(desired, Timestamp::now())?].concat())
+    Ok([
+        vec![Object::of(&passwords)],
+        certificates::fresh(desired, Timestamp::now())?,
+        backup_keys::fresh_secrets(desired)?,
+    ]
+    .concat())
 }
 
 fn at(failure: Failure, path: &Path) -> Failure {

@@ -119,6 +119,7 @@ async fn look(args: &Args, frame: &Frame, world: &World) -> Result<steps::Found>
         origin: args.which.origin()?,
         folder: args.place.source.clone(),
         claim: args.place.claim.clone(),
+        word: args.place.word(),
         alone: args.fill == "one" && world.desired.nodes > 1,
         dry: args.bounds.dry_run.is_some(),
     };

@@ -9,7 +9,7 @@ use crate::engine::event::Change;
 use crate::engine::{Due, StepCx};
 use crate::error::{Kind, Result};
 use crate::kube::client::Connection;
-use crate::manifests::tls;
+use crate::manifests::{seal, tls};
 use crate::observe::objects::claim_owner;
 use crate::observed::Observed;
 use crate::steps::teardown::{self, LOOK, REMOVE_ALL, REMOVE_REST, STOP_NODES, STOP_PROXY};
@@ -109,6 +109,13 @@ fn losses(desired: &Desired, observed: &Observed) -> String {
     }
     let secrets: Vec<String> = tls::secrets(desired).into_iter().map(|name| format!("secret/{name}")).collect();
     text.push_str(&format!("  {}", secrets.join(", ")));
+    let keys: Vec<String> = seal::secrets(desired).into_iter().map(|name| format!("secret/{name}")).collect();
+    if !keys.is_empty() {
+        text.push_str(&format!(
+            "\nIts backups stay, and with them {}, without which nobody can read them.",
+            keys.join(", ")
+        ));
+    }
     if !desired.iscsi.is_empty() {
         text.push_str(
             "\nWhat lies on the iSCSI targets stays there: `galeractl purge` empties them, while their volumes exist.",

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::checks::{Case, Check, Mark, passed, run as judge};
 use crate::cluster::proof::prove;
 use crate::cluster::record::{keys, own_access};
-use crate::cluster::{accounts, content, proxies, validity, walls};
+use crate::cluster::{accounts, backup_keys, content, proxies, validity, walls};
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -121,6 +121,7 @@ pub(super) async fn judge_once(
         certificates: &certificates,
         walls: &walls,
         backups: backups.as_ref(),
+        backup_key: backup_keys::state(&connection.client, desired).await?,
         now: jiff::Timestamp::now(),
     }))
 }

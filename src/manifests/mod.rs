@@ -13,6 +13,7 @@ pub mod proxy;
 pub mod purge;
 pub mod restore;
 pub mod scripts;
+pub mod seal;
 pub mod services;
 pub mod tls;
 pub mod volumes;

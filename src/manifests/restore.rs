@@ -37,6 +37,8 @@ pub struct Fill {
     pub needed: u64,
     /// Whether what is on the volume goes before it is filled, because both have no room.
     pub discard: bool,
+    /// Whether every backup and every binary log has to be signed.
+    pub signed: bool,
     /// What the volume was found to hold when the user was asked, as the inspector says it.
     pub expected: String,
 }
@@ -127,7 +129,9 @@ fn filling(desired: &Desired, fill: &Fill, member: Member, mode: &str, target: V
     let verify = mode == "verify";
     let mut mounts =
         vec![mount("target", "/target", false), mount("run", "/run/galeractl", false), mount("tmp", "/tmp", false)];
-    let mut volumes = vec![target, scratch("run"), scratch("tmp")];
+    let (keys, keys_mount) = super::seal::memory();
+    let mut volumes = vec![target, scratch("run"), scratch("tmp"), keys];
+    mounts.push(keys_mount);
     if !verify {
         mounts.push(mount("secrets", "/galeractl/secrets", true));
         volumes.push(secret_files("secrets", desired.cluster.credentials()));
@@ -148,6 +152,7 @@ fn filling(desired: &Desired, fill: &Fill, member: Member, mode: &str, target: V
             env("NEW_UUID", fill.uuid.clone()),
             env("RESTORED_AT", fill.at.to_string()),
             env("NEEDED", fill.needed.to_string()),
+            env("SIGNED", if fill.signed { "yes" } else { "no" }),
             env("DISCARD", if fill.discard { "yes" } else { "no" }),
         ]),
         volume_mounts: Some(mounts),

@@ -71,6 +71,7 @@ pub const RESTORE: &str = concat!(
     include_str!("scripts/lib/report.sh"),
     include_str!("scripts/lib/volume.sh"),
     include_str!("scripts/lib/sql.sh"),
+    include_str!("scripts/backup/seal.sh"),
     include_str!("scripts/backup/restore.sh")
 );
 

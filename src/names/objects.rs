@@ -52,6 +52,18 @@ impl ClusterName {
         self.part("backup-agent")
     }
 
+    /// Secret with all keys of the backups, which no pod mounts.
+    #[must_use]
+    pub fn backup_key(&self) -> String {
+        self.part("backup-key")
+    }
+
+    /// Secret with those keys of the backups that the agent needs.
+    #[must_use]
+    pub fn backup_signer(&self) -> String {
+        self.part("backup-signer")
+    }
+
     /// Pod that reads backups while no agent can.
     #[must_use]
     pub fn backup_reader(&self) -> String {

@@ -46,6 +46,7 @@ pub(super) const BACKUP: &str = "galera_cluster_backup";
 pub(super) const FULL_INTERVAL: &str = "galera_cluster_backup_full_interval";
 pub(super) const LOG_INTERVAL: &str = "galera_cluster_backup_log_interval";
 pub(super) const KEEP: &str = "galera_cluster_backup_keep";
+pub(super) const BACKUP_ENCRYPTION: &str = "galera_cluster_backup_encryption";
 pub(super) const BACKUP_NODE: &str = "galera_cluster_backup_node";
 
 /// What one kind of containers is given of its host.

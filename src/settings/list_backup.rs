@@ -78,6 +78,17 @@ pub(super) const BACKUP: &[Setting] = &[
         "Node beside which the agent runs; without it, the last one. `galeractl backup move` changes it.",
     ),
     setting(
+        Topic::Backup,
+        keys::BACKUP_ENCRYPTION,
+        Kind::Choice(&["own", "off"]),
+        Some("own"),
+        "off",
+        "Whether backups and binary logs are encrypted and signed: `own` with keys that galeractl makes for this \
+         cluster, `off` for neither. Without the private key nobody can read them: keep a copy elsewhere with \
+         `galeractl backup key export`. A cluster that takes backups keeps what it has until this is named; it holds \
+         when the pod of the agent's node has been restarted.",
+    ),
+    setting(
         Topic::Unused,
         keys::BACKUP_USER,
         Kind::Unused,

@@ -377,6 +377,7 @@ impl Resolver<'_> {
             incremental_interval_seconds: incremental,
             log_interval_seconds: log,
             node: node.unwrap_or(nodes),
+            encrypted: self.required(keys::BACKUP_ENCRYPTION) == "own",
         })
     }
 }

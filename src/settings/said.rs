@@ -14,8 +14,8 @@ impl Settings {
         self.values.iter().all(unsaid)
     }
 
-    /// What is wanted of a cluster that exists. It keeps its certificates and its network policies, or goes without them as
-    /// it did, unless the user has said what it is to have: a default that is another one in a later version is no wish.
+    /// What is wanted of a cluster that exists. It keeps its certificates, its network policies and the keys of its backups, or
+    /// goes without them as it did, unless the user has said what it is to have: a default that is another one in a later version is no wish.
     #[must_use]
     pub fn beside(&self, stored: &Desired) -> Desired {
         let mut desired = self.desired.clone();
@@ -24,6 +24,11 @@ impl Settings {
             if let (Some(tls), Some(names)) = (&mut desired.tls, self.given_list(keys::TLS_NAMES)) {
                 tls.names = names;
             }
+        }
+        if self.given(keys::BACKUP_ENCRYPTION).is_none()
+            && let (Some(backup), Some(before)) = (&mut desired.backup, &stored.backup)
+        {
+            backup.encrypted = before.encrypted;
         }
         if self.given(keys::POLICIES).is_none() {
             desired.network.clone_from(&stored.network);
@@ -79,6 +84,28 @@ mod tests {
         let named = set("galera_cluster_tls_names=db.example.org");
         assert_eq!(named.beside(&own).tls.unwrap().names, ["db.example.org"]);
         assert_eq!(named.beside(&off).tls, None);
+    }
+
+    #[test]
+    fn a_default_is_no_wish_to_encrypt_the_backups_of_a_cluster_that_takes_them_in_clear() {
+        let with = |more: &str| {
+            let sets = ["galera_cluster_backup=yes", more].map(str::to_owned).into();
+            load_from(&Input { sets, ..Input::default() }, None).unwrap()
+        };
+        let encrypted = |desired: &Desired| desired.backup.as_ref().unwrap().encrypted;
+        let (own, off) = (with("galera_cluster_backup_encryption=own"), with("galera_cluster_backup_encryption=off"));
+        assert!(encrypted(&own.desired) && !encrypted(&off.desired));
+        let unsaid = with("galera_cluster_backup_retention_days=3");
+        assert!(encrypted(&unsaid.desired), "a new cluster");
+        let without = set("galera_cluster_backup=no").desired;
+        for (stored, kept) in [(&own.desired, true), (&off.desired, false), (&without, true)] {
+            assert_eq!(encrypted(&unsaid.beside(stored)), kept);
+        }
+        assert!(encrypted(&own.beside(&off.desired)) && !encrypted(&off.beside(&own.desired)));
+        let mut old = serde_json::to_value(&off.desired).unwrap();
+        assert!(old["backup"].get("encrypted").is_none());
+        old["backup"]["encrypted"] = true.into();
+        assert!(encrypted(&serde_json::from_value::<Desired>(old).unwrap()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::core::ApiResource;
 use serde_json::json;
 
+use crate::cluster::backup_keys::Word;
 use crate::cluster::inspect::Volumes;
 use crate::cluster::volumes::{claim_targets, nobody_uses_them, reclaim};
 use crate::cluster::world::World;
@@ -81,7 +82,7 @@ async fn newest_backup(cx: &StepCx<'_, World>) -> Result<String> {
     let looked = async {
         let reader = reader::open(cx, &claim).await?;
         let folder = format!("{}/{}", desired.namespace, desired.cluster);
-        reader::catalog(connection, &desired.namespace, &reader, &folder).await
+        reader::catalog(connection, desired, &reader, &folder, &Word::default()).await
     };
     let looked = looked.await;
     reader::close(cx).await?;

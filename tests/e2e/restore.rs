@@ -31,10 +31,11 @@ async fn everything_comes_back_to_the_transaction() {
         place.up(&UP).await.ended(0);
         let (backup, sums, moment, sums_then) = back_up_under_load(place).await;
         let lost = place.uuid().await;
-        // Objects, passwords and volumes go; the backups have a volume of their own.
+        // Objects, passwords and volumes go; the backups have a volume of their own, and keys.
         place.run(&["teardown", "--delete-volumes", "--confirm", place.cluster.as_str()]).await.ended(0);
         let claim = format!("persistentvolumeclaim/{}", place.cluster.backup_claim());
-        assert_eq!(place.leftovers().await, [claim]);
+        let keys = [place.cluster.backup_key(), place.cluster.backup_signer()].map(|name| format!("secret/{name}"));
+        assert_eq!(place.leftovers().await, [vec![claim], keys.to_vec()].concat());
 
         let begun = Instant::now();
         let args = [&["restore", "--from", &backup.0, "--progress", "json"], &UP[..]].concat();

@@ -132,6 +132,7 @@ async fn the_objects_of_every_profile_are_accepted() {
 /// What restores a backup, and tries one.
 fn restoring(desired: &Desired) -> Vec<Object> {
     let fill = Fill {
+        signed: true,
         source: "10.0.0.1".to_owned(),
         uuid: String::new(),
         at: 0,

@@ -56,7 +56,7 @@ fn shellcheck_finds_nothing() {
         ("purge", ("bash", scripts::PURGE.to_owned())),
         ("turn", ("bash", scripts::TURN.to_owned())),
         ("restore", ("bash", scripts::RESTORE.to_owned())),
-        ("agent", backup(&["common.sh", "keep.sh", "agent.sh"])),
+        ("agent", backup(&["common.sh", "seal.sh", "keep.sh", "agent.sh"])),
         ("haproxy", ("sh", include_str!("../../src/manifests/scripts/haproxy.sh").to_owned())),
         ("catalog", ("bash", scripts::CATALOG.to_owned())),
         ("serve", ("bash", scripts::SERVE.to_owned())),

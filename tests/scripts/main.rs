@@ -18,6 +18,7 @@ mod orders;
 mod overwrite;
 mod purge;
 mod restore;
+mod sealed;
 mod seed;
 mod server;
 mod stage;

@@ -6,7 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use galeractl::backups::Catalog;
+use galeractl::backups::{Catalog, Trust};
+
+use galeractl::manifests::scripts::RESTORE;
+
+use crate::stage::{Tree, tree};
 
 pub(crate) const UUID: &str = "79651a2b-0000-11f0-8000-0123456789ab";
 pub(crate) const INCARNATION: &str = "3f2a91bc-1111-4222-8333-444455556666";
@@ -46,6 +50,9 @@ printf 'XBSTCK01\0E\x1a\0\0\0mariadb_backup_galera_info'
 echo 'completed OK!' >&2
 "#;
 
+/// Unpacks a stream into one file.
+const MBSTREAM: &str = "#!/bin/bash\nexec cat >\"${!#}/stream\"\n";
+
 /// Passes everything through: what is compressed does not matter here.
 const ZSTD: &str = "#!/bin/bash\nif [ -f \"${!#}\" ]; then exec cat \"${!#}\"; else exec cat; fi\n";
 
@@ -60,7 +67,7 @@ impl World {
         for folder in ["bin", "server", "own", "volume/data", "volume/binlog", "outside", "backups/data/shop/binlog"] {
             fs::create_dir_all(world.at(folder)).unwrap();
         }
-        for (name, text) in [("mariadb", MARIADB), ("mariadb-backup", BACKUP), ("zstd", ZSTD)] {
+        for (name, text) in [("mariadb", MARIADB), ("mariadb-backup", BACKUP), ("zstd", ZSTD), ("mbstream", MBSTREAM)] {
             fs::write(world.at("bin").join(name), text).unwrap();
             fs::set_permissions(world.at("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
@@ -113,7 +120,7 @@ impl World {
             . {scripts}/agent.sh
             set +e
             SERVER=$WORLD/server OWN=$WORLD/own VOLUME=$WORLD/volume DATA=$WORLD/volume/data LOGS=$WORLD/volume/binlog
-            ROOT=$WORLD/backups/data/shop GROUP={UUID} STARTED_AT=0 TICK=0
+            KEYS=$WORLD/keys ROOT=$WORLD/backups/data/shop GROUP={UUID} STARTED_AT=0 TICK=0
             unset EPOCHSECONDS
             EPOCHSECONDS={NOW}
             pause() {{ :; }}
@@ -127,14 +134,19 @@ impl World {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     }
 
-    /// What the catalog says of this volume.
+    /// What the catalog says of this volume, whoever has written it.
     pub(crate) fn catalog(&self) -> Catalog {
+        self.catalog_by(&Trust { signer: None, unsigned: true })
+    }
+
+    /// What the catalog says of this volume to somebody who believes these.
+    pub(crate) fn catalog_by(&self, trust: &Trust) -> Catalog {
         let text = fs::read_to_string(scripts().join("common.sh")).unwrap()
             + &fs::read_to_string(scripts().join("catalog.sh")).unwrap();
         let text = text.replace("/backups", &self.at("backups").display().to_string());
         let output = self.bash(&text, &["data/shop"], b"");
         assert!(output.status.success(), "{output:?}");
-        Catalog::parse("data/shop", &String::from_utf8_lossy(&output.stdout))
+        Catalog::parse("data/shop", &String::from_utf8_lossy(&output.stdout), trust)
     }
 
     /// What a reader gives to whoever says this.
@@ -145,6 +157,34 @@ impl World {
         let text = text.replace("/tmp/", &format!("{}/", self.dir.path().display()));
         let text = text.replace("/backups", &self.at("backups").display().to_string());
         self.bash(&text, &[], request).stdout
+    }
+
+    /// Fills a volume with what a plan says, by the script of the Job, up to the point where a server would be started.
+    /// Answers with what it said, and with what it would have given to the server.
+    pub(crate) fn fill(&self, plan: &str, signed: bool) -> (String, Tree) {
+        let (functions, _) = RESTORE.split_once("\n[ -d \"$TARGET\" ] && [ -w \"$TARGET\" ]").unwrap();
+        let target = self.at("target");
+        drop(fs::remove_dir_all(&target));
+        fs::create_dir_all(target.join("restore.new")).unwrap();
+        fs::create_dir_all(self.at("run")).unwrap();
+        fs::write(self.at("plan"), plan).unwrap();
+        let signed = if signed { "yes" } else { "no" };
+        let script = format!(
+            r#"
+            export WORLD={world} MODE=fill GALERA_MEMBER=node1 SOURCE=- NEW_UUID=- SERVER_OPTIONS=- NEEDED=1 SIGNED={signed}
+            export VOLUME=$WORLD/target RUN=$WORLD/run KEYS=$WORLD/opening
+            {functions}
+            fetch() {{ [ "$1" != file ] || cat "$WORLD/backups/$2" 2>/dev/null; }}
+            PLAN=$(cat "$WORLD/plan")
+            copy
+            tell phase=copied
+            "#,
+            world = self.dir.path().display()
+        );
+        let output = self.bash(&script, &[], b"");
+        let mut given = tree(&target.join("restore.new"));
+        given.retain(|name, text| text != b"/" && !["sum", "error", "sum.fifo"].contains(&name.as_str()));
+        (String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr), given)
     }
 
     fn bash(&self, script: &str, args: &[&str], stdin: &[u8]) -> Output {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::backups::{Backup, From, Gaps, Wanted, choose};
+use crate::backups::{Backup, From, Gaps, Original, Wanted, choose};
 use crate::cluster::reader::{self, Reader};
 use crate::cluster::world::World;
 use crate::commands::Globals;
@@ -53,13 +53,14 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         return Err(none(&desired));
     }
     let (folder, claim) = (args.place.folder(&desired)?, args.place.claim(&desired));
+    let word = args.place.word();
     let from = if args.id == "latest" { From::Latest } else { From::Id(args.id.clone()) };
     let wanted = Wanted { from, increment: None, to: None, gaps: Gaps::Refused };
     let mut planned = Vec::new();
     Frame::whole(ui, "backup", async |frame| {
         let world = world(&connection, desired, &args.bounds, frame).await?;
         let look = async |cx: &StepCx<'_, World>, reader: &Reader| {
-            let catalog = reader::catalog(&world.connection, &world.desired.namespace, reader, &folder).await?;
+            let catalog = reader::catalog(&world.connection, &world.desired, reader, &folder, &word).await?;
             let source = choose(&catalog, &wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
             for backup in &source.backups {
                 let size = units::bytes(backup.bytes);
@@ -68,7 +69,10 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
                     continue;
                 }
                 let slot = cx.waiting(&format!("{}: copied", backup.id));
-                let at = copy(&world, reader, backup, &args.folder, &slot).await?;
+                let Some(original) = catalog.originals.get(&backup.id) else {
+                    return Err(Failure::message(Kind::Bug, format!("{} has no description", backup.id)));
+                };
+                let at = copy(&world, reader, (backup, original), &args.folder, &slot).await?;
                 cx.notice(Level::Info, format!("{}: {size}, checksum as recorded", at.display()));
             }
             Ok(source.backups.len())
@@ -84,7 +88,13 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 }
 
 /// Copies one backup. It has its proper name only when it is complete.
-async fn copy(world: &World, reader: &Reader, backup: &Backup, folder: &Path, slot: &Slot<'_>) -> Result<PathBuf> {
+async fn copy(
+    world: &World,
+    reader: &Reader,
+    (backup, original): (&Backup, &Original),
+    folder: &Path,
+    slot: &Slot<'_>,
+) -> Result<PathBuf> {
     let (target, part) = (folder.join(&backup.id), folder.join(format!(".partial-{}", backup.id)));
     let cannot =
         |error: std::io::Error| Failure::message(Kind::Step, format!("cannot write to {}: {error}", folder.display()));
@@ -103,8 +113,12 @@ async fn copy(world: &World, reader: &Reader, backup: &Backup, folder: &Path, sl
         )
         .hint("try again; if it stays so, the backup is damaged: galeractl backup verify"));
     }
-    let text = serde_json::to_string(backup).or_fail(Kind::Bug)?;
-    fresh_file(&part.join("backup.json")).and_then(|mut file| writeln!(file, "{text}")).map_err(cannot)?;
+    // To the letter, since that is what was signed.
+    let Original { line, signature } = original;
+    for (name, text) in [("backup.json", Some(line)), ("backup.json.sig", signature.as_ref())] {
+        let Some(text) = text else { continue };
+        fresh_file(&part.join(name)).and_then(|mut file| writeln!(file, "{text}")).map_err(cannot)?;
+    }
     std::fs::rename(&part, &target).map_err(cannot)?;
     Ok(target)
 }

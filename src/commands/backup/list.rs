@@ -85,18 +85,18 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
 /// What lies on the volume, as the agent sees it, or a pod of its own where no agent runs.
 async fn catalog(args: &Args, connection: &Connection, desired: Desired, ui: &Ui) -> Result<Catalog> {
     let (folder, claim) = (args.place.folder(&desired)?, args.place.claim(&desired));
-    let namespace = desired.namespace.clone();
+    let (word, looked_at) = (args.place.word(), desired.clone());
     let observer = gather::look(connection, &desired, None).await?;
     let agent = reader::agent(&desired, &observer.live().snapshot());
     if let Some(agent) = agent.filter(|agent| agent.claim == claim) {
-        let asked = reader::catalog(connection, &namespace, &agent, &folder);
+        let asked = reader::catalog(connection, &looked_at, &agent, &folder, &word);
         return patiently(ui, "the agent to tell what lies on the backup volume", asked).await;
     }
     let mut found = None;
     Frame::whole(ui, "backup", async |frame| {
         let world = world(connection, desired, &args.bounds, frame).await?;
         let look = async |_: &StepCx<'_, World>, reader: &Reader| {
-            reader::catalog(connection, &namespace, reader, &folder).await
+            reader::catalog(connection, &looked_at, reader, &folder, &word).await
         };
         found = Some(with_reader(&world, frame, &claim, args.bounds.timeout, look).await?);
         Ok(format!("looked at the backups of {folder}"))
@@ -134,7 +134,7 @@ fn table(catalog: &Catalog, reaches: &[(&Backup, Reach)]) -> Table {
             Cell::from(until),
         ]);
     }
-    for file in &catalog.unusable {
+    for file in catalog.unusable_together() {
         let nothing = || Cell::from("");
         let (name, why) = (Cell::from(&file.name), Cell::new(Tone::Fail, format!("nothing: {}", file.why)));
         table.row([

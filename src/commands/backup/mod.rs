@@ -1,6 +1,7 @@
 //! `galeractl backup`.
 
 mod copy;
+mod key;
 mod list;
 mod now;
 mod prune;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use clap::Subcommand;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
+use crate::backups::KeyFile;
+use crate::cluster::backup_keys::Word;
 use crate::cluster::reader::{self, Reader};
 use crate::cluster::rights;
 use crate::cluster::world::World;
@@ -57,6 +60,7 @@ enum Verb {
     Prune(prune::Args),
     Copy(copy::Args),
     Move(relocate::Args),
+    Key(key::Args),
 }
 
 /// Where the backups are.
@@ -68,6 +72,17 @@ pub(super) struct Where {
     /// Claim of the backup volume; without it, the cluster's own
     #[arg(long, value_name = "CLAIM")]
     pub(super) claim: Option<String>,
+    /// File with the key that the backups were made with, of `backup key export`; without it, the cluster's own
+    #[arg(long, value_name = "FILE", value_parser = key_file, value_hint = clap::ValueHint::FilePath)]
+    pub(super) key: Option<Box<KeyFile>>,
+    /// Take backups as well that nobody has signed; whoever can write to the volume may have made them
+    #[arg(long)]
+    pub(super) unsigned: bool,
+}
+
+fn key_file(path: &str) -> std::result::Result<Box<KeyFile>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    KeyFile::parse(&text).map(Box::new)
 }
 
 pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -78,10 +93,16 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Verb::Prune(args) => prune::run(args, globals, ui).await,
         Verb::Copy(args) => copy::run(args, globals, ui).await,
         Verb::Move(args) => relocate::run(args, globals, ui).await,
+        Verb::Key(args) => key::run(args, globals, ui).await,
     }
 }
 
 impl Where {
+    /// Whose backups are believed.
+    pub(super) fn word(&self) -> Word {
+        Word { file: self.key.as_deref().cloned(), unsigned: self.unsigned }
+    }
+
     /// Folder of the backups on the volume.
     pub(super) fn folder(&self, desired: &Desired) -> Result<String> {
         let own = || format!("{}/{}", desired.namespace, desired.cluster);

@@ -43,6 +43,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         wanted: Wanted { from, increment, to: None, gaps: Gaps::Refused },
         folder: args.place.folder(&desired)?,
         claim: args.place.claim(&desired),
+        word: args.place.word(),
     };
     if args.bounds.dry_run.is_some() {
         return ui.out(&format!(

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::backups::{Backup, Source, Verified, Wanted, choose};
+use crate::cluster::backup_keys::{self, Word};
 use crate::cluster::world::World;
 use crate::cluster::{job, reader};
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::manifests::Object;
-use crate::manifests::restore::{self, CONTAINER, TOKEN};
+use crate::manifests::restore::{self, CONTAINER};
 use crate::wsrep::{Position, Report, Uuid};
 
 /// The step.
@@ -24,6 +25,8 @@ pub struct Trial {
     pub folder: String,
     /// Claim of the backup volume.
     pub claim: String,
+    /// Whose backups are believed.
+    pub word: Word,
 }
 
 /// Restores a backup to scratch space, and writes the result beside it.
@@ -47,8 +50,9 @@ pub async fn run(cx: &StepCx<'_, World>, trial: &Trial) -> Result<Finished> {
 
 async fn tried(cx: &StepCx<'_, World>, trial: &Trial, reader: &reader::Reader) -> Result<Finished> {
     let world = cx.world;
-    let catalog = reader::catalog(&world.connection, &world.desired.namespace, reader, &trial.folder).await?;
+    let catalog = reader::catalog(&world.connection, &world.desired, reader, &trial.folder, &trial.word).await?;
     let source = choose(&catalog, &trial.wanted).map_err(|why| Failure::message(Kind::Preflight, why))?;
+    let opening = backup_keys::opening(&world.connection.client, &world.desired, &trial.word, &source).await?;
     reader::write(world, reader, "/tmp/plan", &source.plan()).await?;
     let fill = restore::Fill {
         source: reader.address.clone(),
@@ -56,13 +60,14 @@ async fn tried(cx: &StepCx<'_, World>, trial: &Trial, reader: &reader::Reader) -
         at: Timestamp::now().as_second(),
         needed: source.needed(),
         discard: false,
+        signed: opening.signed,
         expected: String::new(),
     };
     let name = world.desired.cluster.backup_verify_job();
     world.apply(cx, &[Object::of(&restore::verify(&world.desired, &fill))]).await?;
     let jobs = [(name.clone(), source.last().id.clone())];
     let ended = job::all(cx, &jobs, CONTAINER, "the trial", job::restoring);
-    let (said, ()) = tokio::try_join!(ended, job::give(cx, &jobs, CONTAINER, TOKEN, &reader.token))?;
+    let (said, ()) = tokio::try_join!(ended, job::equip(cx, &jobs, CONTAINER, opening.key.as_ref(), &reader.token))?;
     let reports = said.get(&name).map(Vec::as_slice).unwrap_or_default();
     let verdict = judge(&source, reports)?;
     record(world, reader, &source, &verdict).await?;

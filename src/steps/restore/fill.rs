@@ -10,7 +10,7 @@ use crate::desired::Desired;
 use crate::engine::{Finished, Named, StepCx};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::list;
-use crate::manifests::restore::{self, CONTAINER, Near, TOKEN};
+use crate::manifests::restore::{self, CONTAINER, Near};
 use crate::manifests::{self, Object};
 use crate::names::Member;
 use crate::wsrep::Position;
@@ -68,6 +68,7 @@ pub(super) fn jobs(
             at,
             needed: prepared.needed,
             discard,
+            signed: prepared.opening.signed,
             expected: expected(volumes.get(member)),
         };
         Object::of(&restore::fill(desired, &fill, *member, near(*member)))
@@ -81,7 +82,7 @@ async fn filled(cx: &StepCx<'_, World>, prepared: &Prepared, volumes: &mut Volum
     let names: Vec<(String, String)> =
         prepared.filled.iter().map(|member| (cluster.restore_job(*member), member.to_string())).collect();
     let ended = job::all(cx, &names, CONTAINER, "filled volumes", job::restoring);
-    let given = job::give(cx, &names, CONTAINER, TOKEN, &prepared.reader.token);
+    let given = job::equip(cx, &names, CONTAINER, prepared.opening.key.as_ref(), &prepared.reader.token);
     let (said, ()) = tokio::try_join!(ended, given).map_err(|failure| {
         failure.hint("what was on the volumes is as it was; look at the backup: galeractl backup verify")
     })?;

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
 use crate::backups::{Catalog, Stop, Wanted, choose, sequence, series, utc};
+use crate::cluster::backup_keys::{self, Opening, Word};
 use crate::cluster::inspect::Volumes;
 use crate::cluster::reader::{self, Reader};
 use crate::cluster::record::{self, Secrets};
@@ -37,6 +38,8 @@ pub struct Wish {
     pub folder: Option<String>,
     /// Claim of the backup volume; `None` finds it.
     pub claim: Option<String>,
+    /// Whose backups are believed.
+    pub word: Word,
     /// Fill one volume only.
     pub alone: bool,
     /// Only look: make nothing that lasts.
@@ -70,6 +73,7 @@ pub async fn look(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Found> {
         record::whose_secret(&world.applier, desired).await?;
     }
     certificates::judge(&world.applier, desired).await?;
+    backup_keys::judge(&world.applier, desired).await?;
     if desired.iscsi.is_empty() {
         adopt::missing(world, false).await?;
     } else {
@@ -163,10 +167,12 @@ async fn make_claim(cx: &StepCx<'_, World>, wish: &Wish) -> Result<String> {
 async fn from_backup(world: &World, wish: &Wish, wanted: &Wanted, reader: Reader) -> Result<Prepared> {
     let desired = &world.desired;
     let folder = wish.folder.clone().unwrap_or_else(|| format!("{}/{}", desired.namespace, desired.cluster));
-    let catalog = reader::catalog(&world.connection, &world.desired.namespace, &reader, &folder).await?;
+    let catalog = reader::catalog(&world.connection, desired, &reader, &folder, &wish.word).await?;
     let source = choose(&catalog, wanted).map_err(|why| refused(&catalog, &folder, why))?;
+    let opening = backup_keys::opening(&world.connection.client, desired, &wish.word, &source).await?;
     let last = source.last();
-    let mut what = format!("backup {} of {folder}, {}", last.id, last.position());
+    let signed = if catalog.is_signed(&last.id) { "" } else { ", which NOBODY HAS SIGNED" };
+    let mut what = format!("backup {} of {folder}, {}{signed}", last.id, last.position());
     match source.logs.last() {
         None => {}
         Some(replay) => {
@@ -184,6 +190,7 @@ async fn from_backup(world: &World, wish: &Wish, wanted: &Wanted, reader: Reader
     Ok(Prepared {
         reader,
         plan: source.plan(),
+        opening,
         needed: source.needed(),
         uuid: new_uuid(),
         filled: filled(world, wish.alone),
@@ -231,10 +238,11 @@ async fn from_directory(world: &World, wish: &Wish, path: &str, reader: Reader) 
         reader,
         source: None,
         plan: format!("directory {path}\n"),
+        opening: Opening::default(),
         needed: bytes / 10 * 11 + (256 << 20),
         uuid: new_uuid(),
         filled: filled(world, wish.alone),
-        what: format!("folder {path} of the backup volume, taken by MariaDB {taken}"),
+        what: format!("folder {path} of the backup volume, taken by MariaDB {taken}, which NOBODY HAS SIGNED"),
     })
 }
 

@@ -9,6 +9,7 @@ pub use look::{Found, Origin, Wish, look};
 pub use turn::{FORGET, RESUME, SWITCH, UNDO, close, forget, resume, switch, trace, undo};
 
 use crate::backups::Source;
+use crate::cluster::backup_keys::Opening;
 use crate::cluster::inspect::Volumes;
 use crate::cluster::reader::Reader;
 use crate::cluster::record::blank_secrets;
@@ -31,6 +32,8 @@ pub struct Prepared {
     pub source: Option<Source>,
     /// Lines for `restore.sh`.
     pub plan: String,
+    /// What opens it.
+    pub opening: Opening,
     /// Bytes that every volume needs.
     pub needed: u64,
     /// Identity of the history that begins with it.
@@ -159,6 +162,7 @@ mod tests {
         let prepared = Prepared {
             reader,
             source: None,
+            opening: Opening::default(),
             plan: String::new(),
             needed: 1,
             uuid: NEW.parse().unwrap(),

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use crate::cluster::course::{decide, secret_is_there, settle};
 use crate::cluster::record::{self, Secrets};
 use crate::cluster::world::World;
-use crate::cluster::{admission, adopt, certificates, options};
+use crate::cluster::{admission, adopt, backup_keys, certificates, options};
 use crate::desired::Desired;
 use crate::engine::event::Level;
 use crate::engine::{Finished, Named, StepCx};
@@ -145,6 +145,7 @@ async fn existing(cx: &StepCx<'_, World>) -> Result<(Course, Record, Option<Secr
         record::same_passwords(world, secrets)?;
     }
     certificates::judge(&world.applier, desired).await?;
+    backup_keys::judge(&world.applier, desired).await?;
     if let Some((before, record)) = &stored {
         differences(cx, before, record)?;
     }

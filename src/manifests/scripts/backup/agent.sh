@@ -1,7 +1,8 @@
 #!/bin/bash
 # Takes backups of the Galera node in the same pod and keeps them in order, without anybody outside of this pod.
 #
-# A backup is a folder: backup.json says what it is, data.mb.zst is the stream, lsn/ is what an incremental builds on.
+# A backup is a folder: backup.json says what it is, data.mb.zst is the stream, lsn/ is what an incremental builds on. With
+# ENCRYPTION=own the stream is encrypted, and backup.json.sig is the signature of backup.json.
 # It is written under another name and renamed when it is complete, so whatever has a proper name is whole.
 # Lines that begin with GALERACTL are read by programs.
 set -uo pipefail
@@ -17,11 +18,14 @@ OWN=/run/agent
 VOLUME=/var/lib/mysql
 DATA=$VOLUME/data
 LOGS=$VOLUME/binlog
+KEYS=/galeractl/keys
 ROOT=/backups/$GALERA_NAMESPACE/$GALERA_CLUSTER
 # One that beats less often than this is taken for dead.
 DEAD_AFTER=45
 # shellcheck source=src/manifests/scripts/backup/common.sh
 . "$SCRIPTS/common.sh"
+# shellcheck source=src/manifests/scripts/backup/seal.sh
+. "$SCRIPTS/seal.sh"
 # shellcheck source=src/manifests/scripts/backup/keep.sh
 . "$SCRIPTS/keep.sh"
 
@@ -131,22 +135,25 @@ report() {
     done
 }
 
-# The stream as it comes, compressed; every part of the pipe must have ended well.
+# The stream as it comes, compressed and encrypted; every part of the pipe must have ended well.
 stream() {
     local dir=$1
     shift
     # It reads the server's options, certificates included, which are not here.
     mariadb-backup --defaults-file="$SERVER/my.cnf" --skip-ssl --backup --stream=mbstream --galera-info \
         --extra-lsndir="$dir/lsn" "$@" 2>"$dir/log" |
-        perl "$SCRIPTS/position.pl" "$dir/position" | zstd -q -T0 -3 >"$dir/data.mb.zst"
-    [[ "${PIPESTATUS[*]}" = '0 0 0' ]]
+        perl "$SCRIPTS/position.pl" "$dir/position" | zstd -q -T0 -3 | encrypted >"$dir/data.mb.zst"
+    [[ "${PIPESTATUS[*]}" = '0 0 0 0' ]]
 }
 
-# Brings the stream to the disk, and prints its sum meanwhile: one needs the disk, the other a processor.
+# Brings the stream to the disk, and prints its sum meanwhile: one needs the disk, the other a processor. openssl takes a
+# fifth of the time of sha256sum, where the processor has instructions for it.
 settle() {
+    local syncs
     sync -f "$1" &
-    sha256sum <"$1" | cut -d ' ' -f 1
-    wait $!
+    syncs=$!
+    openssl dgst -sha256 -r <"$1" | cut -d ' ' -f 1
+    wait $syncs
 }
 
 # Whether there is room: as much as the last one of its kind with a fifth more, and for the first one half of the data.
@@ -170,6 +177,7 @@ take() {
         [ -n "$base" ] || { fail "no backup of this data is there that an incremental could build on"; return; }
         options=("--incremental-basedir=$ROOT/$base/lsn")
     fi
+    new_key || { fail "no key can be made for it"; return; }
     # What an earlier attempt could not remove.
     rm -rf "$ROOT"/.partial-*
     id=$(new_id "$kind")
@@ -213,24 +221,24 @@ take() {
 
 # Writes what the backup is, and gives it its name. Prints what is wrong with it, if anything is.
 finish() {
-    local dir=$1 id=$2 kind=$3 base=$4 incarnation=$5 began=$6 data=$7 from to log chain sum
+    local dir=$1 id=$2 kind=$3 base=$4 incarnation=$5 began=$6 data=$7 from to log chain sum base_sum=''
     from=$(checkpoint "$dir/lsn" from_lsn) to=$(checkpoint "$dir/lsn" to_lsn)
     [ -n "$from" ] && [ -n "$to" ] || { echo "mariadb-backup left no log sequence numbers"; return 1; }
     chain=$id
     if [ -n "$base" ]; then
-        describe "$base" && [ "$from" = "$TO_LSN" ] && ((to >= from)) ||
+        describe "$base" && is_own "$ROOT/$base/backup.json" && [ "$from" = "$TO_LSN" ] && ((to >= from)) ||
             { echo "the incremental does not continue $base (from $from to $to)"; return 1; }
-        chain=$CHAIN
+        chain=$CHAIN base_sum=$SUM
     fi
     [ "$incarnation" = "$(incarnation)" ] || { echo "the data was replaced by a state transfer meanwhile"; return 1; }
     read_line "$dir/position" && is "$UUID:$NUMBER" "$LINE" || { echo "the backup names no position in the group's history"; return 1; }
     sum=$(settle "$dir/data.mb.zst") && [ -n "$sum" ] || { echo "cannot write to the backup volume"; return 1; }
     log=$(sed -n 's/^binlog_pos = //p' "$dir"/lsn/*_info 2>/dev/null)
-    object id "$id" kind "$kind" chain "$chain" base "$base" namespace "$GALERA_NAMESPACE" cluster "$GALERA_CLUSTER" \
+    describe_to "$dir/backup.json" id "$id" kind "$kind" chain "$chain" base "$base" namespace "$GALERA_NAMESPACE" cluster "$GALERA_CLUSTER" \
         member "$GALERA_MEMBER" incarnation "$incarnation" uuid "${LINE%:*}" seqno# "${LINE##*:}" \
         gtid "$(only "$GTIDS" "$(sed -nE "s/.*GTID of the last change '([^']*)'.*/\1/p" <<<"$log")")" \
         from_lsn# "$from" to_lsn# "$to" version "$(sql 'SELECT VERSION()')" began# "$began" ended# "$EPOCHSECONDS" \
-        bytes# "$(stat -c %s "$dir/data.mb.zst")" data# "$data" sha256 "$sum" >"$dir/backup.json" || { echo "cannot write to the backup volume"; return 1; }
+        bytes# "$(stat -c %s "$dir/data.mb.zst")" data# "$data" sha256 "$sum" base_sum "$base_sum" || { echo "cannot write to the backup volume"; return 1; }
     rm -f "$dir/position" "$dir/log"
     sync -f "$dir" && mv -T "$dir" "$ROOT/$id" && sync -f "$ROOT" || { echo "cannot write to the backup volume"; return 1; }
 }

@@ -7,13 +7,16 @@ ROOT=/backups/$1
     for dir in "$ROOT"/*Z-full "$ROOT"/*Z-inc; do
         id=${dir##*/}
         is "$BACKUP" "$id" || continue
+        ! read_line "$dir/backup.json.sig" || printf 'signature %s %s\n' "$id" "$LINE"
         if read_line "$dir/backup.json"; then printf 'backup %s %s\n' "$id" "$LINE"; else printf 'backup %s\n' "$id"; fi
         ! is_file "$dir/data.mb.zst" || printf 'stored %s %s\n' "$id" "$(stat -c %s "$dir/data.mb.zst")"
         ! read_line "$dir/verified.json" || printf 'verified %s %s\n' "$id" "$LINE"
     done
     for log in "$ROOT"/binlog/*.zst; do
         name=${log##*/}
-        ! is "$LOG" "$name" || ! is_file "$log" || ! read_line "$log.json" || printf 'log %s %s\n' "$name" "$LINE"
+        is "$LOG" "$name" && is_file "$log" || continue
+        ! read_line "$log.json.sig" || printf 'signature %s %s\n' "$name" "$LINE"
+        ! read_line "$log.json" || printf 'log %s %s\n' "$name" "$LINE"
     done
     # What the agent tells here, in its own container, it may have been unable to write to the volume.
     told=$ROOT/agent.json

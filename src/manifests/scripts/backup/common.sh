@@ -18,7 +18,7 @@ CLUSTER='[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9.-]{0,62}'
 LOG="$NUMBER-[0-9a-f]{8}-${SERVER_LOG}[.]zst"
 TEXT='[^"\\]*'
 # What a backup says of itself. Its parts are the ones in brackets that are counted in `describe`.
-DESCRIPTION="\{\"id\":\"($BACKUP)\",\"kind\":\"(full|inc)\",\"chain\":\"($BACKUP)\",\"base\":\"($BACKUP|)\",\"namespace\":\"$TEXT\",\"cluster\":\"$TEXT\",\"member\":\"$MEMBER\",\"incarnation\":\"($UUID)\",\"uuid\":\"$UUID\",\"seqno\":[0-9]+,\"gtid\":\"[0-9,-]*\",\"from_lsn\":$NUMBER,\"to_lsn\":$NUMBER,\"version\":\"$TEXT\",\"began\":$NUMBER,\"ended\":$NUMBER,\"bytes\":$NUMBER,\"data\":[0-9]+,\"sha256\":\"[0-9a-f]+\".*\}"
+DESCRIPTION="\{\"id\":\"($BACKUP)\",\"kind\":\"(full|inc)\",\"chain\":\"($BACKUP)\",\"base\":\"($BACKUP|)\",\"namespace\":\"$TEXT\",\"cluster\":\"$TEXT\",\"member\":\"$MEMBER\",\"incarnation\":\"($UUID)\",\"uuid\":\"$UUID\",\"seqno\":[0-9]+,\"gtid\":\"[0-9,-]*\",\"from_lsn\":$NUMBER,\"to_lsn\":$NUMBER,\"version\":\"$TEXT\",\"began\":$NUMBER,\"ended\":$NUMBER,\"bytes\":$NUMBER,\"data\":[0-9]+,\"sha256\":\"([0-9a-f]{64})\"(,\"base_sum\":\"([0-9a-f]{64}|)\")?.*\}"
 # Nothing that is described is longer.
 LONGEST=8192
 
@@ -75,7 +75,7 @@ describe() {
     read_line "$ROOT/$id/backup.json" && [[ $LINE =~ ^$DESCRIPTION$ ]] && [ "${BASH_REMATCH[1]}" = "$id" ] || return 1
     local kind=${BASH_REMATCH[6]}
     CHAIN=${BASH_REMATCH[7]} BASE=${BASH_REMATCH[12]} INCARNATION=${BASH_REMATCH[17]} TO_LSN=${BASH_REMATCH[19]} \
-        BEGAN=${BASH_REMATCH[20]} ENDED=${BASH_REMATCH[21]} BYTES=${BASH_REMATCH[22]}
+        BEGAN=${BASH_REMATCH[20]} ENDED=${BASH_REMATCH[21]} BYTES=${BASH_REMATCH[22]} SUM=${BASH_REMATCH[23]} BASE_SUM=${BASH_REMATCH[25]}
     [[ $id == *-"$kind" ]] || return 1
     if [ "$kind" = full ]; then [ -z "$BASE" ] && [ "$CHAIN" = "$id" ]; else [[ $CHAIN == *-full && -n $BASE && $BASE < $id ]]; fi
 }

@@ -30,20 +30,46 @@ new_id() {
     printf '%s' "$id"
 }
 
+# --- What makes a backup the agent's own ---
+
+seals() { [ "${ENCRYPTION:-off}" = own ]; }
+
+# A key for the next file, where files are encrypted.
+new_key() { SECRET='' PAIR='' && { ! seals || new_secret; }; }
+
+# Writes the description of the file for which the last key was made, and signs it. Where files are encrypted, none is
+# ever described without both.
+describe_to() {
+    local file=$1 text signature
+    shift
+    if ! seals; then object "$@" >"$file"; return; fi
+    [ -n "$SECRET" ] && text=$(object "$@" key "$PAIR" key_id "$(cat "$KEYS/id")") && signature=$(signature_of "$text") &&
+        printf '%s\n' "$text" >"$file" && printf '%s\n' "$signature" >"$file.sig"
+}
+
+# Whether the description that was read last, from this file, is one that only this cluster's agent can have written.
+is_own() {
+    local text=$LINE signature
+    seals || return 0
+    read_line "$1.sig" && signature=$LINE LINE=$text && is_signed "$text" "$signature"
+}
+
 damaged() { read_line "$ROOT/$1/verified.json" && [[ $LINE == *'"ok":false'* ]]; }
 
 # The newest backup, if an incremental may build on it: of the same data, with a whole chain in which nothing is known
 # to be damaged. Log sequence numbers belong to one copy of the data: after a state transfer they mean something else.
 base_of() {
-    local id next
+    local id next sum=''
     id=$(newest)
-    [ -n "$id" ] && describe "$id" && [ "$INCARNATION" = "$1" ] || return 0
+    [ -n "$id" ] && describe "$id" && is_own "$ROOT/$id/backup.json" && [ "$INCARNATION" = "$1" ] || return 0
     # mariadb-backup reads what lies there.
     is_folder "$ROOT/$id/lsn" && [ -z "$(find "$ROOT/$id/lsn" -mindepth 1 ! -type f -print -quit)" ] || return 0
     next=$id
     while [ -n "$next" ]; do
         describe "$next" && is_file "$ROOT/$next/data.mb.zst" && [ -s "$ROOT/$next/data.mb.zst" ] && ! damaged "$next" || return 0
-        next=$BASE
+        # What is signed names the sum of what it builds on.
+        [ -z "$sum" ] || [ "$SUM" = "$sum" ] || return 0
+        next=$BASE sum=$BASE_SUM
     done
     printf '%s' "$id"
 }
@@ -60,14 +86,23 @@ sequence() { if [[ ,$1 =~ ,1-[0-9]+-([0-9]+)(,|$) ]]; then number "${BASH_REMATC
 # How far the binary logs of this history have been copied, by those that are there. None of them leads further than the
 # history itself.
 shipped_to() {
-    local uuid=$1 end=$2 file most=0 to
-    for file in "$ROOT"/binlog/*.zst; do
-        is "$LOG" "${file##*/}" && is_file "$file" && read_line "$file.json" && [[ $LINE == *"\"uuid\":\"$uuid\""* ]] || continue
-        [[ $LINE =~ \"to\":\"([0-9,-]*)\" ]] || continue
-        to=$(sequence "${BASH_REMATCH[1]}")
-        ((to <= most || to > end)) || most=$to
-    done
-    printf '%s' "$most"
+    local uuid=$1 end=$2 to file
+    while read -r to file; do
+        read_line "$file.json" && is_own "$file.json" && [ "$(leads_to "$uuid")" = "$to" ] || continue
+        printf '%s' "$to"
+        return
+    done < <(
+        for file in "$ROOT"/binlog/*.zst; do
+            is "$LOG" "${file##*/}" && is_file "$file" && read_line "$file.json" || continue
+            to=$(leads_to "$uuid")
+            ((to > end)) || printf '%s %s\n' "$to" "$file"
+        done | sort -rn
+    )
+    printf 0
+}
+# How far the binary log of the description that was read last leads in this history.
+leads_to() {
+    if [[ $LINE == *"\"uuid\":\"$1\""* && $LINE =~ \"to\":\"([0-9,-]*)\" ]]; then sequence "${BASH_REMATCH[1]}"; else printf 0; fi
 }
 
 logs_state() { printf '%s' "$1" >"$OWN/logs.new" && mv "$OWN/logs.new" "$OWN/logs"; }
@@ -108,12 +143,14 @@ copy_log() {
     # A folder that was not there before holds no links.
     mkdir "$part" || return 1
     gaps=$(perl "$SCRIPTS/gaps.pl" "$LOGS/$name" "$(sequence "$4")" "$(sequence "$5")") && is "$GAPS" "$gaps" || { rm -rf "$part"; return 1; }
-    zstd -q -3 -c "$LOGS/$name" | tee "$part/log" | sha256sum >"$part/sum"
-    [[ "${PIPESTATUS[*]}" = '0 0 0' ]] || { rm -rf "$part"; return 1; }
-    object name "$target" incarnation "$2" uuid "$3" from "$4" to "$5" gaps "$gaps" begin# "$6" end# "$7" \
-        bytes# "$(stat -c %s "$part/log")" sha256 "$(cut -d ' ' -f 1 "$part/sum")" >"$part/json" &&
-        sync -f "$part" && replace "$part/log" "$ROOT/binlog/$target" && replace "$part/json" "$ROOT/binlog/$target.json" &&
-        rm -rf "$part"
+    new_key || { rm -rf "$part"; return 1; }
+    zstd -q -3 -c "$LOGS/$name" | encrypted | tee "$part/log" | sha256sum >"$part/sum"
+    [[ "${PIPESTATUS[*]}" = '0 0 0 0' ]] || { rm -rf "$part"; return 1; }
+    describe_to "$part/json" name "$target" incarnation "$2" uuid "$3" from "$4" to "$5" gaps "$gaps" begin# "$6" end# "$7" \
+        bytes# "$(stat -c %s "$part/log")" sha256 "$(cut -d ' ' -f 1 "$part/sum")" &&
+        sync -f "$part" && replace "$part/log" "$ROOT/binlog/$target" &&
+        { ! seals || replace "$part/json.sig" "$ROOT/binlog/$target.json.sig"; } &&
+        replace "$part/json" "$ROOT/binlog/$target.json" && rm -rf "$part"
 }
 
 # --- What may go ---
@@ -179,7 +216,7 @@ tidy() {
     local id name
     while read -r id name; do
         if [ "$id" = binlog ]; then
-            rm -rf "$ROOT/binlog/$name.json" "$ROOT/binlog/$name" || continue
+            rm -rf "$ROOT/binlog/$name.json" "$ROOT/binlog/$name.json.sig" "$ROOT/binlog/$name" || continue
             say "event=removed log=$name"
         else
             rm -rf "$ROOT/.trash-$id"

@@ -2,6 +2,9 @@
 # on the volume stays as it is; the new data lies beside it, in restore.new, until somebody switches.
 #
 # The plan comes from the source as well. It has a line for each step: "backup PATH SHA256 full|inc", "directory PATH", "log PATH SHA256 START [gtid=…|time=…]".
+#
+# Backups lie where others may write as well. Here is the last look at whose they are: whoever has started this has put
+# the keys into KEYS, and with SIGNED=yes nothing is taken that this key has not signed.
 # shellcheck shell=bash
 set -uo pipefail
 : "${GALERA_MEMBER:?}" "${SOURCE:?}" "${NEW_UUID:?}" "${SERVER_OPTIONS:?}" "${NEEDED:?}"
@@ -11,7 +14,8 @@ NEW=$TARGET/restore.new
 DATA=$NEW/data
 RUN=${RUN:-/run/galeractl}
 SECRETS=${SECRETS:-/galeractl/secrets}
-SERVER=''
+KEYS=${KEYS:-/galeractl/keys}
+SERVER='' SECRET=''
 
 tell() { say "event=restore $*"; }
 phase() {
@@ -51,20 +55,57 @@ summed() {
     local fifo=$NEW/sum.fifo
     rm -f "$fifo" "$NEW/sum"
     mkfifo "$fifo"
-    sha256sum <"$fifo" >"$NEW/sum" &
+    openssl dgst -sha256 -r <"$fifo" >"$NEW/sum" &
     tee "$fifo"
     wait $!
     rm -f "$fifo"
 }
 
+# Reads a description, `described NAME FILE WHAT-IT-MUST-SAY…`, and finds the secret of what it describes. Who signs writes
+# no quotes inside of a value, so these words stand there only as what they are.
+described() {
+    local name=$1 file=$2 text signature word
+    shift 2
+    text=$(fetch file "$file" | head -c 8192) signature=$(fetch file "$file.sig" | head -c 8192)
+    if [ -n "$signature" ]; then
+        is_signed "$text" "$signature" || flawed "$name is damaged: its description is not signed by the key of these backups"
+    else
+        [ "${SIGNED:-yes}" = no ] || flawed "$name is damaged: nobody has signed its description"
+    fi
+    # A genuine description of something else is none of this.
+    for word; do
+        [ -z "$signature" ] || [[ $text == *"\"${word%%=*}\":\"${word#*=}\""* ]] ||
+            flawed "$name is damaged: its description says another ${word%%=*} than ${word#*=}"
+    done
+    SECRET=''
+    [[ $text =~ \"key\":\"([^\"]+)\" ]] || return 0
+    find_secret "${BASH_REMATCH[1]}" || fail "$name is encrypted for another key than the one that was given"
+}
+
+# What is built upon comes before what builds on it.
+BELOW='' BELOW_SUM=''
 copy_backup() {
-    local path=$1 sum=$2 into=$3 codes
+    local path=$1 sum=$2 kind=$3 into=$4 id=${1##*/} folder=${1%/*} codes
+    if [ "$kind" = full ]; then BELOW='' BELOW_SUM=''; fi
+    described "backup $id" "$path/backup.json" "id=$id" "kind=$kind" "namespace=${folder%/*}" "cluster=${folder#*/}" \
+        "sha256=$sum" "base=$BELOW" "base_sum=$BELOW_SUM"
+    BELOW=$id BELOW_SUM=$sum
     mkdir -p "$into"
-    fetch file "$path/data.mb.zst" | summed | zstd -q -dc 2>"$NEW/error" | mbstream -x -C "$into" 2>>"$NEW/error"
+    fetch file "$path/data.mb.zst" | summed | decrypted | zstd -q -dc 2>"$NEW/error" | mbstream -x -C "$into" 2>>"$NEW/error"
     codes=${PIPESTATUS[*]}
     [ "$(cut -d ' ' -f 1 "$NEW/sum" 2>/dev/null)" = "$sum" ] ||
-        flawed "backup ${path##*/} is damaged: its checksum is not the one that was recorded when it was taken"
-    [ "$codes" = '0 0 0 0' ] || flawed "backup ${path##*/} cannot be unpacked: $(tail -n 1 "$NEW/error")"
+        flawed "backup $id is damaged: its checksum is not the one that was recorded when it was taken"
+    [ "$codes" = '0 0 0 0 0' ] || flawed "backup $id cannot be unpacked: $(tail -n 1 "$NEW/error")"
+}
+
+# Nothing of it reaches a server before all of it is what it was.
+copy_log() {
+    local path=$1 sum=$2 into=$3 name=${1##*/} codes
+    described "the binary log $name" "$path.json" "name=$name" "sha256=$sum"
+    fetch file "$path" | summed | decrypted | zstd -q -dc >"$into" 2>"$NEW/error"
+    codes=${PIPESTATUS[*]}
+    [ "$(cut -d ' ' -f 1 "$NEW/sum" 2>/dev/null)" = "$sum" ] || flawed "the binary log $name is damaged: its checksum is not the recorded one"
+    [ "$codes" = '0 0 0 0' ] || flawed "the binary log $name cannot be unpacked: $(tail -n 1 "$NEW/error")"
 }
 
 # What a joiner's report is for a state transfer: bytes are the sign of life.
@@ -76,26 +117,26 @@ report() {
 }
 
 copy() {
-    local kind path sum rest number=0
+    local kind path sum rest number=0 logs=0
     while read -r kind path sum rest; do
         case $kind in
             backup)
                 phase copy "${path##*/}"
-                if [ "$rest" = full ]; then copy_backup "$path" "$sum" "$DATA"; else
+                if [ "$rest" = full ]; then copy_backup "$path" "$sum" full "$DATA"; else
                     number=$((number + 1))
-                    copy_backup "$path" "$sum" "$NEW/inc.$number"
+                    copy_backup "$path" "$sum" inc "$NEW/inc.$number"
                 fi
                 ;;
             directory)
                 phase copy "$path"
+                [ "${SIGNED:-yes}" = no ] || fail "the folder $path is one that nobody has signed"
                 mkdir -p "$DATA"
                 fetch tar "$path" | tar -C "$DATA" -xf - || fail "the folder $path cannot be copied"
                 ;;
             log)
                 mkdir -p "$NEW/logs"
-                number_of_log=$((${number_of_log:-0} + 1))
-                fetch file "$path" | summed | zstd -q -dc >"$(printf '%s/logs/%06d' "$NEW" "$number_of_log")" 2>"$NEW/error"
-                [ "$(cut -d ' ' -f 1 "$NEW/sum" 2>/dev/null)" = "$sum" ] || flawed "the binary log ${path##*/} is damaged: its checksum is not the recorded one"
+                logs=$((logs + 1))
+                copy_log "$path" "$sum" "$(printf '%s/logs/%06d' "$NEW" "$logs")"
                 ;;
         esac
     done <<<"$PLAN"
