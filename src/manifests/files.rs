@@ -50,11 +50,20 @@ fn forming(desired: &Desired, volumes_name: &str, secrets: Option<&[Object]>) ->
     let certificates = desired.tls.is_some();
     let about_secret = match secrets {
         Some(_) if certificates => format!("The passwords are in it, as secret/{secret}, and the certificates."),
+        Some(_) if super::seal::is_wanted(desired) => {
+            format!("The passwords are in it, as secret/{secret}, and the keys of the backups.")
+        }
         Some(_) => format!("The passwords are in it, as secret/{secret}."),
         None if certificates => format!(
             "Before Step 2, the Secrets with passwords and certificates must exist: galeractl render --show-secrets has \
              secret/{secret}, secret/{} and one for each member in this file",
             desired.cluster.authority()
+        ),
+        None if super::seal::is_wanted(desired) => format!(
+            "Before Step 2, the Secrets with passwords and with the keys of the backups must exist: galeractl render \
+             --show-secrets has secret/{secret}, secret/{} and secret/{} in this file",
+            desired.cluster.backup_key(),
+            desired.cluster.backup_signer()
         ),
         None => format!("Before Step 2, secret/{secret} must exist: {}", secret_command(desired)),
     };
