@@ -60,6 +60,8 @@ pub struct PodView {
     pub address: Option<String>,
     /// Identity of this incarnation.
     pub uid: Option<String>,
+    /// Image that its server was made with.
+    pub image: Option<String>,
     /// Whether it was made from an earlier version of its template; `None` where that is not known, or there is none.
     pub outdated: Option<bool>,
     /// One phrase: `running`, `pulling image`, `no pod`, ….

@@ -140,10 +140,15 @@ fn pod_view(pod: &Pod, trouble: Option<Trouble>) -> PodView {
         host: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         address: status.and_then(|status| status.pod_ip.clone()),
         uid: pod.metadata.uid.clone(),
+        image: image(pod),
         outdated: None,
         phrase: phrase(pod, phase, leaving),
         trouble,
     }
+}
+
+fn image(pod: &Pod) -> Option<String> {
+    pod.spec.as_ref()?.containers.iter().find(|container| container.name == CONTAINER)?.image.clone()
 }
 
 fn phrase(pod: &Pod, phase: &str, leaving: bool) -> String {
