@@ -21,7 +21,7 @@ provider=$(LC_ALL=C grep -aoE '([0-9]+[.])?[0-9]+[.][0-9]+[(]r[0-9A-Za-z]+[)]' "
 {
     printf '[mysqld]\n'
     for plugin in ${PLUGINS:-}; do
-        [[ ${OPTIONS:-} == *"${plugin%.so}"* ]] || printf 'plugin_load_add=%s\n' "$plugin"
+        grep -qE "^plugin[_-]load.*${plugin%.so}" <<<"${OPTIONS:-}" || printf 'plugin_load_add=%s\n' "$plugin"
     done
     printf '%s\n' "${OPTIONS:-}"
 } >"$RUN/wanted.cnf"
