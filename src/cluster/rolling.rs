@@ -119,6 +119,9 @@ pub async fn roll(cx: &StepCx<'_, World>, wanted: &[Member], pause: Option<Membe
     for (done, node) in order.clone().iter().enumerate() {
         cx.check_cancelled()?;
         until_may_leave(cx, *node).await?;
+        if done == 0 {
+            until_others_serve(cx, *node).await?;
+        }
         world.confirm_lock().await?;
         let begun = Instant::now();
         let transfer = replace(&cx.tidying(&never), *node).await?;
@@ -130,6 +133,22 @@ pub async fn roll(cx: &StepCx<'_, World>, wanted: &[Member], pause: Option<Membe
         }
     }
     Ok(Rolled { restarted: order, left: Vec::new() })
+}
+
+/// Waits until clients are led to all others: a run that was killed may have left one of them on its way back.
+async fn until_others_serve(cx: &StepCx<'_, World>, node: Member) -> Result<()> {
+    let world = cx.world;
+    cx.wait(world.observer.changes(), LOOK, world.patience(), || async {
+        for other in world.desired.members().filter(|member| *member != node) {
+            match serves(world, other).await {
+                Verdict::Pass(_) => {}
+                verdict => return verdict,
+            }
+        }
+        Verdict::pass("")
+    })
+    .await
+    .map(drop)
 }
 
 /// Deletes a node's pod and waits until the next one has everything and serves clients.

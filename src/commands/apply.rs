@@ -90,7 +90,7 @@ async fn change(args: &Args, frame: &Frame, world: &World) -> Result<String> {
     let act = async |run: &Run<'_>, [look, claims, settings, restart, proxy]: [Due; 5]| {
         let found = look_at_running(run, look).await?;
         run.step(claims, async |cx| volumes::claims(cx, &found).await).await?;
-        let kept = run.step(settings, async |cx| apply::settings(cx, found.secrets.as_ref()).await).await?;
+        let kept = run.step(settings, async |cx| apply::settings(cx, found.secrets.as_ref(), true).await).await?;
         let left = run.step(restart, async |cx| rolling::catch_up(cx, pause).await).await?;
         run.step(proxy, async |cx| unless_paused(&left, proxy::run(cx, &kept, Accounts::AsTheyAre)).await).await?;
         Ok(left)
@@ -115,7 +115,7 @@ async fn rehearse(args: &Args, frame: &Frame, world: &World, ui: &Ui) -> Result<
     let look = async |cx: &StepCx<'_, World>| -> Result<(Restarts, Vec<Planned>)> {
         apply::runs(&preflight::look(cx).await?.value.0.course)?;
         let desired = &world.desired;
-        let stages = [volumes::stage(desired, false), apply::stage(desired), proxy::stage(desired)];
+        let stages = [volumes::stage(desired, false), apply::stage(desired, true), proxy::stage(desired)];
         let mut planned = Rehearsal::on(world).of(&stages).await?;
         let nodes = restarts(world, &planned)?;
         let pod = |node: &Member| format!("pod/{}", world.desired.cluster.pod(*node));

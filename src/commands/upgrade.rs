@@ -139,7 +139,7 @@ async fn change(args: &Args, frame: &Frame, world: &World, before: &Desired) -> 
     let act = async |run: &Run<'_>, [look, images, settings, restart, tables, proxy]: [Due; 6]| {
         let found = look_at_running(run, look).await?;
         run.step(images, async |cx| upgrade::images(cx, before, args.backup_within()).await).await?;
-        let kept = run.step(settings, async |cx| apply::settings(cx, found.secrets.as_ref()).await).await?;
+        let kept = run.step(settings, async |cx| apply::settings(cx, found.secrets.as_ref(), false).await).await?;
         let left = run.step(restart, async |cx| rolling::catch_up(cx, pause).await).await?;
         run.step(tables, async |cx| unless_paused(&left, upgrade::tables(cx, &kept)).await).await?;
         run.step(proxy, async |cx| unless_paused(&left, proxy::run(cx, &kept, Accounts::AsTheyAre)).await).await?;
@@ -174,7 +174,7 @@ async fn rehearse(args: &Args, frame: &Frame, world: &World, before: &Desired, u
         apply::runs(&preflight::look(cx).await?.value.0.course)?;
         let said = upgrade::images(cx, before, args.backup_within()).await?.detail;
         let mut planned =
-            Rehearsal::on(world).of(&[apply::stage(&world.desired), proxy::stage(&world.desired)]).await?;
+            Rehearsal::on(world).of(&[apply::stage(&world.desired, false), proxy::stage(&world.desired)]).await?;
         let nodes = restarts(world, &planned)?;
         let pod = |node| format!("pod/{}", world.desired.cluster.pod(node));
         planned.extend(nodes.iter().map(|(node, _)| Planned::new(RESTART.id, pod(*node), Change::Deleted)));

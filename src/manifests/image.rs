@@ -61,3 +61,37 @@ fn pod(desired: &Desired, name: String, container: Container, uid: i64, host: Op
     };
     Pod { metadata, spec: Some(spec), ..Pod::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::Tls;
+
+    #[test]
+    fn they_have_the_wanted_images_and_nothing_of_the_cluster() {
+        let desired = Desired {
+            mariadb_image: "mariadb:12.3".to_owned(),
+            haproxy_image: "haproxy:3.2".to_owned(),
+            image_pull_secrets: vec!["login".to_owned()],
+            tls: Some(Tls::default()),
+            ..crate::desired::tests::desired("c", 3)
+        };
+        let plugins = ["a.so".to_owned(), "b.so".to_owned()];
+        let server = of_servers(&desired, Member::Node(2), Some("host2"), &plugins);
+        for (pod, name, image, host) in [
+            (server.clone(), "c-galera-inspect-image-node2", "mariadb:12.3", Some("host2")),
+            (of_proxy(&desired), "c-galera-inspect-image-haproxy", "haproxy:3.2", None),
+        ] {
+            assert_eq!(pod.metadata.name.as_deref(), Some(name));
+            let spec = pod.spec.unwrap();
+            assert_eq!((spec.node_name.as_deref(), spec.restart_policy.as_deref()), (host, Some("Never")));
+            assert_eq!(spec.image_pull_secrets.unwrap()[0].name, "login");
+            assert!(spec.volumes.unwrap().iter().all(|volume| volume.empty_dir.is_some()), "no data, no keys");
+            assert_eq!(spec.containers[0].image.as_deref(), Some(image));
+        }
+        let env = server.spec.unwrap().containers.remove(0).env.unwrap();
+        let value = |name: &str| env.iter().find(|env| env.name == name).and_then(|env| env.value.clone()).unwrap();
+        assert_eq!(value("PLUGINS"), "a.so b.so");
+        assert!(value("OPTIONS").starts_with("[mysqld]") && !value("OPTIONS").contains("ssl_key"));
+    }
+}

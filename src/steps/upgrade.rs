@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backups::chains;
+use crate::cluster::nodes::common_view;
 use crate::cluster::reader;
 use crate::cluster::record::{Kept, own_access};
 use crate::cluster::software::{self, Running, Tables, Wanted};
@@ -144,8 +145,11 @@ async fn backed_up(cx: &StepCx<'_, World>, within: Option<Duration>) -> Result<(
 /// The lock was lost, or a server refuses.
 pub async fn tables(cx: &StepCx<'_, World>, kept: &Kept) -> Result<Finished> {
     let world = cx.world;
+    let nodes: Vec<Member> = world.desired.members().collect();
+    // One that an earlier run has restarted may be on its way back.
+    common_view(cx, &nodes, None).await?;
     let mut upgraded = Vec::new();
-    for node in world.desired.members() {
+    for node in nodes {
         cx.check_cancelled()?;
         world.confirm_lock().await?;
         let slot = cx.waiting(&format!("the system tables of {node} to be of the version of its server"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use galeractl::engine::event::Event;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::checker::check;
@@ -18,6 +19,7 @@ async fn another_image_is_judged_and_led_through_node_by_node() {
         let (uuid, first) = (place.uuid().await, image_of(place, 1).await);
         // The same image under its whole name: another one to Kubernetes.
         let whole = format!("docker.io/library/{first}");
+        let proxy = format!("docker.io/library/{}", proxy_image(place).await);
         let upgrade = |image: &str, more: &[&str]| -> Vec<String> {
             let args = ["upgrade", "--progress", "json", "--image", image];
             args.iter().chain(more).map(ToString::to_string).collect()
@@ -25,17 +27,21 @@ async fn another_image_is_judged_and_led_through_node_by_node() {
         refused(place, &first).await;
         let writers = Writers::start(place, vec![vec![place.node(1), place.node(2)]]).await;
 
-        // Killed when the first node is back; the second run restarts the other, and not that one again.
-        let rehearsed = run(place, &upgrade(&whole, &["--dry-run"])).await.ended(0);
-        let args = upgrade(&whole, &[]);
+        // Killed when the first node is away; the second run waits for it, restarts the other, and not that one again.
+        // Proxies are last.
+        let both = ["--proxy-image", &proxy];
+        let rehearsed = run(place, &upgrade(&whole, &[&both[..], &["--dry-run"]].concat())).await.ended(0);
+        let args = upgrade(&whole, &both);
         let mut killed = place.start(&refs(&args));
-        assert!(killed.reaches(|event| says(event, "node2 serves")).await);
+        assert!(killed.reaches(|event| waits(event, "node2 to leave")).await);
+        assert_ne!(proxy_image(place).await, proxy);
         let killed = killed.kill().await;
         let ran = run(place, &args).await.ended(0);
         let acts: BTreeSet<_> = killed.acts().union(&ran.acts()).cloned().collect();
         assert_eq!(rehearsed.rehearsed(), acts, "{rehearsed:?} {killed:?} {ran:?}");
         assert!(!ran.changes().contains(&format!("Deleted pod/{}", place.node(2))), "{ran:?}");
         assert_eq!((image_of(place, 1).await, image_of(place, 2).await), (whole.clone(), whole.clone()));
+        assert_eq!(proxy_image(place).await, proxy);
         assert!(run(place, &args).await.ended(0).changes().is_empty());
 
         // Back, with a pause between: `verify` says what is left. Ctrl-C lets the node that is away come back first.
@@ -48,13 +54,7 @@ async fn another_image_is_judged_and_led_through_node_by_node() {
         assert!(left["evidence"].as_str().unwrap().contains(&format!("node1: its image is {whole}")), "{left}");
         assert!(left["hint"].as_str().unwrap().contains(&format!("galeractl upgrade --image {first}")), "{left}");
         let mut stopped = place.start(&refs(&back));
-        assert!(
-            stopped
-                .reaches(
-                    |event| matches!(event, Event::StepWaiting { reason, .. } if reason.starts_with("node1 to leave"))
-                )
-                .await
-        );
+        assert!(stopped.reaches(|event| waits(event, "node1 to leave")).await);
         stopped.interrupt();
         let stopped = stopped.end().await.ended(130);
         assert!(stopped.events().iter().any(|event| says(event, "node1 serves")), "{stopped:?}");
@@ -96,6 +96,15 @@ async fn run(place: &Place, args: &[String]) -> Ran {
 
 fn says(event: &Event, begin: &str) -> bool {
     matches!(event, Event::Notice { message, .. } if message.starts_with(begin))
+}
+
+fn waits(event: &Event, begin: &str) -> bool {
+    matches!(event, Event::StepWaiting { reason, .. } if reason.starts_with(begin))
+}
+
+async fn proxy_image(place: &Place) -> String {
+    let deployment = place.api::<Deployment>().get(&place.cluster.proxy()).await.unwrap();
+    deployment.spec.unwrap().template.spec.unwrap().containers.remove(0).image.unwrap()
 }
 
 async fn image_of(place: &Place, node: u32) -> String {

@@ -3,7 +3,7 @@
 use galeractl::manifests::scripts::{IMAGE, NOT_TAKEN, TABLES};
 use galeractl::wsrep::Report;
 
-use super::stage::{Done, Stage, reports};
+use super::stage::{Done, Stage, reports, wait_for};
 use super::world::{FULL, INCREMENT, World};
 
 /// A server that knows no `old_option`, and whose plugin `audit` has to be there for `audit_option`.
@@ -102,6 +102,26 @@ fn system_tables_are_upgraded_where_that_is_needed_and_only_there() {
         assert_eq!(calls.lines().count(), 1, "it only looks: {calls}");
     }
     assert_eq!(tables(CURRENT, "exit 0", CURRENT, "do").1.lines().count(), 1);
+}
+
+#[test]
+fn two_who_ask_at_once_have_it_done_once() {
+    let stage = Stage::new();
+    let text = r#"case "$*" in
+*--check-if-upgrade-is-needed) [ -e "$STUB/done" ] && { echo 'already upgraded'; exit 1; }; exit 0;;
+esac
+echo begun >>"$STUB/calls"
+until [ -e "$STUB/go" ]; do :; done
+touch "$STUB/done""#;
+    stage.program("mariadb-upgrade", text);
+    let args = ["-c", "echo s3cret | bash -c \"$0\" tables do", TABLES];
+    let mut first = stage.start(&args, &[]);
+    wait_for("the first to begin", || stage.has("stub/calls").then_some(()));
+    let mut second = stage.start(&args, &[]);
+    stage.write("stub/go", "");
+    wait_for("both to end", || (first.ended() && second.ended()).then_some(()));
+    assert_eq!((first.out().trim(), second.out().trim()), ("upgraded", "current"));
+    assert_eq!(stage.read("stub/calls").lines().count(), 1);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 RUN=${RUN:-/run/galeractl}
 IFS= read -r MYSQL_PWD
 export MYSQL_PWD LC_ALL=C
+# Whoever asked before may be gone while what was asked for goes on.
+exec 9>"$RUN/tables.lock" && flock 9 || exit 1
 upgrade() { mariadb-upgrade --no-defaults --socket="$RUN/mysqld.sock" --user=root --skip-ssl --tmpdir=/tmp "$@" 2>&1; }
 # Its code says the same of a server that needs nothing and of one that does not answer.
 said=$(upgrade --check-if-upgrade-is-needed)
