@@ -57,6 +57,9 @@ pub struct Args {
     pause: Pause,
     #[command(flatten)]
     bounds: Bounds,
+    /// Overwrite fields that somebody else has set, such as an image by kubectl
+    #[arg(long)]
+    take_ownership: bool,
 }
 
 impl Args {
@@ -91,7 +94,7 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         if let Some(warning) = agent_stays(&wanted) {
             frame.notice(Level::Warning, warning);
         }
-        let choices = Choices { upgrades: true, ..frame.choices(&args.bounds) };
+        let choices = Choices { upgrades: true, take_ownership: args.take_ownership, ..frame.choices(&args.bounds) };
         let world = world_of(connection, wanted, Passwords::default(), choices).await?;
         let said = if args.bounds.dry_run.is_some() {
             rehearse(args, frame, &world, &before, ui).await?
