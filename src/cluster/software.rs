@@ -240,22 +240,11 @@ async fn state(world: &World, name: &str, image: &str) -> Result<Option<String>>
     }
 }
 
-/// What became of the system tables of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tables {
-    /// They are of its version.
-    Current,
-    /// They are of an earlier one.
-    Old,
-    /// They were, and are no more.
-    Upgraded,
-}
-
-/// Brings the system tables of a node's server to its version, or only says whether they are.
+/// Brings the system tables of a node's server to its version; `false` if they are of it already.
 ///
 /// # Errors
 /// The server, or the program that does it, refuses.
-pub async fn tables(world: &World, kept: &Kept, node: Member, only_look: bool) -> Result<Tables> {
+pub async fn upgrade_tables(world: &World, kept: &Kept, node: Member) -> Result<bool> {
     let (desired, pod) = (&world.desired, world.desired.cluster.pod(node));
     let failed = |why: &str| {
         Failure::message(Kind::Step, format!("the system tables of {node} were not brought to its version: {why}"))
@@ -265,12 +254,11 @@ pub async fn tables(world: &World, kept: &Kept, node: Member, only_look: bool) -
     let root = kept.all.get(crate::manifests::config::ROOT_PASSWORD);
     let root = root.ok_or_else(|| failed(&format!("secret/{secret} has no password of root")))?;
     let place = Place { namespace: &desired.namespace, pod: &pod, container: member::CONTAINER };
-    let argv = [&scripts::bash(scripts::TABLES)[..], &["tables", if only_look { "look" } else { "do" }]].concat();
+    let argv = scripts::bash(scripts::TABLES);
     let output = exec(&world.connection.streams, place, &argv, Some(&format!("{root}\n")), TABLES_LIMIT).await?;
     match (output.exit_code, output.stdout.trim()) {
-        (0, "current") => Ok(Tables::Current),
-        (0, "needed") => Ok(Tables::Old),
-        (0, "upgraded") => Ok(Tables::Upgraded),
+        (0, "current") => Ok(false),
+        (0, "upgraded") => Ok(true),
         _ => Err(failed(output.stderr.trim())),
     }
 }

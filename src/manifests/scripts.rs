@@ -35,7 +35,7 @@ pub const IMAGE: &str = concat!(
 );
 /// Tells what an image of the proxy is.
 pub const IMAGE_PROXY: &str = include_str!("scripts/image_proxy.sh");
-/// Brings the system tables of a member's server to its version; with `look` behind it only says whether that is needed.
+/// Brings the system tables of a member's server to its version, where that is needed.
 pub const TABLES: &str = include_str!("scripts/tables.sh");
 
 /// Says which ports of a host can be reached: the host and the ports are its arguments.

@@ -6,7 +6,7 @@ use crate::backups::chains;
 use crate::cluster::nodes::common_view;
 use crate::cluster::reader;
 use crate::cluster::record::{Kept, own_access};
-use crate::cluster::software::{self, Running, Tables, Wanted};
+use crate::cluster::software::{self, Running, Wanted};
 use crate::cluster::world::World;
 use crate::desired::Desired;
 use crate::engine::event::Level;
@@ -153,7 +153,7 @@ pub async fn tables(cx: &StepCx<'_, World>, kept: &Kept) -> Result<Finished> {
         cx.check_cancelled()?;
         world.confirm_lock().await?;
         let slot = cx.waiting(&format!("the system tables of {node} to be of the version of its server"));
-        if software::tables(world, kept, node, false).await? == Tables::Upgraded {
+        if software::upgrade_tables(world, kept, node).await? {
             world.count_change();
             upgraded.push(node);
         }

@@ -18,7 +18,6 @@ if [ $code != 0 ]; then
     printf '%s\n' "${said:-mariadb-upgrade ended with code $code and said nothing}" | tail -n 5 >&2
     exit 1
 fi
-[ "${1:-}" != look ] || { echo needed && exit 0; }
 if ! said=$(upgrade --skip-write-binlog); then
     printf '%s\n' "$said" | tail -n 5 >&2
     exit 1
