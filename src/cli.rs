@@ -52,6 +52,7 @@ pub enum Verb {
     Status(commands::status::Args),
     Apply(commands::apply::Args),
     Restart(commands::restart::Args),
+    Upgrade(commands::upgrade::Args),
     Scale(commands::scale::Args),
     Teardown(commands::teardown::Args),
     Expose(commands::expose::Args),
@@ -78,12 +79,13 @@ const PROGRAM: &str = "galeractl";
 const PLUGIN: &str = "kubectl galera";
 
 /// What people type who know other programs, and the verb that they mean.
-const SYNONYMS: [(&str, &[&str]); 8] = [
+const SYNONYMS: [(&str, &[&str]); 9] = [
     ("up", &["create", "deploy", "install", "start", "run", "form", "bootstrap"]),
     ("teardown", &["stop", "down", "delete", "destroy", "rm", "remove", "uninstall"]),
     ("status", &["ls", "list", "get", "ps", "show", "display", "info", "describe"]),
     ("verify", &["health", "test", "doctor", "ping"]),
     ("recover", &["repair", "heal", "fix", "rebuild"]),
+    ("upgrade", &["update", "rollout", "set-image", "image"]),
     ("purge", &["wipe", "empty"]),
     ("credentials", &["password", "passwords", "secrets", "connect"]),
     ("render", &["template", "manifests", "export"]),
@@ -149,6 +151,7 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Status(args) => commands::status::run(args, globals, ui).await,
         Verb::Apply(args) => commands::apply::run(args, globals, ui).await,
         Verb::Restart(args) => commands::restart::run(args, globals, ui).await,
+        Verb::Upgrade(args) => commands::upgrade::run(args, globals, ui).await,
         Verb::Scale(args) => commands::scale::run(args, globals, ui).await,
         Verb::Teardown(args) => commands::teardown::run(args, globals, ui).await,
         Verb::Certificates(args) => commands::certificates::run(args, globals, ui).await,

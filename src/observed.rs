@@ -60,6 +60,10 @@ pub struct PodView {
     pub address: Option<String>,
     /// Identity of this incarnation.
     pub uid: Option<String>,
+    /// Image that its server was made with.
+    pub image: Option<String>,
+    /// Sum of the scripts and options that it was made with.
+    pub config: Option<String>,
     /// Whether it was made from an earlier version of its template; `None` where that is not known, or there is none.
     pub outdated: Option<bool>,
     /// One phrase: `running`, `pulling image`, `no pod`, ….
@@ -113,6 +117,8 @@ pub struct ProxyView {
     pub available: u32,
     /// Names of pods that run.
     pub pods: Vec<String>,
+    /// Those of them that were made with another image or another configuration than the present one.
+    pub outdated: Vec<String>,
     /// What keeps it from running.
     pub trouble: Option<Trouble>,
 }

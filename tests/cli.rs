@@ -41,7 +41,7 @@ fn help_names_every_verb_and_exit_code() {
     let output = Place::new().galeractl(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let verbs = "up verify status apply restart scale teardown expose unexpose backup restore recover purge certificates credentials config render diff permissions runs version completion";
+    let verbs = "up verify status apply restart upgrade scale teardown expose unexpose backup restore recover purge certificates credentials config render diff permissions runs version completion";
     let list = text.split_once("\nCommands:\n").unwrap().1.split("\n\n").next().unwrap();
     let listed: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed.join(" "), format!("{verbs} help"));
@@ -97,6 +97,17 @@ fn a_wrong_command_line_is_exit_code_2() {
         &["scale"],
         &["scale", "--nodes", "0"],
         &["scale", "--nodes", "3", "--confirm", "c"],
+        &["scale", "--nodes", "3", "--pause-after", "0"],
+        &["apply", "--pause-after", "node3"],
+        &["restart", "--pause-after", "100"],
+        &["upgrade"],
+        &["upgrade", "--image", ""],
+        &["upgrade", "--image", "mariadb:"],
+        &["upgrade", "--image", "maria db:11.8"],
+        &["upgrade", "--image", "mariadb@sha256:12"],
+        &["upgrade", "--proxy-image", "haproxy:3.0", "--backup-within", "1"],
+        &["upgrade", "--image", "mariadb:11.8", "--backup-within", "1h", "--without-backup"],
+        &["upgrade", "--image", "mariadb:11.8", "--pause-after", "0"],
         &["restart", "--node", "0"],
         &["restart", "--node", "one"],
         &["expose", "--type", "ingress"],

@@ -2,6 +2,7 @@
 
 use super::{Case, Check, Question, Unread};
 use crate::gates::group::{divergence, list};
+use crate::manifests::config::config_sum;
 use crate::names::Member;
 use crate::observed::MemberView;
 use crate::wsrep::WsrepStatus;
@@ -98,16 +99,28 @@ fn restarts(case: &Case<'_>) -> Check {
 }
 
 fn current(case: &Case<'_>) -> Check {
-    let outdated = |view: &MemberView| view.pod.outdated == Some(true);
-    let wrong: Vec<String> = case
-        .observed
-        .members
-        .iter()
-        .filter(|(_, view)| outdated(view))
-        .map(|(node, _)| format!("{node}: its pod is of an earlier template"))
-        .collect();
-    let hint = "restart them with the present settings, one after the other: galeractl apply";
-    Question::new(NODES, "settings-current", "every node runs with the present settings", hint).should(&wrong, "all do")
+    let wanted = &case.desired.mariadb_image;
+    let sum = config_sum(case.desired);
+    let other_image = |view: &MemberView| view.pod.image.clone().filter(|image| image != wanted);
+    let why = |view: &MemberView| match other_image(view) {
+        Some(image) => Some(format!("its image is {image}")),
+        None if view.pod.outdated == Some(true) => Some("its pod is of an earlier template".to_owned()),
+        None => {
+            let other = view.pod.config.as_ref().is_some_and(|config| *config != sum);
+            other.then(|| "its scripts or server options are of another galeractl".to_owned())
+        }
+    };
+    let nodes = case.observed.members.iter().filter_map(|(node, view)| Some(format!("{node}: {}", why(view)?)));
+    let proxies =
+        case.observed.proxy.outdated.iter().map(|pod| format!("{pod}: its image or configuration is another"));
+    let wrong: Vec<String> = nodes.chain(proxies).collect();
+    let hint = if case.observed.members.values().any(|view| other_image(view).is_some()) {
+        format!("go on node by node: galeractl upgrade --image {wanted}")
+    } else {
+        "restart them with the present settings, one after the other: galeractl apply".to_owned()
+    };
+    Question::new(NODES, "settings-current", "all nodes and proxies run with the present settings", hint)
+        .should(&wrong, "all do")
 }
 
 /// Who is not among those that were asked; empty if all were.

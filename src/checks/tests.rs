@@ -120,6 +120,31 @@ fn a_healthy_cluster_passes() {
 }
 
 #[test]
+fn what_runs_with_something_of_before_is_named_with_the_verb_that_mends_it() {
+    let mut world = World::new();
+    let sum = crate::manifests::config::config_sum(&world.desired);
+    for view in world.observed.members.values_mut() {
+        view.pod.image = Some(world.desired.mariadb_image.clone());
+        (view.pod.outdated, view.pod.config) = (Some(false), Some(sum.clone()));
+    }
+    assert_eq!(world.check("settings-current").mark, Mark::Pass);
+    world.observed.members.get_mut(&Node(1)).unwrap().pod.outdated = Some(true);
+    world.observed.members.get_mut(&Node(3)).unwrap().pod.config = Some("0".to_owned());
+    world.observed.proxy.outdated = vec!["c-galera-haproxy-1".to_owned()];
+    let check = world.check("settings-current");
+    assert_eq!(check.mark, Mark::Warning);
+    let wanted = "node1: its pod is of an earlier template; node3: its scripts or server options are of another galeractl; \
+        c-galera-haproxy-1: its image or configuration is another";
+    assert_eq!(check.evidence, wanted);
+    assert!(check.hint.unwrap().ends_with("galeractl apply"));
+    world.observed.members.get_mut(&Node(2)).unwrap().pod.image = Some("mariadb:11.4".to_owned());
+    let check = world.check("settings-current");
+    assert!(check.evidence.contains("node2: its image is mariadb:11.4"), "{}", check.evidence);
+    let hint = check.hint.unwrap();
+    assert!(hint.ends_with(&format!("galeractl upgrade --image {}", world.desired.mariadb_image)), "{hint}");
+}
+
+#[test]
 fn a_node_that_is_down_leaves_questions_open_and_blames_no_row() {
     let mut world = World::new();
     let view = world.observed.members.get_mut(&Node(3)).unwrap();

@@ -150,7 +150,11 @@ async fn inspect(cx: &StepCx<'_, World>, members: &BTreeSet<Member>) -> Result<V
     Ok(members.iter().copied().zip(result?).collect())
 }
 
-async fn remove_inspectors(cx: &StepCx<'_, World>) -> Result<()> {
+/// Removes all pods that look into something.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn remove_inspectors(cx: &StepCx<'_, World>) -> Result<()> {
     let prefix = cx.world.desired.cluster.inspector_prefix();
     let (pods, which) = ([ApiResource::erase::<Pod>(&())], |name: &str| name.starts_with(&prefix));
     if remove::helpers(cx, &pods, which).await?.is_empty() {

@@ -20,6 +20,7 @@ pub mod record;
 pub mod remove;
 pub mod rights;
 pub mod rolling;
+pub mod software;
 pub mod trust;
 pub mod validity;
 pub mod volumes;

@@ -95,27 +95,60 @@ pub async fn until_may_leave(cx: &StepCx<'_, World>, node: Member) -> Result<()>
     .map(drop)
 }
 
+/// Which nodes were restarted, and which are left where the run pauses between two.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rolled {
+    /// In the order in which they were.
+    pub restarted: Vec<Member>,
+    /// In the order in which they will be.
+    pub left: Vec<Member>,
+}
+
 /// Restarts those of the `wanted` whose pods are outdated, each only while all others are in order, and waits for each
-/// until it serves clients again. An interruption ends it between two nodes. Answers with those that were restarted.
+/// until it serves clients again. An interruption ends it between two nodes, and so does a wish to pause after one of
+/// them.
 ///
 /// # Errors
 /// The lock was lost, a node does not come back, or the others are not in order.
-pub async fn roll(cx: &StepCx<'_, World>, wanted: &[Member]) -> Result<Vec<Member>> {
+pub async fn roll(cx: &StepCx<'_, World>, wanted: &[Member], pause: Option<Member>) -> Result<Rolled> {
     let world = cx.world;
     let outdated = outdated(cx).await?;
     let wanted = wanted.iter().copied().filter(|node| outdated.contains(node));
-    let order = order(wanted, &serving(&world.observer.now()));
+    let mut order = order(wanted, &serving(&world.observer.now()));
     let never = CancellationToken::new();
-    for (done, node) in order.iter().enumerate() {
+    for (done, node) in order.clone().iter().enumerate() {
         cx.check_cancelled()?;
         until_may_leave(cx, *node).await?;
+        if done == 0 {
+            until_others_serve(cx, *node).await?;
+        }
         world.confirm_lock().await?;
         let begun = Instant::now();
         let transfer = replace(&cx.tidying(&never), *node).await?;
         let (done, all, seconds) = (done + 1, order.len(), begun.elapsed().as_secs_f32());
         cx.notice(Level::Info, format!("{node} serves again after {seconds:.1} s, with {transfer}; {done} of {all}"));
+        if pause == Some(*node) {
+            let left = order.split_off(done);
+            return Ok(Rolled { restarted: order, left });
+        }
     }
-    Ok(order)
+    Ok(Rolled { restarted: order, left: Vec::new() })
+}
+
+/// Waits until clients are led to all others: a run that was killed may have left one of them on its way back.
+async fn until_others_serve(cx: &StepCx<'_, World>, node: Member) -> Result<()> {
+    let world = cx.world;
+    cx.wait(world.observer.changes(), LOOK, world.patience(), || async {
+        for other in world.desired.members().filter(|member| *member != node) {
+            match serves(world, other).await {
+                Verdict::Pass(_) => {}
+                verdict => return verdict,
+            }
+        }
+        Verdict::pass("")
+    })
+    .await
+    .map(drop)
 }
 
 /// Deletes a node's pod and waits until the next one has everything and serves clients.

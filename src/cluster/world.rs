@@ -32,6 +32,8 @@ pub struct Choices {
     pub take_ownership: bool,
     /// The number of nodes may become another.
     pub resizes: bool,
+    /// The nodes may get another image, since somebody judges the way there.
+    pub upgrades: bool,
     /// Text of the lock's holder: who, where, which verb, which run.
     pub holder: String,
     /// Cancelled when the run has to stop, by the user or by the loss of the lock.

@@ -1,11 +1,5 @@
 //! `galeractl apply`.
 
-use std::collections::BTreeMap;
-
-use kube::api::DynamicObject;
-use serde_json::Value;
-
-use crate::cluster::rolling::known_outdated;
 use crate::cluster::world::{Choices, World};
 use crate::commands::Globals;
 use crate::desired::Desired;
@@ -15,8 +9,7 @@ use crate::error::{Kind, OrFail, Result};
 use crate::kube::client::Connection;
 use crate::names::Member;
 use crate::plans::change::rebased;
-use crate::plans::difference::differences;
-use crate::plans::rolling::{order, risk, serving};
+use crate::plans::rolling::risk;
 use crate::settings::Settings;
 use crate::steps::apply::{self, SETTINGS};
 use crate::steps::rolling::{self, RESTART};
@@ -28,7 +21,7 @@ use crate::ui::Ui;
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
 use super::rehearsal::{self, Planned, Rehearsal};
-use super::rolling::{look_at_running, print, world_of};
+use super::rolling::{Pause, Restarts, look_at_running, paused, print, restarts, unless_paused, world_of};
 use super::target;
 use super::target::Target;
 use super::wish::Wish;
@@ -48,6 +41,8 @@ use super::wish::Wish;
 pub struct Args {
     #[command(flatten)]
     wish: Wish,
+    #[command(flatten)]
+    pause: Pause,
     #[command(flatten)]
     bounds: Bounds,
     /// Overwrite objects of the same names that belong to somebody else
@@ -91,15 +86,17 @@ fn wanted(args: &Args, settings: &Settings, stored: &Desired, target: &Target) -
 }
 
 async fn change(args: &Args, frame: &Frame, world: &World) -> Result<String> {
+    let pause = args.pause.among(&world.desired)?;
     let act = async |run: &Run<'_>, [look, claims, settings, restart, proxy]: [Due; 5]| {
         let found = look_at_running(run, look).await?;
         run.step(claims, async |cx| volumes::claims(cx, &found).await).await?;
-        let kept = run.step(settings, async |cx| apply::settings(cx, found.secrets.as_ref()).await).await?;
-        run.step(restart, rolling::catch_up).await?;
-        run.step(proxy, async |cx| proxy::run(cx, &kept, Accounts::AsTheyAre).await).await
+        let kept = run.step(settings, async |cx| apply::settings(cx, found.secrets.as_ref(), true).await).await?;
+        let left = run.step(restart, async |cx| rolling::catch_up(cx, pause).await).await?;
+        run.step(proxy, async |cx| unless_paused(&left, proxy::run(cx, &kept, Accounts::AsTheyAre)).await).await?;
+        Ok(left)
     };
     let steps = [PREFLIGHT, VOLUMES, SETTINGS, RESTART, PROXY];
-    frame.run(steps, args.bounds.timeout, world, act).await.map_err(|failure| match failure.kind {
+    let left = frame.run(steps, args.bounds.timeout, world, act).await.map_err(|failure| match failure.kind {
         Kind::Step | Kind::Interrupted if world.changes() > 0 => {
             failure.hint("the nodes that were not restarted run as before; the same command goes on from there")
         }
@@ -107,6 +104,7 @@ async fn change(args: &Args, frame: &Frame, world: &World) -> Result<String> {
     })?;
     let cluster = &world.desired.cluster;
     Ok(match world.changes() {
+        _ if !left.is_empty() => paused(&left),
         0 => format!("cluster {cluster} is as it should be; nothing was changed"),
         _ => format!("cluster {cluster} is what the settings say, and every node runs with them"),
     })
@@ -117,7 +115,7 @@ async fn rehearse(args: &Args, frame: &Frame, world: &World, ui: &Ui) -> Result<
     let look = async |cx: &StepCx<'_, World>| -> Result<(Restarts, Vec<Planned>)> {
         apply::runs(&preflight::look(cx).await?.value.0.course)?;
         let desired = &world.desired;
-        let stages = [volumes::stage(desired, false), apply::stage(desired), proxy::stage(desired)];
+        let stages = [volumes::stage(desired, false), apply::stage(desired, true), proxy::stage(desired)];
         let mut planned = Rehearsal::on(world).of(&stages).await?;
         let nodes = restarts(world, &planned)?;
         let pod = |node: &Member| format!("pod/{}", world.desired.cluster.pod(*node));
@@ -135,45 +133,4 @@ async fn rehearse(args: &Args, frame: &Frame, world: &World, ui: &Ui) -> Result<
     print(world, ui, nodes.into_iter())?;
     rehearsal::print(&planned, ui)?;
     Ok(rehearsal::outcome(way, &planned))
-}
-
-/// Nodes that would be restarted, in this order, and why.
-type Restarts = Vec<(Member, String)>;
-
-fn restarts(world: &World, planned: &[Planned]) -> Result<Restarts> {
-    let observed = world.observer.now();
-    let late = known_outdated(&observed).into_iter();
-    let mut why: BTreeMap<Member, String> =
-        late.map(|node| (node, "its pod is of an earlier template".to_owned())).collect();
-    for node in world.desired.members() {
-        let set = format!("statefulset/{}", world.desired.cluster.member(node));
-        let planned = planned.iter().find(|planned| planned.object == set);
-        let Some(Planned { before: Some(before), after: Some(after), .. }) = planned else { continue };
-        let paths = template_changes(before, after)?;
-        if !paths.is_empty() {
-            why.insert(node, paths.join(", "));
-        }
-    }
-    let order = order(why.keys().copied(), &serving(&observed));
-    Ok(order.into_iter().filter_map(|node| why.remove_entry(&node)).collect())
-}
-
-/// The last words of the fields in which two templates differ.
-fn template_changes(before: &DynamicObject, after: &DynamicObject) -> Result<Vec<String>> {
-    let template = |object: &DynamicObject| -> Result<Value> {
-        let value = serde_json::to_value(object).or_fail(Kind::Bug)?;
-        Ok(value.pointer("/spec/template").cloned().unwrap_or_default())
-    };
-    let word = |path: &str| match path {
-        path if path.ends_with("[galeractl.dev/config]") => "server options or scripts".to_owned(),
-        path => path.rsplit("containers").next().unwrap_or(path).trim_start_matches("[mariadb].").to_owned(),
-    };
-    let mut words: Vec<String> =
-        differences(&template(before)?, &template(after)?).iter().map(|found| word(&found.path)).collect();
-    words.dedup();
-    if words.len() > 3 {
-        let more = words.split_off(3).len();
-        words.push(format!("{more} more"));
-    }
-    Ok(words)
 }

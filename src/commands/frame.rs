@@ -112,6 +112,7 @@ impl Frame {
             lock_wait: bounds.lock_wait,
             take_ownership: false,
             resizes: false,
+            upgrades: false,
             holder: format!("{} {} {}", user_at_host(), self.verb, self.id),
             cancel: self.cancel(),
         }
@@ -156,17 +157,17 @@ impl Frame {
     }
 
     /// A whole run of steps, after which the lock is given back.
-    pub(super) async fn run<const N: usize>(
+    pub(super) async fn run<const N: usize, T>(
         &self,
         steps: [Named; N],
         limit: Option<Duration>,
         world: &World,
-        act: impl AsyncFnOnce(&Run<'_>, [Due; N]) -> Result<()>,
-    ) -> Result<()> {
+        act: impl AsyncFnOnce(&Run<'_>, [Due; N]) -> Result<T>,
+    ) -> Result<T> {
         let steps = self.announce(&world.connection, &world.desired, steps);
         let result = act(&self.within(limit, world), steps).await;
         let released = world.release_lock(false).await;
-        result.and(released)
+        result.and_then(|value| released.map(|()| value))
     }
 
     /// One act as a run of its own. Whatever ends it, also an interruption in its middle, `tidy` follows, and the lock

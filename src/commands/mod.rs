@@ -31,6 +31,7 @@ mod surroundings;
 mod target;
 pub mod teardown;
 pub mod up;
+pub mod upgrade;
 pub mod verify;
 pub mod version;
 mod wish;

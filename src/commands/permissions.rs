@@ -53,6 +53,7 @@ enum Verb {
     Status,
     Apply,
     Restart,
+    Upgrade,
     Scale,
     Teardown,
     Expose,
@@ -67,7 +68,7 @@ impl Verb {
     fn needs(self) -> &'static [Need] {
         match self {
             // What exists is compared by an apply that changes nothing, which takes the rights of one that does.
-            Self::Up | Self::Recover | Self::Diff | Self::Apply | Self::Restart | Self::Scale => UP,
+            Self::Up | Self::Recover | Self::Diff | Self::Apply | Self::Restart | Self::Upgrade | Self::Scale => UP,
             Self::Verify | Self::Status => &[],
             Self::Teardown => TEARDOWN,
             Self::Expose | Self::Unexpose => EXPOSE,

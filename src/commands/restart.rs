@@ -5,7 +5,7 @@ use crate::commands::Globals;
 use crate::desired::Passwords;
 use crate::engine::event::Change;
 use crate::engine::{Due, StepCx};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::names::Member;
 use crate::steps::rolling::{self, LOOK, RESTART, Wish};
 use crate::ui::Ui;
@@ -13,7 +13,7 @@ use crate::ui::Ui;
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
 use super::rehearsal::{self, Planned};
-use super::rolling::{print, world_of};
+use super::rolling::{Pause, among, paused, print, world_of};
 use super::target::{connect, find, running};
 
 /// Restart the nodes of a running cluster one after the other, or one of them
@@ -27,6 +27,8 @@ pub struct Args {
     #[arg(long, value_name = "NODE", value_parser = clap::value_parser!(u32).range(1..=99))]
     node: Option<u32>,
     #[command(flatten)]
+    pause: Pause,
+    #[command(flatten)]
     bounds: Bounds,
 }
 
@@ -35,15 +37,10 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let target = find(globals, &connection).await?;
     let desired = running(&connection, &target, Kind::Preflight).await?.desired;
     let nodes: Vec<Member> = match args.node {
-        Some(node) if node > desired.nodes => {
-            return Err(Failure::message(
-                Kind::Usage,
-                format!("--node: there is no node{node} among {}", desired.nodes),
-            ));
-        }
-        Some(node) => vec![Member::Node(node)],
+        Some(node) => vec![among("--node", node, &desired)?],
         None => desired.members().collect(),
     };
+    let pause = args.pause.among(&desired)?;
     Frame::whole(ui, "restart", async |frame| {
         let world = world_of(connection, desired, Passwords::default(), frame.choices(&args.bounds)).await?;
         if args.bounds.dry_run.is_some() {
@@ -51,10 +48,11 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         }
         let act = async |run: &Run<'_>, [look, restart]: [Due; 2]| {
             let wish = run.step(look, async |cx| rolling::run_look(cx, &nodes).await).await?;
-            run.step(restart, async |cx| rolling::restart(cx, &wish).await).await
+            run.step(restart, async |cx| rolling::restart(cx, &wish, pause).await).await
         };
-        frame.run([LOOK, RESTART], args.bounds.timeout, &world, act).await?;
+        let left = frame.run([LOOK, RESTART], args.bounds.timeout, &world, act).await?;
         Ok(match args.node {
+            _ if !left.is_empty() => paused(&left),
             Some(node) => format!("node{node} is restarted"),
             None => format!("all nodes of cluster {} are restarted", world.desired.cluster),
         })

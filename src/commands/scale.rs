@@ -22,7 +22,7 @@ use crate::ui::Ui;
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
 use super::rehearsal::{self, Planned, Rehearsal};
-use super::rolling::{look_at_running, world_of};
+use super::rolling::{Pause, look_at_running, world_of};
 use super::target::{connect, find, running};
 
 /// Give a running cluster more nodes, or fewer
@@ -46,7 +46,19 @@ pub struct Args {
     #[arg(long, value_name = "CLUSTER", requires = "delete_volumes")]
     confirm: Option<String>,
     #[command(flatten)]
+    pause: Pause,
+    #[command(flatten)]
     bounds: Bounds,
+}
+
+/// The size at which a run ends: the wished one, or that which the cluster has when the node after which it is to pause
+/// has come or gone.
+fn this_far(before: u32, wished: u32, pause: Option<u32>) -> u32 {
+    match pause {
+        Some(node) if before < node && node < wished => node,
+        Some(node) if wished < node && node <= before => node - 1,
+        _ => wished,
+    }
 }
 
 pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -54,7 +66,8 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let target = find(globals, &connection).await?;
     let stored = running(&connection, &target, Kind::Preflight).await?;
     let before = stored.desired.nodes;
-    let desired = Desired { nodes: args.nodes, ..stored.desired };
+    let nodes = this_far(before, args.nodes, args.pause.after);
+    let desired = Desired { nodes, ..stored.desired };
     let targetless = |node: &Member| !desired.iscsi.is_empty() && !desired.iscsi.contains_key(node);
     if let Some(node) = desired.members().find(targetless) {
         return Err(Failure::message(Kind::Preflight, format!("no iSCSI target is known for {node}")).hint(
@@ -64,8 +77,8 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     Frame::whole(ui, "scale", async |frame| {
         let choices = Choices { resizes: true, ..frame.choices(&args.bounds) };
         let world = world_of(connection, desired, Passwords::default(), choices).await?;
-        frame.notice(Level::Info, survives(args.nodes));
-        let shrinks = args.nodes < before || !scale::surplus(&world).is_empty();
+        frame.notice(Level::Info, survives(nodes));
+        let shrinks = nodes < before || !scale::surplus(&world).is_empty();
         match (shrinks, args.bounds.dry_run.is_some()) {
             (false, false) => grow(args, frame, &world).await,
             (true, false) => shrink(args, frame, &world, ui).await,
@@ -105,7 +118,7 @@ async fn grow(args: &Args, frame: &Frame, world: &World) -> Result<String> {
     };
     let steps = [PREFLIGHT, VOLUMES, RECORD, NODES, PROXY];
     frame.run(steps, args.bounds.timeout, world, act).await?;
-    Ok(format!("cluster {} has {} nodes", world.desired.cluster, args.nodes))
+    Ok(outcome(args, world))
 }
 
 async fn shrink(args: &Args, frame: &Frame, world: &World, ui: &Ui) -> Result<String> {
@@ -120,7 +133,18 @@ async fn shrink(args: &Args, frame: &Frame, world: &World, ui: &Ui) -> Result<St
         run.step(rest, async |cx| scale::remove_rest(cx, args.delete_volumes).await).await
     };
     frame.run([LOOK, PROXY, LEAVE, REST], args.bounds.timeout, world, act).await?;
-    Ok(format!("cluster {} has {} nodes", world.desired.cluster, args.nodes))
+    Ok(outcome(args, world))
+}
+
+fn outcome(args: &Args, world: &World) -> String {
+    let Desired { cluster, nodes, .. } = &world.desired;
+    if *nodes == args.nodes {
+        return format!("cluster {cluster} has {nodes} nodes");
+    }
+    format!(
+        "cluster {cluster} has {nodes} nodes, and the run pauses, as asked; the same command goes on to {}",
+        args.nodes
+    )
 }
 
 fn losses(world: &World) -> String {
@@ -151,7 +175,8 @@ async fn rehearse_growth(args: &Args, frame: &Frame, world: &World, ui: &Ui) -> 
         Rehearsal::on(world).of(&stages).await
     };
     let planned = rehearsal::show(frame, ui, args.bounds.timeout, world, look).await?;
-    Ok(rehearsal::outcome(format_args!("cluster {} would have {} nodes", world.desired.cluster, args.nodes), &planned))
+    let Desired { cluster, nodes, .. } = &world.desired;
+    Ok(rehearsal::outcome(format_args!("cluster {cluster} would have {nodes} nodes"), &planned))
 }
 
 /// As [`rehearse_growth`].
@@ -172,5 +197,25 @@ async fn rehearse_shrinking(args: &Args, frame: &Frame, world: &World, ui: &Ui) 
         Ok(planned)
     };
     let planned = rehearsal::show(frame, ui, args.bounds.timeout, world, look).await?;
-    Ok(rehearsal::outcome(format_args!("cluster {} would have {} nodes", world.desired.cluster, args.nodes), &planned))
+    let Desired { cluster, nodes, .. } = &world.desired;
+    Ok(rehearsal::outcome(format_args!("cluster {cluster} would have {nodes} nodes"), &planned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Run again and again with the same words, it pauses once at most and arrives.
+        #[test]
+        fn a_pause_is_on_the_way_and_passed_by_the_same_command(
+            before in 1..9_u32, wished in 1..9_u32, pause in prop::option::of(1..12_u32),
+        ) {
+            let first = this_far(before, wished, pause);
+            prop_assert!((before.min(wished)..=before.max(wished)).contains(&first));
+            prop_assert!(first != before || wished == before);
+            prop_assert_eq!(this_far(first, wished, pause), wished);
+        }
+    }
 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod backup;
 pub mod config;
 pub mod files;
+pub mod image;
 pub mod labels;
 pub mod member;
 pub mod object;

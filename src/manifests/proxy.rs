@@ -100,13 +100,21 @@ pub fn configuration(desired: &Desired) -> String {
     text
 }
 
+/// The proxy's container.
+pub const CONTAINER: &str = "haproxy";
+/// Starts the proxy.
+const START: &str = include_str!("scripts/haproxy.sh");
+
+/// Differs where the configuration or the start script differs.
+#[must_use]
+pub fn config_sum(desired: &Desired) -> String {
+    fingerprint(&(configuration(desired) + START))
+}
+
 /// ConfigMap with the configuration and the start script.
 #[must_use]
 pub fn config_map(desired: &Desired) -> ConfigMap {
-    let data = [
-        ("haproxy.cfg".to_owned(), configuration(desired)),
-        ("haproxy.sh".to_owned(), include_str!("scripts/haproxy.sh").to_owned()),
-    ];
+    let data = [("haproxy.cfg".to_owned(), configuration(desired)), ("haproxy.sh".to_owned(), START.to_owned())];
     ConfigMap {
         metadata: meta(desired, desired.cluster.proxy(), Role::Proxy),
         data: Some(data.into()),
@@ -139,7 +147,7 @@ pub fn deployment(desired: &Desired) -> Deployment {
 fn pod_metadata(desired: &Desired) -> ObjectMeta {
     let mut metadata = ObjectMeta {
         labels: Some(labels(desired, Role::Proxy)),
-        annotations: Some([(CONFIG_ANNOTATION.to_owned(), fingerprint(&configuration(desired)))].into()),
+        annotations: Some([(CONFIG_ANNOTATION.to_owned(), config_sum(desired))].into()),
         ..ObjectMeta::default()
     };
     dress(desired, &mut metadata);
@@ -152,7 +160,7 @@ fn pod(desired: &Desired) -> PodSpec {
         affinity: Some(apart(desired, &[Role::Proxy])),
         volumes: Some(vec![config_files("config", desired.cluster.proxy(), 0o555, &[]), scratch("run")]),
         containers: vec![Container {
-            name: "haproxy".to_owned(),
+            name: CONTAINER.to_owned(),
             image: Some(desired.haproxy_image.clone()),
             image_pull_policy: Some(desired.image_pull_policy.clone()),
             command: Some(vec!["/bin/sh".to_owned(), "/galeractl/haproxy.sh".to_owned()]),

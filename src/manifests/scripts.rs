@@ -27,6 +27,17 @@ pub const TRY: &str = concat!(include_str!("scripts/lib/options.sh"), include_st
 /// What a member says first of options that its server does not take.
 pub const NOT_TAKEN: &str = "the server does not take its options: ";
 
+/// Tells what a server image is.
+pub const IMAGE: &str = concat!(
+    include_str!("scripts/lib/report.sh"),
+    include_str!("scripts/lib/options.sh"),
+    include_str!("scripts/image.sh")
+);
+/// Tells what an image of the proxy is.
+pub const IMAGE_PROXY: &str = include_str!("scripts/image_proxy.sh");
+/// Brings the system tables of a member's server to its version, where that is needed.
+pub const TABLES: &str = include_str!("scripts/tables.sh");
+
 /// Says which ports of a host can be reached: the host and the ports are its arguments.
 pub const KNOCK: &str = include_str!("scripts/knock.sh");
 

@@ -118,6 +118,18 @@ impl ClusterName {
         self.part("inspect-")
     }
 
+    /// Pod that tells what a server image is, on the host of this member.
+    #[must_use]
+    pub fn image_inspector(&self, member: Member) -> String {
+        format!("{}image-{member}", self.inspector_prefix())
+    }
+
+    /// Pod that tells what an image of the proxy is.
+    #[must_use]
+    pub fn proxy_image_inspector(&self) -> String {
+        format!("{}image-haproxy", self.inspector_prefix())
+    }
+
     /// Deployment, Service, ConfigMap, disruption budget and network policy of the proxy.
     #[must_use]
     pub fn proxy(&self) -> String {

@@ -11,7 +11,9 @@ use kube::ResourceExt;
 use crate::desired::Desired;
 use crate::kube::live::Snapshot;
 use crate::kube::trouble::{self, Lasting, claim_trouble, deployment_trouble, pod_trouble, statefulset_trouble};
+use crate::manifests::labels::CONFIG_ANNOTATION;
 use crate::manifests::member::CONTAINER;
+use crate::manifests::proxy;
 use crate::names::{COMPONENT_LABEL, LEFT_ANNOTATION, MEMBER_LABEL, Member, Role, UUID_ANNOTATION};
 use crate::observed::{ClaimView, Observed, PodView, ProxyView, Trouble};
 
@@ -75,6 +77,12 @@ impl Reader {
         let count = |value: Option<i32>| value.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
         let status = deployment.status.as_ref();
         let number = |which: fn(&DeploymentStatus) -> Option<i32>| count(status.and_then(which));
+        let serving: Vec<_> = pods.iter().filter(|pod| running(pod).is_some()).collect();
+        let sum = proxy::config_sum(desired);
+        let is_other = |pod: &Pod| {
+            image(pod, proxy::CONTAINER).is_some_and(|image| image != desired.haproxy_image)
+                || pod.annotations().get(CONFIG_ANNOTATION).is_some_and(|config| *config != sum)
+        };
         // Until its controller has seen the newest version, the numbers are those of an older one.
         let current = status.and_then(|status| status.observed_generation) == deployment.metadata.generation;
         ProxyView {
@@ -86,7 +94,8 @@ impl Reader {
             } else {
                 0
             },
-            pods: pods.iter().filter(|pod| running(pod).is_some()).map(|pod| pod.name_any()).collect(),
+            outdated: serving.iter().filter(|pod| is_other(pod)).map(|pod| pod.name_any()).collect(),
+            pods: serving.iter().map(|pod| pod.name_any()).collect(),
             trouble: self.judge("proxy", trouble, now),
         }
     }
@@ -140,10 +149,16 @@ fn pod_view(pod: &Pod, trouble: Option<Trouble>) -> PodView {
         host: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         address: status.and_then(|status| status.pod_ip.clone()),
         uid: pod.metadata.uid.clone(),
+        image: image(pod, CONTAINER),
+        config: pod.annotations().get(CONFIG_ANNOTATION).cloned(),
         outdated: None,
         phrase: phrase(pod, phase, leaving),
         trouble,
     }
+}
+
+fn image(pod: &Pod, of: &str) -> Option<String> {
+    pod.spec.as_ref()?.containers.iter().find(|container| container.name == of)?.image.clone()
 }
 
 fn phrase(pod: &Pod, phase: &str, leaving: bool) -> String {

@@ -27,13 +27,16 @@ pub fn fixed(before: &Desired, wanted: &Desired) -> Vec<Fixed> {
         _ => serde_json::to_string(&desired.iscsi).unwrap_or_default(),
     };
     let tls = |desired: &Desired| if desired.tls.is_some() { "own" } else { "off" }.to_owned();
+    let image = |desired: &Desired| desired.mariadb_image.clone();
+    let upgrade = format!("the way to another image is judged: galeractl upgrade --image {}", wanted.mariadb_image);
     let scale = format!("another number of nodes: galeractl scale --nodes {}", wanted.nodes);
     let volumes = "a volume stays what it was made as; form another cluster, and bring a backup into it";
     let grow = "leave galera_cluster_volume_size as it is; some storage classes let claims grow by kubectl edit";
     let stop =
         "members with TLS and members without are strangers; stop the cluster, its volumes stay: galeractl teardown";
-    let all: [Same<'_>; 5] = [
+    let all: [Same<'_>; 6] = [
         ("the number of nodes is", &nodes, &scale),
+        ("the image of the nodes is", &image, &upgrade),
         ("the storage class of the volumes is", &class, volumes),
         ("the size of the volumes is", &size, grow),
         ("the volumes are", &targets, volumes),
@@ -80,7 +83,7 @@ mod tests {
         let before = crate::desired::tests::desired("c", 3);
         assert_eq!(fixed(&before, &before), []);
         let free = Desired {
-            mariadb_image: "mariadb:11.8.4".to_owned(),
+            haproxy_image: "haproxy:3.2".to_owned(),
             gcache_size: "1G".to_owned(),
             proxy_replicas: 3,
             ..before.clone()
@@ -88,13 +91,14 @@ mod tests {
         assert_eq!(fixed(&before, &free), []);
         let all = Desired {
             nodes: 5,
+            mariadb_image: "mariadb:11.8.4".to_owned(),
             storage_class: Some("fast".to_owned()),
             volume_size: "5Gi".to_owned(),
             tls: Some(Tls::default()),
             ..before.clone()
         };
         let found = fixed(&before, &all);
-        assert_eq!(found.len(), 4, "{found:?}");
+        assert_eq!(found.len(), 5, "{found:?}");
         assert_eq!(found[0].why, "the number of nodes is 3, and does not become 5 while nodes run");
     }
 

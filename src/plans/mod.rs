@@ -8,3 +8,4 @@ pub mod recovery;
 pub mod rolling;
 pub mod rotation;
 pub mod stage;
+pub mod upgrade;

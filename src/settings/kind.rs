@@ -188,6 +188,14 @@ pub(super) fn items(text: &str) -> Vec<String> {
     items.iter().map(|item| item.trim().to_owned()).collect()
 }
 
+/// A reference to an image that somebody has typed.
+///
+/// # Errors
+/// What would be right.
+pub fn image_named(text: &str) -> Result<String, String> {
+    image(text).map(|()| text.to_owned()).map_err(|why| format!("`{}` is not an image: {why}", visible(text)))
+}
+
 fn image(text: &str) -> Result<(), &'static str> {
     let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
     if let Some(digest) = digest {

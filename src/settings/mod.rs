@@ -34,7 +34,7 @@ use crate::error::{Failure, Kind as FailureKind, Result};
 
 pub use guide::{example, reference};
 use inventory::MysqldOption;
-pub use kind::Kind;
+pub use kind::{Kind, image_named as image};
 use merge::{Given, Merge};
 pub use origin::{Origin, Value};
 use resolve::Resolver;

@@ -13,10 +13,11 @@ use crate::plans::stage::Stage;
 /// The step.
 pub const SETTINGS: Named = Named::new("settings", "write what the cluster should be");
 
-/// What the step makes, or puts right.
+/// What the step makes, or puts right. Where nodes and proxies are not to be replaced at the same time, the proxy's objects
+/// are left to a later step.
 #[must_use]
-pub fn stage(desired: &Desired) -> Stage {
-    Stage::makes(SETTINGS.id, [blank_secrets(desired, false), objects(desired, true)].concat())
+pub fn stage(desired: &Desired, with_proxy: bool) -> Stage {
+    Stage::makes(SETTINGS.id, [blank_secrets(desired, false), objects(desired, with_proxy)].concat())
 }
 
 /// Whether a cluster that was `before` can become what is wanted while it runs.
@@ -45,14 +46,14 @@ pub fn runs(course: &Course) -> Result<()> {
         .hint("form it, or bring it back: galeractl up"))
 }
 
-/// Writes settings, templates and the proxy; restarts no node.
+/// Writes settings and templates, and the proxy's objects as [`stage`]; restarts no node.
 ///
 /// # Errors
 /// The lock was lost, or the API server refuses.
-pub async fn settings(cx: &StepCx<'_, World>, known: Option<&Secrets>) -> Result<Finished<Kept>> {
+pub async fn settings(cx: &StepCx<'_, World>, known: Option<&Secrets>, with_proxy: bool) -> Result<Finished<Kept>> {
     let world = cx.world;
     world.confirm_lock().await?;
-    let kept = make(cx, known, true).await?;
+    let kept = make(cx, known, with_proxy).await?;
     let written = world.changes() > 0;
     Ok(Finished::which(written, if written { "written" } else { "they are what they should be" }).with(kept))
 }

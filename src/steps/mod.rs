@@ -12,3 +12,4 @@ pub mod rolling;
 pub mod scale;
 pub mod teardown;
 pub mod up;
+pub mod upgrade;

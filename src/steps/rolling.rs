@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::json;
 
-use crate::cluster::rolling::{known_outdated, roll, until_may_leave};
+use crate::cluster::rolling::{Rolled, known_outdated, roll, until_may_leave};
 use crate::cluster::world::World;
 use crate::engine::event::{Change, Level};
 use crate::engine::{Finished, Named, StepCx};
@@ -93,11 +93,12 @@ fn unfinished(world: &World, named: &[Member]) -> Option<Vec<Member>> {
     (!left.is_empty()).then_some(left)
 }
 
-/// Writes the wish to the templates, unless it is there, and restarts what is outdated then.
+/// Writes the wish to the templates, unless it is there, and restarts what is outdated then. Answers with the nodes that
+/// are left where the run is to pause after one.
 ///
 /// # Errors
 /// The API server refuses, or a node does not come back.
-pub async fn restart(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Finished> {
+pub async fn restart(cx: &StepCx<'_, World>, wish: &Wish, pause: Option<Member>) -> Result<Finished<Vec<Member>>> {
     let world = cx.world;
     if !wish.goes_on {
         world.confirm_lock().await?;
@@ -110,27 +111,29 @@ pub async fn restart(cx: &StepCx<'_, World>, wish: &Wish) -> Result<Finished> {
             world.tell(cx, &format!("statefulset/{name}"), Change::Changed);
         }
     }
-    finished(cx, &roll(cx, &wish.order).await?)
+    finished(cx, roll(cx, &wish.order, pause).await?)
 }
 
-/// Restarts all nodes whose pods are outdated.
+/// Restarts all nodes whose pods are outdated. Answers as [`restart`].
 ///
 /// # Errors
 /// A node does not come back.
-pub async fn catch_up(cx: &StepCx<'_, World>) -> Result<Finished> {
+pub async fn catch_up(cx: &StepCx<'_, World>, pause: Option<Member>) -> Result<Finished<Vec<Member>>> {
     let nodes: Vec<Member> = cx.world.desired.members().collect();
-    finished(cx, &roll(cx, &nodes).await?)
+    finished(cx, roll(cx, &nodes, pause).await?)
 }
 
-fn finished(cx: &StepCx<'_, World>, restarted: &[Member]) -> Result<Finished> {
+fn finished(cx: &StepCx<'_, World>, Rolled { restarted, left: paused }: Rolled) -> Result<Finished<Vec<Member>>> {
     let left = known_outdated(&cx.world.observer.now());
     let again: Vec<Member> = restarted.iter().copied().filter(|node| left.contains(node)).collect();
     if !again.is_empty() {
         let why = format!("somebody has changed the template of {} in the meantime", list(&again));
         return Err(Failure::message(Kind::Step, why));
     }
+    let and_then = if paused.is_empty() { "all Synced".to_owned() } else { format!("left: {}", list(&paused)) };
     Ok(match restarted.len() {
         0 => Finished::unchanged("every node runs with what it should"),
-        _ => Finished::changed(format!("{} restarted, all Synced", list(restarted))),
-    })
+        _ => Finished::changed(format!("{} restarted, {and_then}", list(&restarted))),
+    }
+    .with(paused))
 }

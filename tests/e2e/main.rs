@@ -44,6 +44,7 @@ mod sql;
 mod stopped;
 mod terminal;
 mod tls;
+mod upgrade;
 mod verify;
 mod volume;
 mod wait;

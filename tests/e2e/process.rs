@@ -131,6 +131,12 @@ impl Running<'_> {
         reached.unwrap_or_else(|_| panic!("{} still runs after {LIMIT:?}; so far:\n{}", self.command, self.stderr))
     }
 
+    /// What Ctrl-C sends.
+    pub(crate) fn interrupt(&self) {
+        let id = self.child.id().expect("it still runs").to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+
     /// Kills it without warning.
     pub(crate) async fn kill(mut self) -> Ran {
         self.child.kill().await.unwrap();

@@ -10,6 +10,7 @@ mod first;
 mod gaps;
 mod health;
 mod hostile;
+mod image;
 mod links;
 mod lint;
 mod notify;

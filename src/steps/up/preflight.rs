@@ -203,6 +203,17 @@ fn differences(cx: &StepCx<'_, World>, before: &Desired, record: &Record) -> Res
         .hint(format!("keep the size: galeractl up --nodes {}", before.nodes))
         .hint(format!("give it another size: galeractl scale --nodes {}", wanted.nodes)));
     }
+    if before.mariadb_image != wanted.mariadb_image && record.formed && !cx.world.choices.upgrades {
+        return Err(Failure::message(
+            Kind::Preflight,
+            format!(
+                "cluster {} has the image {}; `up` does not change it to {}",
+                wanted.cluster, before.mariadb_image, wanted.mariadb_image
+            ),
+        )
+        .hint(format!("keep it: galeractl up --set=galera_cluster_docker_image={}", before.mariadb_image))
+        .hint(format!("judge the way, and go it node by node: galeractl upgrade --image {}", wanted.mariadb_image)));
+    }
     if before.network.is_some() && wanted.network.is_none() {
         let (cluster, namespace) = (&wanted.cluster, &wanted.namespace);
         cx.notice(

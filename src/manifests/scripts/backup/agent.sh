@@ -20,6 +20,8 @@ DATA=$VOLUME/data
 LOGS=$VOLUME/binlog
 KEYS=/galeractl/keys
 ROOT=/backups/$GALERA_NAMESPACE/$GALERA_CLUSTER
+# Such as `11.8.`, of the server that the data is read with.
+SERIES=$(mariadbd --version 2>/dev/null | grep -oE '[0-9]+[.][0-9]+[.]' | head -n 1)
 # One that beats less often than this is taken for dead.
 DEAD_AFTER=45
 # shellcheck source=src/manifests/scripts/backup/common.sh

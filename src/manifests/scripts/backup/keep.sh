@@ -57,11 +57,13 @@ is_own() {
 damaged() { read_line "$ROOT/$1/verified.json" && [[ $LINE == *'"ok":false'* ]]; }
 
 # The newest backup, if an incremental may build on it: of the same data, with a whole chain in which nothing is known
-# to be damaged. Log sequence numbers belong to one copy of the data: after a state transfer they mean something else.
+# to be damaged. Log sequence numbers belong to one copy of the data: after a state transfer they mean something else. And
+# a backup is made consistent by the series that took it, so a chain is of one.
 base_of() {
     local id next sum=''
     id=$(newest)
-    [ -n "$id" ] && describe "$id" && is_own "$ROOT/$id/backup.json" && [ "$INCARNATION" = "$1" ] || return 0
+    [ -n "$id" ] && describe "$id" && [[ $LINE == *'"version":"'"${SERIES:-}"* ]] && is_own "$ROOT/$id/backup.json" &&
+        [ "$INCARNATION" = "$1" ] || return 0
     # mariadb-backup reads what lies there.
     is_folder "$ROOT/$id/lsn" && [ -z "$(find "$ROOT/$id/lsn" -mindepth 1 ! -type f -print -quit)" ] || return 0
     next=$id
