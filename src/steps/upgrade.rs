@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backups::chains;
+use crate::cluster::backup_keys::Word;
 use crate::cluster::nodes::common_view;
 use crate::cluster::reader;
 use crate::cluster::record::{Kept, own_access};
@@ -118,7 +119,7 @@ async fn backed_up(cx: &StepCx<'_, World>, within: Option<Duration>) -> Result<(
     };
     let (connection, desired) = (&world.connection, &world.desired);
     let folder = format!("{}/{}", desired.namespace, desired.cluster);
-    let catalog = reader::catalog(connection, &desired.namespace, &reader::present(world)?, &folder).await?;
+    let catalog = reader::catalog(connection, desired, &reader::present(world)?, &folder, &Word::default()).await?;
     let usable = chains(&catalog).into_iter().filter(|chain| chain.broken.is_none());
     let newest = usable.filter_map(|chain| chain.members.last().map(|backup| backup.ended)).max();
     let age = newest.map(|ended| Duration::from_secs(u64::try_from(catalog.now - ended).unwrap_or(0)));
