@@ -52,7 +52,7 @@ pub fn server_options(desired: &Desired) -> String {
     let (ssl, provider) = (tls::server_lines(desired), tls::provider_options(desired));
     let _ = write!(
         text,
-        "port={SQL_PORT}\nextra_port={RESERVED_PORT}\nextra_max_connections=4\nbind_address=*\nskip_name_resolve=ON\nhost_cache_size=0\ntmpdir=/tmp\n\
+        "port={SQL_PORT}\nextra_port={RESERVED_PORT}\nextra_max_connections=8\nbind_address=*\nskip_name_resolve=ON\nhost_cache_size=0\ntmpdir=/tmp\n\
          binlog_format=ROW\ndefault_storage_engine=InnoDB\ninnodb_autoinc_lock_mode=2\ninnodb_doublewrite=1\n\
          innodb_flush_log_at_trx_commit=1\n\
          {ssl}loose_plugin_wsrep_provider=OFF\nwsrep_on=ON\nwsrep_retry_autocommit=3\nwsrep_ignore_apply_errors=0\n\

@@ -64,8 +64,9 @@ pub fn member_meta(desired: &Desired, name: String, member: Member) -> ObjectMet
 /// What a pod reads only when it starts is not part of its template; this annotation lets a change of it make another one.
 pub const CONFIG_ANNOTATION: &str = "galeractl.dev/config";
 
-/// A selector that matches these labels.
+/// A selector that matches these labels. An empty list is left out: the API server keeps none, and whoever applies the
+/// same again would be told of a conflict.
 #[must_use]
 pub fn matching(labels: BTreeMap<String, String>) -> LabelSelector {
-    LabelSelector { match_labels: Some(labels), ..LabelSelector::default() }
+    LabelSelector { match_labels: (!labels.is_empty()).then_some(labels), ..LabelSelector::default() }
 }

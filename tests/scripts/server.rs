@@ -62,6 +62,9 @@ impl Server {
         send(&mut client, 2, b"\0\0\0\x02\0\0\0")?;
         loop {
             let question = String::from_utf8(receive(&mut client)?).unwrap();
+            if question == "\x01" {
+                return Ok(());
+            }
             match self {
                 Self::Says(rows) => answer(&mut client, &question, rows)?,
                 Self::Fails(code) => send(&mut client, 1, &error(*code))?,

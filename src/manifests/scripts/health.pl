@@ -24,8 +24,8 @@ use constant {
     NOBODY => '00000000-0000-0000-0000-000000000000',
 };
 # Of the client/server protocol: CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION and CLIENT_PLUGIN_AUTH, utf8mb4_general_ci,
-# COM_QUERY, and the first bytes of packets.
-use constant {CAPABLE => 0x88200, UTF8MB4 => 45, QUERY => "\x03", OKAY => 0, NULL => 0xfb, LAST => 0xfe, ERROR => 0xff};
+# COM_QUERY, COM_QUIT, and the first bytes of packets.
+use constant {CAPABLE => 0x88200, UTF8MB4 => 45, QUERY => "\x03", QUIT => "\x01", OKAY => 0, NULL => 0xfb, LAST => 0xfe, ERROR => 0xff};
 
 my $RUN = $ENV{RUN} // '/run/galeractl';
 my $STATE = $ENV{STATE} // '/galeractl/state';
@@ -111,10 +111,13 @@ sub converse {
     ord packet($server) == OKAY or die "the server wants more than a name\n";
     my $names = join ',', map {"'wsrep_$_'"} qw(cluster_status local_state ready connected cluster_state_uuid
         local_state_comment last_committed);
-    return (
+    my %rows = (
         ask($server, "SHOW GLOBAL STATUS WHERE Variable_name IN ($names)"),
         ask($server, "SHOW GLOBAL VARIABLES LIKE 'wsrep_reject_queries'"),
     );
+    # Without a goodbye, the server would log each as a connection that was broken off.
+    send_packet($server, 0, QUIT);
+    return %rows;
 }
 
 # What the server says of itself; the number of its error where it says no; and whether it is silent.

@@ -79,14 +79,15 @@ nodes_are_empty() {
 # where nobody can connect. No binary log may have what is done here, for it would hold the passwords.
 make_database() {
     local why
-    mariadb-install-db --defaults-file="$CNF" --auth-root-authentication-method=normal --skip-test-db \
+    # Both can hang. Nothing that they leave is anybody's data, and the next attempt removes it.
+    timeout --signal=KILL 180 mariadb-install-db --defaults-file="$CNF" --auth-root-authentication-method=normal --skip-test-db \
         --skip-name-resolve >"$RUN/install.log" 2>&1 || {
         harmless <"$RUN/install.log" >&2
         why=$(grep -a -m 1 -F '[ERROR]' "$RUN/install.log")
         fail "mariadb-install-db failed${why:+: ${why##*\[ERROR\] }}; its log is above"
     }
     (umask 077 && seed_sql >"$RUN/seed.sql")
-    mariadbd --defaults-file="$CNF" --skip-networking --skip-ssl --skip-log-bin --wsrep-new-cluster \
+    timeout --signal=KILL 60 mariadbd --defaults-file="$CNF" --skip-networking --skip-ssl --skip-log-bin --wsrep-new-cluster \
         --wsrep-cluster-address=gcomm:// --wsrep-notify-cmd= --init-file="$RUN/seed.sql" \
         "--wsrep-provider-options=gcache.size=1M;gmcast.listen_addr=tcp://127.0.0.1:4567" >"$RUN/first.log" 2>&1 &
     SERVER=$!

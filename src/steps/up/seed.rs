@@ -133,7 +133,9 @@ fn waits_for(observed: &Observed, world: &World, seed: Option<&MemberView>) -> V
         let open: Vec<String> = nodes.iter().filter(open).map(ToString::to_string).collect();
         let what = if asks { "say what their volumes hold" } else { "take a copy of the empty database" };
         let lines: u64 = observed.members.values().map(|view| view.log.lines).sum();
-        return Verdict::moving(format!("all nodes to {what}: {}", open.join(", ")), lines);
+        let answer =
+            if open.is_empty() { "all have, and the seed is to hear of it".to_owned() } else { open.join(", ") };
+        return Verdict::moving(format!("all nodes to {what}: {answer}"), lines);
     }
     Verdict::moving(format!("seed to be Primary: {}", seed.phrase()), seed.log.lines)
 }
