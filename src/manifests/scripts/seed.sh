@@ -87,7 +87,7 @@ make_database() {
         fail "mariadb-install-db failed${why:+: ${why##*\[ERROR\] }}; its log is above"
     }
     (umask 077 && seed_sql >"$RUN/seed.sql")
-    timeout --signal=KILL 60 mariadbd --defaults-file="$CNF" --skip-networking --skip-ssl --skip-log-bin --wsrep-new-cluster \
+    timeout --signal=KILL 120 mariadbd --defaults-file="$CNF" --skip-networking --skip-ssl --skip-log-bin --wsrep-new-cluster \
         --wsrep-cluster-address=gcomm:// --wsrep-notify-cmd= --init-file="$RUN/seed.sql" \
         "--wsrep-provider-options=gcache.size=1M;gmcast.listen_addr=tcp://127.0.0.1:4567" >"$RUN/first.log" 2>&1 &
     SERVER=$!
