@@ -11,7 +11,7 @@ use crate::backups::{KeyFile, Signer, Source, Trust};
 use crate::checks::KeyState;
 use crate::desired::Desired;
 use crate::engine::StepCx;
-use crate::engine::event::{Change, Level};
+use crate::engine::event::Level;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::apply::{Applier, is_ours};
 use crate::kube::objects::Objects;
@@ -158,9 +158,9 @@ pub async fn keep(cx: &StepCx<'_, World>) -> Result<()> {
     let keys = known.map_or_else(fresh, Ok)?;
     // What decrypts goes first: nothing may ever be encrypted that nobody can read.
     if is_new || all.is_some() {
-        put(cx, all.as_ref(), &seal::all(desired, &keys)).await?;
+        world.keep_or_make(cx, all.as_ref().is_some_and(|kept| kept.ours), &seal::all(desired, &keys)).await?;
     }
-    put(cx, agent.as_ref(), &seal::agent(desired, &keys)).await?;
+    world.keep_or_make(cx, agent.as_ref().is_some_and(|kept| kept.ours), &seal::agent(desired, &keys)).await?;
     if is_new {
         let name = desired.cluster.backup_key();
         cx.notice(
@@ -172,15 +172,6 @@ pub async fn keep(cx: &StepCx<'_, World>) -> Result<()> {
         );
     }
     Ok(())
-}
-
-async fn put(cx: &StepCx<'_, World>, kept: Option<&Kept>, secret: &Secret) -> Result<()> {
-    let object = Object::of(secret);
-    if kept.is_some_and(|kept| kept.ours) {
-        cx.world.tell(cx, &object.display(), Change::Kept);
-        return Ok(());
-    }
-    cx.world.apply(cx, &[object]).await
 }
 
 async fn stored(client: &Client, desired: &Desired, name: &str) -> Result<Option<Secret>> {

@@ -174,7 +174,13 @@ pub async fn keep(cx: &StepCx<'_, World>, with_seed: bool) -> Result<Option<Auth
     let pair = pair.or_else(|| signer.as_ref().map(|signer| signer.pair().clone())).unwrap_or_default();
     // The authority goes first: what it has signed is of no use without it.
     let next = found.authority.as_ref().and_then(|kept| next(&kept.data));
-    put(cx, found.authority.as_ref(), &authority(desired, &pair, next.as_ref())).await?;
+    world
+        .keep_or_make(
+            cx,
+            found.authority.as_ref().is_some_and(|kept| kept.ours),
+            &authority(desired, &pair, next.as_ref()),
+        )
+        .await?;
     for (member, kept) in &found.servers {
         let secret = match (kept, &signer) {
             (None, Some(signer)) => signed(desired, *member, signer, now)?,
@@ -183,7 +189,7 @@ pub async fn keep(cx: &StepCx<'_, World>, with_seed: bool) -> Result<Option<Auth
                 certificate(desired, *member, &self::pair(&data, CERTIFICATE, KEY), &pair.certificate)
             }
         };
-        put(cx, kept.as_ref(), &secret).await?;
+        world.keep_or_make(cx, kept.as_ref().is_some_and(|kept| kept.ours), &secret).await?;
     }
     Ok(Some(Authority(pair.certificate)))
 }
@@ -205,15 +211,6 @@ pub async fn forget(cx: &StepCx<'_, World>, member: Member) -> Result<usize> {
         world.tell(cx, &found.display(), Change::Deleted);
     }
     Ok(1)
-}
-
-async fn put(cx: &StepCx<'_, World>, kept: Option<&Kept>, secret: &Secret) -> Result<()> {
-    let object = Object::of(secret);
-    if kept.is_some_and(|kept| kept.ours) {
-        cx.world.tell(cx, &object.display(), Change::Kept);
-        return Ok(());
-    }
-    cx.world.apply(cx, &[object]).await
 }
 
 pub(super) fn new_signer(desired: &Desired, now: Timestamp) -> Result<Signer> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use tokio_util::sync::CancellationToken;
 
 use crate::desired::{Desired, Passwords};
@@ -111,6 +111,19 @@ impl World {
         }
         let pods: Objects<Pod> = Objects::within(&self.connection.client, &self.desired.namespace);
         Ok(pods.get(name, Kind::Step).await?.map(Arc::new))
+    }
+
+    /// Applies a Secret, unless the one that is there is this cluster's own: what that holds is never written over.
+    ///
+    /// # Errors
+    /// As [`Applier::apply_all`].
+    pub async fn keep_or_make(&self, cx: &StepCx<'_, Self>, is_own: bool, secret: &Secret) -> Result<()> {
+        let object = Object::of(secret);
+        if is_own {
+            self.tell(cx, &object.display(), Change::Kept);
+            return Ok(());
+        }
+        self.apply(cx, &[object]).await
     }
 
     /// Applies objects and tells of each.

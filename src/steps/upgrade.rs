@@ -92,8 +92,9 @@ fn way_back(way: Way, target: Software, before: &Desired) -> String {
 fn no_full_copy(world: &World, target: Software, from: &str) -> Result<()> {
     let observed = world.observer.now();
     let needs = |node: &Member| transfer(&observed, *node) == Some(Transfer::Full);
+    let others = runs_another(world);
     let needy: Vec<Member> =
-        serving(&observed).into_iter().filter(|node| runs_another(world).contains(node)).filter(needs).collect();
+        serving(&observed).into_iter().filter(|node| others.contains(node)).filter(needs).collect();
     if needy.is_empty() {
         return Ok(());
     }

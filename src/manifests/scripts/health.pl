@@ -190,7 +190,7 @@ sub expected {
     my ($recorded) = lines("$STATE/uuid");
     return $recorded if defined $recorded && $recorded ne '';
     for (lines("$VOLUME/identity")) {
-        return lc $1 =~ /^($UUID)\z/ ? $1 : '' if /^uuid[=:]\s*(\S*)/;
+        return lc($1) =~ /^($UUID)\z/ ? $1 : '' if /^uuid[=:]\s*(\S*)/;
     }
     return '';
 }
@@ -232,9 +232,11 @@ sub readiness {
         && ($server->{wsrep_reject_queries} // 'NONE') eq 'NONE'
         && ($expected eq '' || $uuid eq $expected)
         && -d "$VOLUME/data/mysql" ? 'yes' : 'no';
-    remember($uuid, $server->{wsrep_last_committed} // '') if $ready eq 'yes' && !-e "$RUN/draining";
-    # It is about to end: to the proxies this answer means that nobody else is to come, and that those who are here may stay.
-    $ready = 'ends' if $ready eq 'yes' && -e "$RUN/draining";
+    if ($ready eq 'yes') {
+        # It is about to end: to the proxies this answer means that nobody else is to come, and that those who are here may
+        # stay.
+        if (-e "$RUN/draining") { $ready = 'ends' } else { remember($uuid, $server->{wsrep_last_committed} // '') }
+    }
     return ($ready, sprintf 'phase=%s primary=%s ready=%s state=%s uuid=%s',
         $phase || 'none', $primary, $ready, $server->{wsrep_local_state_comment} || 'closed', $uuid || 'none');
 }

@@ -77,6 +77,7 @@ described() {
         [ -z "$signature" ] || [[ $text == *"\"${word%%=*}\":\"${word#*=}\""* ]] ||
             flawed "$name is damaged: its description says another ${word%%=*} than ${word#*=}"
     done
+    # shellcheck disable=SC2034 # What decrypts reads it.
     SECRET=''
     [[ $text =~ \"key\":\"([^\"]+)\" ]] || return 0
     find_secret "${BASH_REMATCH[1]}" || fail "$name is encrypted for another key than the one that was given"
