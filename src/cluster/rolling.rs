@@ -138,17 +138,11 @@ pub async fn roll(cx: &StepCx<'_, World>, wanted: &[Member], pause: Option<Membe
 /// Waits until clients are led to all others: a run that was killed may have left one of them on its way back.
 async fn until_others_serve(cx: &StepCx<'_, World>, node: Member) -> Result<()> {
     let world = cx.world;
-    cx.wait(world.observer.changes(), LOOK, world.patience(), || async {
-        for other in world.desired.members().filter(|member| *member != node) {
-            match serves(world, other).await {
-                Verdict::Pass(_) => {}
-                verdict => return verdict,
-            }
-        }
-        Verdict::pass("")
-    })
-    .await
-    .map(drop)
+    let others: Vec<Member> = world.desired.members().filter(|member| *member != node).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    cx.wait(world.observer.changes(), LOOK, world.patience(), || serve(world, &others)).await.map(drop)
 }
 
 /// Deletes a node's pod and waits until the next one has everything and serves clients.
@@ -170,7 +164,7 @@ async fn replace(cx: &StepCx<'_, World>, node: Member) -> Result<Transfer> {
         let verdict = is_back(world, &observed, node, old.as_deref(), &expected, &mut reach);
         async move {
             match verdict {
-                Ok(()) => serves(world, node).await,
+                Ok(()) => serve(world, &[node]).await,
                 Err(verdict) => verdict,
             }
         }
@@ -206,16 +200,18 @@ fn is_back(
     }
 }
 
-/// Whether its own door says that it serves, and every proxy takes it for up.
-async fn serves(world: &World, node: Member) -> Verdict {
+/// Whether the own door of each of these says that it serves, and every proxy takes it for up.
+async fn serve(world: &World, nodes: &[Member]) -> Verdict {
     let (connection, desired) = (&world.connection, &world.desired);
-    let pod = desired.cluster.pod(node);
-    match http::get(&connection.streams, &desired.namespace, &pod, HEALTH_PORT, "/ready", BEAT * 2).await {
-        Ok((200, _)) => {}
-        Ok((_, answer)) => return Verdict::wait(format!("{node} to serve: {}", answer.trim())),
-        Err(failure) => return Verdict::wait(format!("{node} to serve: {failure}")),
+    for node in nodes {
+        let pod = desired.cluster.pod(*node);
+        match http::get(&connection.streams, &desired.namespace, &pod, HEALTH_PORT, "/ready", BEAT * 2).await {
+            Ok((200, _)) => {}
+            Ok((_, answer)) => return Verdict::wait(format!("{node} to serve: {}", answer.trim())),
+            Err(failure) => return Verdict::wait(format!("{node} to serve: {failure}")),
+        }
     }
-    match proxies::lead_to(connection, desired, &world.observer.now(), &[node]).await {
+    match proxies::lead_to(connection, desired, &world.observer.now(), nodes).await {
         Ok(()) => Verdict::pass(""),
         Err(why) => Verdict::wait(why),
     }

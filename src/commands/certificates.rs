@@ -22,6 +22,7 @@ use super::bounds::Bounds;
 use super::frame::{Frame, Run, patiently};
 use super::gather;
 use super::rehearsal::{self, Planned};
+use super::rolling::among;
 use super::target::{connect, find, running};
 
 /// Show, renew and replace the certificates of the servers
@@ -105,11 +106,8 @@ async fn cluster(globals: &Globals, kind: Kind) -> Result<(Connection, Desired)>
 
 async fn renew(args: &RenewArgs, globals: &Globals, ui: &Ui) -> Result<()> {
     let (connection, desired) = cluster(globals, Kind::Preflight).await?;
-    if let Some(absent) = args.nodes.iter().find(|node| **node > desired.nodes) {
-        let why = format!("--node: there is no node{absent} among {}", desired.nodes);
-        return Err(Failure::message(Kind::Usage, why));
-    }
-    let meant = |node: &Member| args.nodes.is_empty() || args.nodes.iter().any(|index| Member::Node(*index) == *node);
+    let named: Vec<Member> = args.nodes.iter().map(|node| among("--node", *node, &desired)).collect::<Result<_>>()?;
+    let meant = |node: &Member| named.is_empty() || named.contains(node);
     let nodes: Vec<Member> = desired.members().filter(meant).collect();
     go(ui, (connection, desired), (&args.bounds, args.take_ownership), async |frame, world, access| {
         if args.bounds.dry_run.is_some() {

@@ -39,7 +39,7 @@ impl Pause {
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn among(&self, desired: &Desired) -> Result<Option<Member>> {
+    pub(in crate::commands) fn among(&self, desired: &Desired) -> Result<Option<Member>> {
         self.after.map(|node| among("--pause-after", node, desired)).transpose()
     }
 }
@@ -48,7 +48,7 @@ impl Pause {
 ///
 /// # Errors
 /// There is none of this number.
-pub(super) fn among(flag: &str, node: u32, desired: &Desired) -> Result<Member> {
+pub(in crate::commands) fn among(flag: &str, node: u32, desired: &Desired) -> Result<Member> {
     if node > desired.nodes {
         return Err(Failure::message(Kind::Usage, format!("{flag}: there is no node{node} among {}", desired.nodes)));
     }

@@ -7,6 +7,7 @@ use crate::commands::Globals;
 use crate::commands::bounds::Bounds;
 use crate::commands::frame::Frame;
 use crate::commands::rehearsal::{self, Rehearsal};
+use crate::commands::rolling::among;
 use crate::commands::target::running;
 use crate::commands::{complete, gather};
 use crate::desired::{Backup, Passwords};
@@ -41,11 +42,7 @@ pub(super) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
             Failure::message(Kind::Preflight, format!("cluster {} takes no backups", desired.cluster)).hint(TURN_ON)
         );
     };
-    if args.to > desired.nodes {
-        let why = format!("--to: there is no node{} among {}", args.to, desired.nodes);
-        return Err(Failure::message(Kind::Usage, why));
-    }
-    let (from, to) = (Member::Node(backup.node), Member::Node(args.to));
+    let (from, to) = (Member::Node(backup.node), among("--to", args.to, &desired)?);
     rights::check(&connection, &desired, rights::UP).await?;
     desired.backup = Some(Backup { node: args.to, ..backup });
     let access = own_access(&connection.client, &desired).await?;
