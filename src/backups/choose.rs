@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::chain::{Chain, Ways, chains};
-use super::gtid::{self, sequence};
+use super::gtid::{self, named, sequence};
 use super::{Backup, Catalog, Gap, Gaps, Log, series};
 
 /// The backup that is wanted.
@@ -27,13 +27,13 @@ pub enum To {
 }
 
 impl To {
-    /// Reads a GTID such as `1-1-4711`, or its last number.
+    /// Reads a GTID such as `0-1-4711`, or its last number.
     ///
     /// # Errors
     /// What would be right.
     pub fn gtid(text: &str) -> Result<Self, String> {
         gtid::parse(text).map(Self::Gtid).ok_or_else(|| {
-            format!("`{}` is no GTID of the group; expected one such as `1-1-4711`", text.escape_default())
+            format!("`{}` is no GTID of the group; expected one such as `0-1-4711`", text.escape_default())
         })
     }
 
@@ -123,7 +123,7 @@ impl Source {
             let stop = match stop {
                 None => String::new(),
                 Some(Stop::Time(seconds)) => format!(" time={seconds}"),
-                Some(Stop::Gtid(number)) => format!(" gtid=1-1-{number}"),
+                Some(Stop::Gtid(number)) => format!(" gtid={}", named(*number)),
             };
             let path = format!("{}/{}/binlog/{}", last.namespace, last.cluster, log.name);
             let _ = writeln!(text, "log {path} {} {start}{stop}", log.sha256);
@@ -237,9 +237,12 @@ fn after(backup: &Backup, to: To) -> Result<(), String> {
         To::Time(time) if time < backup.ended => {
             Err(format!("{} is before backup {} ended ({})", utc(time), backup.id, utc(backup.ended)))
         }
-        To::Gtid(number) if number < sequence(&backup.gtid) => {
-            Err(format!("transaction 1-1-{number} is in backup {} already, which ends at {}", backup.id, backup.gtid))
-        }
+        To::Gtid(number) if number < sequence(&backup.gtid) => Err(format!(
+            "transaction {} is in backup {} already, which ends at {}",
+            named(number),
+            backup.id,
+            backup.gtid
+        )),
         _ => Ok(()),
     }
 }
@@ -273,14 +276,14 @@ fn unreachable(catalog: &Catalog, ways: &Ways<'_>, (backup, to): (&Backup, To), 
     let reach = ways.reach_by(backup, gaps);
     let wanted = match to {
         To::Time(time) => utc(time),
-        To::Gtid(number) => format!("transaction 1-1-{number}"),
+        To::Gtid(number) => format!("transaction {}", named(number)),
     };
     let after = || {
         let beyond = catalog.logs.iter().filter(|log| log.uuid == backup.uuid && sequence(&log.from) > reach.sequence);
         beyond.min_by_key(|log| sequence(&log.from)).map(|log| {
             format!(
-                "; the next binary log begins after 1-1-{}, at {}: the ones between are missing",
-                sequence(&log.from),
+                "; the next binary log begins after {}, at {}: the ones between are missing",
+                named(sequence(&log.from)),
                 utc(log.begin)
             )
         })
@@ -289,11 +292,11 @@ fn unreachable(catalog: &Catalog, ways: &Ways<'_>, (backup, to): (&Backup, To), 
         format!("; {gap} came next, and no log has it: a statement that failed or had nothing to do leaves such a gap, and what a session wrote with sql_log_bin=0; --across-gaps goes on without it")
     });
     format!(
-        "{wanted} cannot be reached from backup {}: binary logs lead from {} to {} (transaction 1-1-{}){}",
+        "{wanted} cannot be reached from backup {}: binary logs lead from {} to {} (transaction {}){}",
         backup.id,
         utc(backup.ended),
         utc(reach.time),
-        reach.sequence,
+        named(reach.sequence),
         gap.or_else(after).unwrap_or_default()
     )
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::gtid::named;
+
 /// Numbers of the group's transactions that a binary log passes over, as `gaps.pl` finds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gap {
@@ -28,9 +30,9 @@ pub enum Gaps {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.first == self.last {
-            return write!(f, "transaction 1-1-{}", self.first);
+            return write!(f, "transaction {}", named(self.first));
         }
-        write!(f, "transactions 1-1-{} to 1-1-{}", self.first, self.last)
+        write!(f, "transactions {} to {}", named(self.first), named(self.last))
     }
 }
 

@@ -211,7 +211,7 @@ fn is_log(text: &str) -> bool {
         && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// `1-1-4711,103-1-5`, or nothing.
+/// `0-1-4711,103-1-5`, or nothing.
 fn is_gtids(text: &str) -> bool {
     let gtid = |gtid: &str| {
         let parts: Vec<&str> = gtid.split('-').collect();

@@ -28,7 +28,7 @@ pub(crate) fn catalog(increments: &[usize]) -> Catalog {
                 incarnation: "one".to_owned(),
                 uuid: uuid(),
                 seqno: minute.unsigned_abs(),
-                gtid: format!("1-1-{ended},103-1-5"),
+                gtid: format!("0-1-{ended},103-1-5"),
                 from_lsn: if index == 0 { 0 } else { minute.unsigned_abs() * 10 },
                 to_lsn: (minute.unsigned_abs() + 1) * 10,
                 version: "11.8.6-MariaDB-log".to_owned(),
@@ -56,8 +56,8 @@ pub(crate) fn log(from: i64, to: i64) -> Log {
         name: format!("{to}-79651a2b-bin.{from:06}.zst"),
         incarnation: "one".to_owned(),
         uuid: uuid(),
-        from: format!("1-1-{from},103-1-5"),
-        to: format!("1-1-{to},103-1-5"),
+        from: format!("0-1-{from},103-1-5"),
+        to: format!("0-1-{to},103-1-5"),
         gaps: Vec::new(),
         begin: from,
         end: to,
@@ -142,7 +142,7 @@ fn a_gap_in_the_logs_names_what_can_be_reached() {
     assert_eq!(
         why,
         "1970-01-01T00:01:10Z cannot be reached from backup 20261120T000000Z-full: binary logs lead from \
-         1970-01-01T00:00:00Z to 1970-01-01T00:00:30Z (transaction 1-1-30); the next binary log begins after 1-1-50, at \
+         1970-01-01T00:00:00Z to 1970-01-01T00:00:30Z (transaction 0-1-30); the next binary log begins after 0-1-50, at \
          1970-01-01T00:00:50Z: the ones between are missing"
     );
     let early = choose(&catalog, &wanted(From::Latest, Some(To::Time(-5)))).unwrap_err();
@@ -163,7 +163,7 @@ fn a_gap_in_a_log_ends_what_can_be_reached_unless_it_is_crossed() {
         let wanted = wanted(From::Latest, Some(to));
         let why = choose(&catalog, &wanted).unwrap_err();
         assert!(
-            why.contains("(transaction 1-1-30); transactions 1-1-31 to 1-1-33 came next, and no log has it"),
+            why.contains("(transaction 0-1-30); transactions 0-1-31 to 0-1-33 came next, and no log has it"),
             "{why}"
         );
         let crossing = choose(&catalog, &Wanted { gaps: Gaps::Crossed, ..wanted }).unwrap();
@@ -175,7 +175,7 @@ fn a_gap_in_a_log_ends_what_can_be_reached_unless_it_is_crossed() {
     assert!(whole.crossed.is_empty() && Ways::of(&catalog).reach(&catalog.backups[0]).sequence == 90, "{whole:?}");
     // A backup that was taken after it has them as well.
     catalog.logs.pop();
-    catalog.backups[0].gtid = "1-1-33".to_owned();
+    catalog.backups[0].gtid = "0-1-33".to_owned();
     assert_eq!(Ways::of(&catalog).reach(&catalog.backups[0]).sequence, 90);
 }
 

@@ -17,6 +17,16 @@ pub struct Backend {
     pub address: String,
 }
 
+impl Backend {
+    /// Whether the proxy uses it because it has looked: one that has just started takes every server for up, and may
+    /// still find the first check unanswered.
+    #[must_use]
+    pub fn is_found_up(&self) -> bool {
+        // A check that runs is marked before the result of the last one: `* L7OK`.
+        self.up && (self.check.is_empty() || self.check.trim_start_matches("* ").starts_with("L7OK"))
+    }
+}
+
 /// Reads HAProxy's statistics page in CSV form.
 ///
 /// # Errors
@@ -52,6 +62,17 @@ pub fn parse(csv: &str) -> Result<Vec<Backend>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_was_not_looked_at_yet_is_not_found_up() {
+        let found = |status: &str, check: &str| {
+            let csv =
+                format!("# pxname,svname,status,check_status,check_code,addr,\nwrite,node1,{status},{check},,a:1,\n");
+            parse(&csv).unwrap()[0].is_found_up()
+        };
+        assert!(found("UP", "L7OK") && found("UP", "* L7OK") && found("UP 1/2", "L7OK") && found("no check", ""));
+        assert!(!found("UP", "INI") && !found("UP", "* INI") && !found("UP 1/2", "L4TOUT") && !found("DOWN", "L7OK"));
+    }
 
     #[test]
     fn reads_servers_and_skips_sums() {

@@ -16,7 +16,7 @@ use crate::observed::Observed;
 /// A proxy that has not answered by then is silent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(4);
 
-/// Whether every proxy takes all of these nodes for up, as far as it can be known.
+/// Whether every proxy has looked at all of these nodes and found them up, as far as it can be known.
 ///
 /// # Errors
 /// Which proxy does not yet, or gives no answer: a sentence that begins with what is waited for.
@@ -28,7 +28,7 @@ pub async fn lead_to(
 ) -> Result<(), String> {
     for (proxy, answer) in backends(connection, desired, observed).await {
         let list = answer.map_err(|why| format!("the proxies to say which nodes they use: {proxy}: {why}"))?;
-        let is_up = |node: &&Member| list.iter().any(|backend| backend.member == **node && backend.up);
+        let is_up = |node: &&Member| list.iter().any(|backend| backend.member == **node && backend.is_found_up());
         if let Some(node) = nodes.iter().find(|node| !is_up(node)) {
             return Err(format!("the proxies to take {node} for up: {proxy} does not yet"));
         }

@@ -67,10 +67,11 @@ pub fn server_options(desired: &Desired) -> String {
 }
 
 /// Binary logs for a restore to a moment. One domain and one server id for all nodes give a transaction the same GTID
-/// everywhere. They stay for two days: the agent copies them long before.
+/// everywhere: the domain 0, in which a server that comes back by a remembered view looks for the group's last number in
+/// its binary log, since it knows no other yet. They stay for two days: the agent copies them long before.
 const BINARY_LOG: &str = "[mysqld]\nlog_bin=/var/lib/mysql/binlog/bin\nlog_slave_updates=ON\nsync_binlog=1\n\
     max_binlog_size=256M\nbinlog_expire_logs_seconds=172800\nserver_id=1\nwsrep_gtid_mode=ON\n\
-    wsrep_gtid_domain_id=1\n\n";
+    wsrep_gtid_domain_id=0\n\n";
 
 /// What members run with: start scripts and server options.
 fn config_files(desired: &Desired) -> BTreeMap<String, String> {

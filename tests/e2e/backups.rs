@@ -29,8 +29,8 @@ impl Place {
 
     /// Waits until the agent at `node` has copied the binary log with this transaction.
     pub(crate) async fn shipped(&self, node: u32, sequence: u64) {
-        until(&format!("the binary log with 1-1-{sequence}"), LIMIT, async || {
-            let last = r#"sed -nE 's/.*"to":"1-1-([0-9]+).*/\1/p' "$(ls binlog/*.json | tail -n 1)""#;
+        until(&format!("the binary log with 0-1-{sequence}"), LIMIT, async || {
+            let last = r#"sed -nE 's/.*"to":"0-1-([0-9]+).*/\1/p' "$(ls binlog/*.json | tail -n 1)""#;
             let reached = self.at_agent(node, last).await;
             holds(reached.trim().parse::<u64>().is_ok_and(|number| number >= sequence), || reached)
         })

@@ -63,15 +63,15 @@ async fn what_cannot_be_restored_is_refused() {
                 format!("mv /data/aside {manifest}"),
             )
         };
-        let beyond = ["--to-gtid", &format!("1-1-{}", newest + 2)];
+        let beyond = ["--to-gtid", &format!("0-1-{}", newest + 2)];
         tamper.with(&no_change(), &second, &beyond, "came next, and no log has it").await;
         let across = [&["restore", "--from", &second, "--across-gaps", "--dry-run"][..], &beyond, &UP].concat();
         let across = place.run(&across).await.ended(0);
-        assert!(across.stdout.contains(&format!("WITHOUT transaction 1-1-{}", newest + 1)), "{across:?}");
+        assert!(across.stdout.contains(&format!("WITHOUT transaction 0-1-{}", newest + 1)), "{across:?}");
         let last = format!("$(ls {root}/binlog/*.json | tail -n 3 | head -n 1)");
         let gap = (format!("mv {last} /data/aside; cp /data/aside /data/name"), "true".to_owned());
         if every_case() {
-            tamper.with(&gap, &second, &["--to-gtid", &format!("1-1-{newest}")], "the ones between are missing").await;
+            tamper.with(&gap, &second, &["--to-gtid", &format!("0-1-{newest}")], "the ones between are missing").await;
         }
         tamper.with(&no_change(), "dir:nowhere", &[], "there is no folder nowhere on the backup volume").await;
         let bad = place.run(&["restore", "--from", "latest", "--to-time", "yesterday"]).await.ended(2);
@@ -112,7 +112,7 @@ async fn a_gap_is_told(place: &Place, node: &str) {
     }
     let hidden = place.sequence(1).await + 1;
     place.sql(node, "INSERT INTO d.t VALUES (7)").await;
-    let told = format!("transaction 1-1-{hidden}");
+    let told = format!("transaction 0-1-{hidden}");
     until("a gap in the binary logs", Duration::from_secs(60), async || {
         let list = place.catalog().await;
         let all =

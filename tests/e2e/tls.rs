@@ -152,20 +152,31 @@ async fn strangers_stay_outside(place: &Place) {
     place.healthy().await;
 }
 
+/// One dies when its last transaction is in its binary log, and InnoDB has still to hear of it again.
 async fn all_servers_die(place: &Place) {
     let (one, two) = (place.node(1), place.node(2));
-    tokio::join!(place.shell(&one, "mariadb", KILL), place.shell(&two, "mariadb", KILL));
+    let before = place.sequence(1).await;
+    let password = root_password(place).await;
+    let write = "mariadb -S /run/galeractl/mysqld.sock -u root -e 'INSERT INTO d.t VALUES (2)'";
+    let written = format!("MYSQL_PWD='{password}' {write} && {KILL}");
+    for (pod, deed) in [(&one, written.as_str()), (&two, KILL)] {
+        let died = place.shell(pod, "mariadb", deed).await;
+        assert_eq!(died.exit_code, 0, "{died:?}");
+    }
     place.up(&OWN).await.ended(0);
     place.healthy().await;
-    place.insert(2).await;
-    assert_eq!(place.rows(2).await, "1,2");
+    place.insert(3).await;
+    assert_eq!(place.rows(2).await, "1,2,3");
+    // Each transaction has the same number on all nodes, and numbers go on: binary logs lead from one to the next.
+    let after = [place.sequence(1).await, place.sequence(2).await];
+    assert!(after[0] == after[1] && after[0] > before + 1, "{before} {after:?}");
 }
 
 async fn a_node_is_rebuilt(place: &Place) {
     gets_a_copy(place, 2).await;
     // The donor has looked whether the joiner bears the name that it said.
     place.says(&place.node(1), &["Encrypting with cert", "/galeractl/tls/tls.crt"]).await;
-    assert_eq!(place.rows(2).await, "1,2");
+    assert_eq!(place.rows(2).await, "1,2,3");
 }
 
 async fn a_backup_can_be_restored(place: &Place) {
@@ -191,12 +202,12 @@ async fn what_is_there_stays(place: &Place, before: &Authority) {
     place.stop().await;
     place.up(&[&OWN[..3], &[OFF]].concat()).await.ended(0);
     place.healthy().await;
-    assert_eq!(place.rows(2).await, "1,2");
+    assert_eq!(place.rows(2).await, "1,2,3");
     place.stop().await;
     place.up(&[&OWN[..], &["--set=galera_cluster_tls=own"]].concat()).await.ended(0);
     place.healthy().await;
     assert_eq!(&authority(place).await, before);
-    assert_eq!(place.rows(2).await, "1,2");
+    assert_eq!(place.rows(2).await, "1,2,3");
 
     place.run(&["teardown", "--delete-volumes", "--confirm", place.cluster.as_str()]).await.ended(0);
     assert_eq!(secrets(place).await, Vec::<String>::new());

@@ -14,7 +14,7 @@ type Case<'a> = (&'a str, &'a dyn Fn(&Stage));
 
 /// What the seed gives: a database at a position, or what `spoil` makes of it.
 fn given(stage: &Stage, uuid: &str, spoil: impl FnOnce(&std::path::Path)) {
-    stage.write("stub/position", format!("{A}:1,1-1-0"));
+    stage.write("stub/position", format!("{A}:1,0-1-0"));
     let root = stage.path("given");
     tables(&root, "data");
     put(&root, "data/grastate.dat", format!("uuid:    {uuid}\nseqno:   1\n"));
@@ -49,7 +49,7 @@ fn a_node_takes_its_copy_and_starts_with_all_others() {
     stage.peer("seed", BEGINS);
     let started = wait_for("its server", || Some(stage.read("stub/started")).filter(|text| !text.is_empty()));
     assert!(
-        started.contains(&format!("--wsrep_start_position={A}:1,1-1-0")) && !started.contains("new-cluster"),
+        started.contains(&format!("--wsrep_start_position={A}:1,0-1-0")) && !started.contains("new-cluster"),
         "{started}"
     );
     assert!(stage.read("volume/data/gvwstate.dat").starts_with("my_uuid: aaaaaaab-"));

@@ -16,7 +16,7 @@ fn gaps(log: &[u8], from: u64, to: u64) -> Option<String> {
 }
 
 fn log(numbers: &[u64]) -> Vec<u8> {
-    binary_log(NOW, numbers.iter().map(|number| (*number, 1, NOW + i64::try_from(*number).unwrap())))
+    binary_log(NOW, numbers.iter().map(|number| (*number, 0, NOW + i64::try_from(*number).unwrap())))
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn numbers_that_are_not_there_are_gaps() {
 
 #[test]
 fn only_the_transactions_of_the_group_count() {
-    let own = binary_log(NOW, [(1, 1, NOW), (7, 101, NOW), (2, 1, NOW), (9, 103, NOW)].into_iter());
+    let own = binary_log(NOW, [(1, 0, NOW), (7, 101, NOW), (2, 0, NOW), (9, 103, NOW)].into_iter());
     assert_eq!(gaps(&own, 0, 2).as_deref(), Some(""));
 }
 
@@ -63,12 +63,12 @@ fn a_copied_log_says_what_it_lacks() {
         [((11..=20).collect::<Vec<u64>>(), String::new()), (vec![11, 12, 15, 20], format!("13-14@{NOW},16-19@{NOW}"))]
     {
         let world = World::new();
-        let log = binary_log(NOW, numbers.iter().map(|number| (*number, 1, NOW)));
+        let log = binary_log(NOW, numbers.iter().map(|number| (*number, 0, NOW)));
         fs::write(world.at("volume/binlog/bin.000001"), log).unwrap();
         world.agent("ship_logs");
         let json = fs::read_to_string(world.root(&format!("binlog/{NOW}-3f2a91bc-bin.000001.zst.json"))).unwrap();
         assert!(json.contains(&format!("\"gaps\":\"{expected}\"")), "{json}");
         let catalog = world.catalog();
-        assert!(catalog.logs.iter().any(|log| log.to.starts_with("1-1-20")), "{catalog:?}");
+        assert!(catalog.logs.iter().any(|log| log.to.starts_with("0-1-20")), "{catalog:?}");
     }
 }

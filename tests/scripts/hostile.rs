@@ -111,7 +111,7 @@ fn no_field_of_a_description_is_obeyed() {
                 world.write(&format!("{id}/backup.json"), json.as_bytes());
                 world.write(&format!("{id}/data.mb.zst"), b"x");
                 let log = format!("{}-3f2a91bc-bin.{number:06}.zst", 1_795_100_000 + number);
-                let json = log_json(&log).replacen("\"1-1-10\"", &format!("{quote}{value}{quote}"), 1);
+                let json = log_json(&log).replacen("\"0-1-10\"", &format!("{quote}{value}{quote}"), 1);
                 world.write(&format!("binlog/{log}.json"), json.as_bytes());
                 world.write(&format!("binlog/{log}"), b"x");
             }
@@ -160,9 +160,9 @@ fn a_log_that_claims_the_future_does_not_stop_the_copies() {
     let world = World::new();
     let name = "1795150000-3f2a91bc-bin.000009.zst";
     world.write(&format!("binlog/{name}"), b"x");
-    world.write(&format!("binlog/{name}.json"), log_json(name).replace("1-1-10", "1-1-999999999999999999").as_bytes());
+    world.write(&format!("binlog/{name}.json"), log_json(name).replace("0-1-10", "0-1-999999999999999999").as_bytes());
     world.agent("ship_logs");
-    let copied = world.catalog().logs.into_iter().any(|log| log.to == "1-1-20,103-1-5");
+    let copied = world.catalog().logs.into_iter().any(|log| log.to == "0-1-20,103-1-5");
     assert!(copied, "the closed log was not copied");
 }
 

@@ -170,7 +170,7 @@ const TAMPERING: &[(&str, &str)] = &[
     ("an empty stream", ": >$I/data.mb.zst"),
     ("a field", "sed -i 's/\"seqno\":15/\"seqno\":16/' $F/backup.json"),
     ("a space", "sed -i 's/^{/{ /' $F/backup.json"),
-    ("a field of a binary log", "sed -i 's/\"to\":\"1-1-20/\"to\":\"1-1-30/' $L.json"),
+    ("a field of a binary log", "sed -i 's/\"to\":\"0-1-20/\"to\":\"0-1-30/' $L.json"),
     (
         "a byte of the stream, with its new sum",
         "printf X | dd of=$F/data.mb.zst bs=1 seek=40 conv=notrunc; s=$(sha256sum <$F/data.mb.zst); \
@@ -324,12 +324,12 @@ fn the_agent_builds_only_on_what_it_has_signed_and_takes_nothing_without_keys() 
     }
     // The base of the newest was replaced.
     let sealed = Sealed::new();
-    sealed.change("rm -r $O; sed -i -E 's/\"sha256\":\"./\"sha256\":\"x/; s/x/0/' $F/backup.json");
+    sealed.change("rm -r $O; sed -i -E 's/\"sha256\":\"[0-9a-f]{8}/\"sha256\":\"00000000/' $F/backup.json");
     assert!(sealed.world.agent(ask).contains("base: ."));
     // A forged log claims that all has been copied.
     let sealed = Sealed::new();
     sealed.change("rm $L $L.json $L.json.sig; n=binlog/1795150000-3f2a91bc-bin.000009.zst; cp binlog/1795140000-*.zst $n; \
-        sed 's/1795140000-3f2a91bc-bin.000001/1795150000-3f2a91bc-bin.000009/; s/1-1-10/1-1-20/' binlog/1795140000-*.json >$n.json");
+        sed 's/1795140000-3f2a91bc-bin.000001/1795150000-3f2a91bc-bin.000009/; s/0-1-10/0-1-20/' binlog/1795140000-*.json >$n.json");
     sealed.world.agent("ENCRYPTION=own\nship_logs");
     assert!(sealed.world.root("binlog").join(&sealed.log).exists(), "the log was not copied");
 

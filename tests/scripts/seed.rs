@@ -18,7 +18,7 @@ fn all_empty() -> Stage {
     for name in ["node1", "node2", "node3"] {
         stage.peer(name, EMPTY);
     }
-    stage.write("stub/position", format!("{A}:1,1-1-0"));
+    stage.write("stub/position", format!("{A}:1,0-1-0"));
     stage
 }
 
@@ -54,7 +54,7 @@ fn it_begins_where_all_are_empty() {
     for option in ["--wsrep-new-cluster", "--skip-networking", "tcp://127.0.0.1:4567"] {
         assert!(first.contains(option), "{first}");
     }
-    assert!(started.contains(&format!("--wsrep_start_position={A}:1,1-1-0")), "{started}");
+    assert!(started.contains(&format!("--wsrep_start_position={A}:1,0-1-0")), "{started}");
     assert!(!started.contains("new-cluster"), "it waits for all others: {started}");
     assert!(stage.read("volume/data/gvwstate.dat").starts_with(&format!("my_uuid: {A}\n")));
     assert_eq!(stage.read("run/begins"), format!("{A}:1\n"));

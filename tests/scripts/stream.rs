@@ -61,7 +61,7 @@ fn rows_that_look_like_a_position_are_none() {
             chunk("shop/orders.ibd", &row),
             chunk(&format!("shop/{name}"), format!("{FORGED}\n").as_bytes()),
             end("shop/orders.ibd"),
-            chunk(name, format!("{TRUE} 1-1-4711\n").as_bytes()),
+            chunk(name, format!("{TRUE} 0-1-4711\n").as_bytes()),
             end(name),
             chunk("ib_logfile0", &row),
             chunk("ib_logfile0", &[]),

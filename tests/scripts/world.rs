@@ -24,9 +24,9 @@ pub(crate) const NOW: i64 = 1_795_150_000;
 const MARIADB: &str = r#"#!/bin/bash
 case ${!#} in
     *"SHOW BINARY LOGS"*) printf 'bin.000001\t100\nbin.000002\t100\n' ;;
-    *"IN 'bin.000001'"*) printf 'bin\t4\tGtid_list\t1\t2\t[1-1-10]\n' ;;
-    *"IN 'bin.000002'"*) printf 'bin\t4\tGtid_list\t1\t2\t[1-1-20,103-1-5]\n' ;;
-    *gtid_binlog_pos*) echo '1-1-20,103-1-5' ;;
+    *"IN 'bin.000001'"*) printf 'bin\t4\tGtid_list\t1\t2\t[0-1-10]\n' ;;
+    *"IN 'bin.000002'"*) printf 'bin\t4\tGtid_list\t1\t2\t[0-1-20,103-1-5]\n' ;;
+    *gtid_binlog_pos*) echo '0-1-20,103-1-5' ;;
     *log_bin*) echo 1 ;;
     *state_uuid*) echo 79651a2b-0000-11f0-8000-0123456789ab ;;
     *VERSION*) echo "11.8.9-MariaDB-0+deb13u1 from Debian-log" ;;
@@ -43,7 +43,7 @@ for option; do
     esac
 done
 printf 'from_lsn = %s\nto_lsn = %s\n' "$from" $((from + 10)) >"$dir/mariadb_backup_checkpoints"
-printf "binlog_pos = filename 'x', position '1', GTID of the last change '1-1-15,103-1-5'\n" >"$dir/mariadb_backup_info"
+printf "binlog_pos = filename 'x', position '1', GTID of the last change '0-1-15,103-1-5'\n" >"$dir/mariadb_backup_info"
 text='79651a2b-0000-11f0-8000-0123456789ab:15'
 printf 'XBSTCK01\0P\x1a\0\0\0mariadb_backup_galera_info\x28\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0%s\n' "$text"
 printf 'XBSTCK01\0E\x1a\0\0\0mariadb_backup_galera_info'
@@ -73,7 +73,7 @@ impl World {
         }
         fs::write(world.at("volume/data/incarnation"), format!("{INCARNATION}\n")).unwrap();
         for (log, time) in [("bin.000001", NOW - 100), ("bin.000002", NOW)] {
-            fs::write(world.at("volume/binlog").join(log), binary_log(time, (11..=20).map(|number| (number, 1, time))))
+            fs::write(world.at("volume/binlog").join(log), binary_log(time, (11..=20).map(|number| (number, 0, time))))
                 .unwrap();
         }
         world.backup(FULL, "", FULL, 0);
@@ -230,7 +230,7 @@ pub(crate) fn backup_json(id: &str, base: &str, chain: &str, lsn: u64) -> String
     format!(
         "{{\"id\":\"{id}\",\"kind\":\"{kind}\",\"chain\":\"{chain}\",\"base\":\"{base}\",\"namespace\":\"data\",\
          \"cluster\":\"shop\",\"member\":\"node3\",\"incarnation\":\"{INCARNATION}\",\"uuid\":\"{UUID}\",\"seqno\":10,\
-         \"gtid\":\"1-1-10,103-1-5\",\"from_lsn\":{lsn},\"to_lsn\":{},\"version\":\"11.8.9-MariaDB-0+deb13u1 from Debian-log\",\
+         \"gtid\":\"0-1-10,103-1-5\",\"from_lsn\":{lsn},\"to_lsn\":{},\"version\":\"11.8.9-MariaDB-0+deb13u1 from Debian-log\",\
          \"began\":1795140000,\"ended\":1795140001,\"bytes\":7,\"data\":100,\"sha256\":\"{}\"}}\n",
         lsn + 10,
         "a".repeat(64)
@@ -255,7 +255,7 @@ pub(crate) fn binary_log(begun: i64, transactions: impl Iterator<Item = (u64, u3
 
 pub(crate) fn log_json(name: &str) -> String {
     format!(
-        "{{\"name\":\"{name}\",\"incarnation\":\"{INCARNATION}\",\"uuid\":\"{UUID}\",\"from\":\"\",\"to\":\"1-1-10\",\
+        "{{\"name\":\"{name}\",\"incarnation\":\"{INCARNATION}\",\"uuid\":\"{UUID}\",\"from\":\"\",\"to\":\"0-1-10\",\
          \"gaps\":\"\",\"begin\":1795130000,\"end\":1795140000,\"bytes\":3,\"sha256\":\"{}\"}}\n",
         "b".repeat(64)
     )

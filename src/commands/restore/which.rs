@@ -16,7 +16,7 @@ pub(super) struct Which {
     /// Replay binary logs: everything before this moment, such as 2026-11-25T10:00:00Z
     #[arg(long, value_name = "TIME", requires = "from", group = "moment", value_parser = To::time)]
     to_time: Option<To>,
-    /// Replay binary logs: everything up to this transaction, such as 1-1-4711
+    /// Replay binary logs: everything up to this transaction, such as 0-1-4711
     #[arg(long, value_name = "GTID", requires = "from", group = "moment", value_parser = To::gtid)]
     to_gtid: Option<To>,
     /// Go on where transactions are missing in the binary logs; what was in them is lost

@@ -38,7 +38,7 @@ pause() {
 }
 
 write_config() {
-    local provider addresses threads group_domain number=0 address=$POD_IP everywhere='tcp://0.0.0.0:4567'
+    local provider addresses threads number=0 address=$POD_IP everywhere='tcp://0.0.0.0:4567'
     # An address with colons stands in brackets wherever a port may follow it.
     if [[ $POD_IP == *:* ]]; then address="[$POD_IP]" everywhere='tcp://[::]:4567'; fi
     for provider in /usr/lib/galera/libgalera_smm.so /usr/lib/libgalera_smm.so /usr/lib64/galera-4/libgalera_smm.so ''; do
@@ -49,10 +49,6 @@ write_config() {
     threads=$(($(nproc) * 2))
     ((threads <= 8)) || threads=8
     [ "$GALERA_MEMBER" = seed ] || number=${GALERA_MEMBER#node}
-    # A server that comes back with a remembered view, without a state transfer, counts transactions in domain 0 until it is
-    # told again which one is the group's, and backups would lead to no later moment.
-    group_domain=$(only '[0-9]{1,10}' "$(sed -n 's/^wsrep_gtid_domain_id=//p' "$SCRIPTS/server.cnf" | tail -n 1)")
-    printf 'SET GLOBAL wsrep_gtid_domain_id=%s;\n' "${group_domain:-0}" >"$RUN/domain.sql"
     {
         sed "s|tcp://0\.0\.0\.0:4567|$everywhere|" "$SCRIPTS/server.cnf"
         cat <<CNF
@@ -71,7 +67,6 @@ wsrep_slave_threads=$threads
 wsrep_sst_method=galeractl
 wsrep_sst_auth=mysql:
 wsrep_notify_cmd=$SCRIPTS/notify.sh
-init_file=$RUN/domain.sql
 
 [client]
 socket=$RUN/mysqld.sock

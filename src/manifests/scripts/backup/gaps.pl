@@ -6,7 +6,7 @@ use strict;
 use warnings;
 
 # Of every event: time, type, server, size, end, flags. A transaction's first event goes on with its number and domain.
-use constant {MAGIC => "\xfebin", HEADER => 19, GTID_EVENT => 162, GTID => 12, GROUP => 1};
+use constant {MAGIC => "\xfebin", HEADER => 19, GTID_EVENT => 162, GTID => 12, GROUP => 0};
 # A description has a limit; the last gap that fits covers all that follow.
 use constant MOST => 50;
 

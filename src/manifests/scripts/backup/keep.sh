@@ -78,12 +78,12 @@ base_of() {
 
 # --- Binary logs ---
 
-# Where the server stood when a binary log began: `1-1-4711,101-1-5`, or nothing at its very start.
+# Where the server stood when a binary log began: `0-1-4711,101-1-5`, or nothing at its very start.
 log_start() { only "$GTIDS" "$(sql "SHOW BINLOG EVENTS IN '$1' LIMIT 3" | awk -F '\t' '$3 == "Gtid_list" { print $6 }' | tr -d '[] ')"; }
 # When a binary log was begun, by the clock in its first event.
 log_time() { number "$(od -An -tu4 -j4 -N4 "$1" | tr -d ' ')"; }
 # The number of the group's newest transaction in such a list. The other domains are a node's own affairs.
-sequence() { if [[ ,$1 =~ ,1-[0-9]+-([0-9]+)(,|$) ]]; then number "${BASH_REMATCH[1]}"; else printf 0; fi; }
+sequence() { if [[ ,$1 =~ ,0-[0-9]+-([0-9]+)(,|$) ]]; then number "${BASH_REMATCH[1]}"; else printf 0; fi; }
 
 # How far the binary logs of this history have been copied, by those that are there. None of them leads further than the
 # history itself.

@@ -250,7 +250,7 @@ replay() {
         number=$((number + 1))
         file=$(printf '%s/logs/%06d' "$NEW" "$number")
         phase replay "${path##*/}"
-        options=(--do-domain-ids=1)
+        options=(--do-domain-ids=0)
         [ "$start" = - ] || options+=("--start-position=$start")
         case $stop in
             gtid=*) options+=("--stop-position=${stop#gtid=}") ;;
