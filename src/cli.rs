@@ -9,6 +9,7 @@ use clap_complete::CompleteEnv;
 use crate::commands::{self, Globals};
 use crate::error::{Failure, Kind, Result};
 use crate::exit;
+use crate::kube::tunnel;
 use crate::ui::{self, Ui};
 
 /// Form, prove and remove MariaDB Galera clusters on Kubernetes
@@ -131,9 +132,13 @@ fn run(cli: &Cli, program: &'static str) -> u8 {
     let meant = cli.globals.meant.in_terms_of(Cli::command, program);
     let ui = Ui::new(ui::Options { meant, ..cli.globals.ui() });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let result = runtime
-        .map_err(|error| Failure::new(Kind::Bug, error).context("cannot start the runtime"))
-        .and_then(|runtime| runtime.block_on(dispatch(cli, &ui)));
+    let result = runtime.map_err(|error| Failure::new(Kind::Bug, error).context("cannot start the runtime")).and_then(
+        |runtime| {
+            let result = runtime.block_on(dispatch(cli, &ui));
+            runtime.block_on(tunnel::settle());
+            result
+        },
+    );
     match result {
         Ok(()) => exit::OK,
         Err(failure) => {

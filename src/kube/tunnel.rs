@@ -1,14 +1,16 @@
 //! From a local port to a port of a pod, through the API server.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Portforwarder};
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::error::{Failure, Kind, Result};
 use crate::names::Namespace;
@@ -16,13 +18,27 @@ use crate::names::Namespace;
 use super::client::Streams;
 use super::errors::explain;
 
-/// A loopback port whose connections end at a port of a pod. It is closed, with all its connections, on drop.
+/// So long connections may outlive their tunnel: a server counts and logs every client that goes without a goodbye.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The connections of all tunnels.
+static CONNECTIONS: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+
+/// Waits until all connections are over, for a second at most; for the end of the program, when nobody uses them.
+pub async fn settle() {
+    CONNECTIONS.close();
+    // One that has not ended by then is cut.
+    let _ = timeout(GRACE, CONNECTIONS.wait()).await;
+}
+
+/// A loopback port whose connections end at a port of a pod. It is closed on drop, and a moment later its connections.
 ///
 /// The pod's port need not be open yet: each connection is forwarded on its own, and one that finds the port closed
 /// is closed, with the reason in [`Tunnel::last_error`].
 pub struct Tunnel {
     address: SocketAddr,
     last_error: Arc<Mutex<Option<String>>>,
+    _open: DropGuard,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -36,14 +52,16 @@ impl Tunnel {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(no_port)?;
         let address = listener.local_addr().map_err(no_port)?;
         let last_error = Arc::default();
+        let open = CancellationToken::new();
         let bridge = Bridge {
             pods: Api::namespaced(streams.0.clone(), namespace.as_str()),
             pod: pod.to_owned(),
             port,
             last_error: Arc::clone(&last_error),
+            open: open.clone(),
         };
         let task = AbortOnDropHandle::new(tokio::spawn(bridge.listen(listener)));
-        Ok(Self { address, last_error, _task: task })
+        Ok(Self { address, last_error, _open: open.drop_guard(), _task: task })
     }
 
     /// The local end.
@@ -65,17 +83,16 @@ struct Bridge {
     pod: String,
     port: u16,
     last_error: Arc<Mutex<Option<String>>>,
+    open: CancellationToken,
 }
 
 impl Bridge {
     async fn listen(self, listener: TcpListener) {
-        let mut connections = JoinSet::new();
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => connections.spawn(self.clone().forward(stream)),
+                Ok((stream, _)) => drop(CONNECTIONS.spawn(self.clone().forward(stream))),
                 Err(error) => return self.note(Some(format!("the local port failed: {error}"))),
-            };
-            while connections.try_join_next().is_some() {}
+            }
         }
     }
 
@@ -104,7 +121,14 @@ impl Bridge {
             biased;
             Some(message) = error => Err(plain(&message, self.port)),
             copied = copy_bidirectional(local, &mut remote) => copied.map(drop).map_err(|error| error.to_string()),
+            () = self.ends() => Ok(()),
         }
+    }
+
+    /// A moment after the tunnel was dropped.
+    async fn ends(&self) {
+        self.open.cancelled().await;
+        sleep(GRACE).await;
     }
 }
 

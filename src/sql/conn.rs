@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Opts, OptsBuilder, SslOpts};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::desired::{Authority, Hidden};
@@ -41,7 +42,8 @@ pub type Row = Vec<Option<String>>;
 /// A connection to one node. One that answered with [`SqlError::Timeout`], [`SqlError::Closed`] or
 /// [`SqlError::Protocol`] is of no further use.
 pub struct Conn {
-    inner: mysql_async::Conn,
+    /// Empty on drop only.
+    inner: Option<mysql_async::Conn>,
     timeout: Duration,
 }
 
@@ -59,9 +61,14 @@ pub async fn connect(tunnel: &Tunnel, login: &Login, identity: Option<&Identity>
 }
 
 async fn connect_to(address: SocketAddr, login: &Login, identity: Option<&Identity>) -> Result<Conn, SqlError> {
-    let opening = mysql_async::Conn::new(options(address, login, identity));
-    let inner = timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| SqlError::Timeout(CONNECT_TIMEOUT))??;
-    Ok(Conn { inner, timeout: STATEMENT_TIMEOUT })
+    let options = options(address, login, identity);
+    // Who is let in comes to the end of its login, to say goodbye, even where nobody waits for it any more.
+    let opening = tokio::spawn(async {
+        let inner = mysql_async::Conn::new(options).await?;
+        Ok::<_, mysql_async::Error>(Conn { inner: Some(inner), timeout: STATEMENT_TIMEOUT })
+    });
+    let opened = timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| SqlError::Timeout(CONNECT_TIMEOUT))?;
+    Ok(opened.map_err(|ended| SqlError::Closed(ended.to_string()))??)
 }
 
 fn options(address: SocketAddr, login: &Login, identity: Option<&Identity>) -> Opts {
@@ -115,7 +122,8 @@ impl Conn {
 
     async fn results(&mut self, sql: &str) -> Result<Vec<Result<Vec<Row>, SqlError>>, SqlError> {
         let mut results = Vec::new();
-        let mut answer = match self.inner.query_iter(sql).await {
+        let Some(inner) = &mut self.inner else { return Ok(results) };
+        let mut answer = match inner.query_iter(sql).await {
             Ok(answer) => answer,
             Err(error) => return refused(error, results),
         };
@@ -129,14 +137,15 @@ impl Conn {
             }
         }
     }
+}
 
-    /// Says goodbye, so that the server does not count an aborted connection.
-    ///
-    /// # Errors
-    /// [`SqlError::Closed`] if the server was faster.
-    pub async fn close(self) -> Result<(), SqlError> {
-        let ending = self.inner.disconnect();
-        timeout(self.timeout, ending).await.map_err(|_| SqlError::Timeout(self.timeout))?.map_err(SqlError::from)
+impl Drop for Conn {
+    /// Says goodbye: a server counts and logs every client that goes without, and the library forgets to.
+    fn drop(&mut self) {
+        if let (Some(inner), Ok(runtime)) = (self.inner.take(), Handle::try_current()) {
+            // Who does not hear it any more has closed the connection already.
+            runtime.spawn(async { drop(inner.disconnect().await) });
+        }
     }
 }
 

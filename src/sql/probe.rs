@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::conn::{Conn, Login};
 use super::error::SqlError;
@@ -36,7 +35,6 @@ pub struct Probe {
     latest: watch::Receiver<Option<Sample>>,
     running: watch::Sender<bool>,
     nudge: Arc<Notify>,
-    _task: AbortOnDropHandle<()>,
 }
 
 impl Probe {
@@ -48,7 +46,10 @@ impl Probe {
         let (publish, latest) = watch::channel(None);
         let nudge = Arc::new(Notify::new());
         let asker = Asker { ways, login, interval, switch, publish, nudge: Arc::clone(&nudge), conn: None };
-        Self { latest, running, nudge, _task: AbortOnDropHandle::new(tokio::spawn(asker.run())) }
+        // It ends by itself when the probe is dropped, but not in the middle of a question: the server would count a
+        // client that broke off.
+        tokio::spawn(asker.run());
+        Self { latest, running, nudge }
     }
 
     /// Tells whether the node's container runs. While it does not, nothing is asked, and the latest sample says so.

@@ -31,6 +31,7 @@ async fn one_of_two_runs_forms_the_cluster() {
         all_began_with_the_same(place).await;
         nothing_is_changed_again(place).await;
         no_password_is_told(place).await;
+        everybody_said_goodbye(place).await;
     })
     .await;
 }
@@ -129,5 +130,14 @@ async fn no_password_is_told(place: &Place) {
             assert!(!text.is_empty(), "{what}");
             assert!(!text.contains(&password), "the {key} is in the {what}");
         }
+    }
+}
+
+/// Whoever watches the servers' logs and counters sees nothing of those who look at them.
+async fn everybody_said_goodbye(place: &Place) {
+    for node in 1..=3 {
+        let log = place.log(&place.node(node)).await.unwrap();
+        let broken: Vec<_> = log.iter().filter(|line| line.contains("Aborted connection")).collect();
+        assert_eq!(broken, Vec::<&String>::new());
     }
 }

@@ -16,6 +16,8 @@ use crate::place::{Place, options};
 
 /// A process that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(240);
+/// As many of its last lines are told then.
+const NEWEST: usize = 60;
 
 /// Step, object, and what is done to it.
 pub(crate) type Act = [String; 3];
@@ -128,7 +130,10 @@ impl Running<'_> {
             false
         };
         let reached = tokio::time::timeout(LIMIT, reading).await;
-        reached.unwrap_or_else(|_| panic!("{} still runs after {LIMIT:?}; so far:\n{}", self.command, self.stderr))
+        reached.unwrap_or_else(|_| {
+            let newest: Vec<&str> = self.stderr.lines().rev().take(NEWEST).collect();
+            panic!("{} still runs after {LIMIT:?}; newest first:\n{}", self.command, newest.join("\n"))
+        })
     }
 
     /// What Ctrl-C sends.
@@ -183,7 +188,8 @@ impl Ran {
     /// # Panics
     /// With everything it said, if it ended otherwise.
     pub(crate) fn ended(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        let last = self.stderr.lines().last().unwrap_or_default();
+        assert_eq!(self.code, Some(code), "{last}\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 
