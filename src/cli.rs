@@ -9,7 +9,6 @@ use clap_complete::CompleteEnv;
 use crate::commands::{self, Globals};
 use crate::error::{Failure, Kind, Result};
 use crate::exit;
-use crate::kube::tunnel;
 use crate::ui::{self, Ui};
 
 /// Form, prove and remove MariaDB Galera clusters on Kubernetes
@@ -135,7 +134,7 @@ fn run(cli: &Cli, program: &'static str) -> u8 {
     let result = runtime.map_err(|error| Failure::new(Kind::Bug, error).context("cannot start the runtime")).and_then(
         |runtime| {
             let result = runtime.block_on(dispatch(cli, &ui));
-            runtime.block_on(tunnel::settle());
+            runtime.block_on(commands::settle());
             result
         },
     );

@@ -124,6 +124,8 @@ fn a_wrong_command_line_is_exit_code_2() {
         &["certificates", "renew", "-o", "json"],
         &["certificates", "rotate", "--node", "1"],
         &["certificates", "-o", "yaml"],
+        &["credentials", "rotate", "--finish"],
+        &["credentials", "rotate", "root", "-o", "json"],
         &["certificates", "remove"],
         &["render", "--force"],
         &["render", "--out", "Cargo.toml", "--nodes", "none"],

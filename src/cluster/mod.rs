@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod job;
 pub mod nodes;
 pub mod options;
+pub mod passwords;
 pub mod proof;
 pub mod proxies;
 pub mod reader;

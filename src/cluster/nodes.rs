@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::desired::Desired;
-use crate::engine::{StepCx, Verdict};
+use crate::engine::{Patience, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
 use crate::gates::group::{Disagreement, View, agreement, list};
 use crate::gates::hopeless::hopeless;
@@ -99,6 +99,31 @@ pub async fn common_view(cx: &StepCx<'_, World>, expected: &[Member], reach: Opt
     })
     .await?;
     found.ok_or_else(|| Failure::message(Kind::Bug, "a wait passed without a view"))
+}
+
+/// Nodes that are well agree sooner than this.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits a moment until all nodes are Synced in one view, before anything is changed.
+///
+/// # Errors
+/// [`Kind::Preflight`]: they are not.
+pub async fn in_one_view(cx: &StepCx<'_, World>) -> Result<()> {
+    let world = cx.world;
+    let nodes: Vec<Member> = world.desired.members().collect();
+    // A server that is busy answers a moment later, and a run that was killed may have left one that joins.
+    let agreed = cx.wait(world.observer.changes(), BEAT, Patience::new(ANSWER_PATIENCE), || async {
+        match agreement(&world.observer.now(), &world.desired, &nodes) {
+            Ok(_) => Verdict::pass(""),
+            Err(Disagreement::Pending(why)) => Verdict::wait(format!("all nodes to be Synced in one view: {why}")),
+            Err(Disagreement::Diverged(why)) => Verdict::fail(why),
+        }
+    });
+    agreed.await.map(drop).map_err(|failure| match failure.kind {
+        Kind::Step => Failure { kind: Kind::Preflight, ..failure }
+            .hint("see what is wrong: galeractl verify; then run this again"),
+        _ => failure,
+    })
 }
 
 /// Whether these members form one group now, and each has committed as much as `reach`.

@@ -61,6 +61,14 @@ pub const CERTIFICATES: &[Need] = &[
     ("coordination.k8s.io", "leases", &["get", "create", "update"]),
 ];
 
+/// What `credentials rotate` does.
+pub const CREDENTIALS: &[Need] = &[
+    ("", "secrets", &["get", "patch"]),
+    ("", "pods", &["get", "list", "watch"]),
+    ("", "pods/portforward", &["get", "create"]),
+    ("coordination.k8s.io", "leases", &["get", "create", "update"]),
+];
+
 /// What `purge` does.
 pub const PURGE: &[Need] = &[
     ("", "pods/exec", &["get", "create"]),
@@ -155,7 +163,7 @@ pub async fn check(connection: &Connection, desired: &Desired, needs: &[Need]) -
 }
 
 fn makes_volumes(desired: &Desired, needs: &[Need]) -> bool {
-    let by_hand = !desired.iscsi.is_empty() && ![EXPOSE, BACKUP, CERTIFICATES, LOOK].contains(&needs);
+    let by_hand = !desired.iscsi.is_empty() && ![EXPOSE, BACKUP, CERTIFICATES, CREDENTIALS, LOOK].contains(&needs);
     let share = desired.backup.as_ref().is_some_and(|backup| matches!(backup.target, BackupTarget::Nfs(_)));
     by_hand || (share && (needs == UP || needs == RESTORE))
 }

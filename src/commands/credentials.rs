@@ -1,5 +1,8 @@
 //! `galeractl credentials`.
 
+mod rotate;
+
+use clap::Subcommand;
 use serde_json::json;
 
 use crate::commands::Globals;
@@ -13,22 +16,49 @@ use crate::ui::Ui;
 use super::Format;
 use super::target::{connect, find, running};
 
-/// Show where the passwords are and how to connect
+/// Show where the passwords are and how to connect, and replace them
 ///
 /// Prints the address, the users and the commands that read their passwords from the Secret. The passwords themselves
-/// are never printed.
+/// are never printed. Without a verb: show.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   galeractl credentials --name shop -n web
-  galeractl credentials -o json")]
+  galeractl credentials -o json
+  galeractl credentials rotate root"
+)]
 pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Show(ShowArgs),
+    Rotate(rotate::RotateArgs),
+}
+
+/// Show where the passwords are and how to connect
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
     /// table or json
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
     output: String,
 }
 
 pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
+    match &args.verb {
+        None => show(&args.show, globals, ui).await,
+        Some(Verb::Show(args)) => show(args, globals, ui).await,
+        Some(Verb::Rotate(args)) => rotate::run(args, globals, ui).await,
+    }
+}
+
+async fn show(args: &ShowArgs, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     let stored = running(&connection, &target, Kind::No).await?;

@@ -36,6 +36,7 @@ pub mod verify;
 pub mod version;
 mod wish;
 
+pub(crate) use crate::kube::tunnel::settle;
 pub use globals::Globals;
 
 /// How a reading verb writes its result.

@@ -3,7 +3,9 @@
 use k8s_openapi::api::rbac::v1::{ClusterRole, Role};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::cluster::rights::{BACKUP, CERTIFICATES, EXPOSE, Need, PURGE, RESTORE, TEARDOWN, UP, cluster_rules, rules};
+use crate::cluster::rights::{
+    BACKUP, CERTIFICATES, CREDENTIALS, EXPOSE, Need, PURGE, RESTORE, TEARDOWN, UP, cluster_rules, rules,
+};
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::error::Result;
@@ -62,6 +64,7 @@ enum Verb {
     Restore,
     Purge,
     Certificates,
+    Credentials,
 }
 
 impl Verb {
@@ -76,13 +79,23 @@ impl Verb {
             Self::Restore => RESTORE,
             Self::Purge => PURGE,
             Self::Certificates => CERTIFICATES,
+            Self::Credentials => CREDENTIALS,
         }
     }
 }
 
 pub(crate) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let desired = args.wish.settings(globals, None)?.desired;
-    let all = [Verb::Up, Verb::Teardown, Verb::Expose, Verb::Backup, Verb::Restore, Verb::Purge, Verb::Certificates];
+    let all = [
+        Verb::Up,
+        Verb::Teardown,
+        Verb::Expose,
+        Verb::Backup,
+        Verb::Restore,
+        Verb::Purge,
+        Verb::Certificates,
+        Verb::Credentials,
+    ];
     let verbs = if args.verbs.is_empty() { &all[..] } else { &args.verbs[..] };
     let needs: Vec<&[Need]> = verbs.iter().map(|verb| verb.needs()).collect();
     let name = args.role.clone().unwrap_or_else(|| format!("{}-galeractl", desired.cluster));

@@ -4,6 +4,7 @@ pub mod adoption;
 pub mod change;
 pub mod course;
 pub mod difference;
+pub mod passwords;
 pub mod recovery;
 pub mod rolling;
 pub mod rotation;

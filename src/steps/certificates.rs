@@ -1,18 +1,17 @@
 //! New certificates for servers that run, and a new authority for all of them. Nobody is restarted, and no connection ends.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 
-use crate::cluster::nodes::common_view;
+use crate::cluster::nodes::{common_view, in_one_view};
 use crate::cluster::trust::{self, Lack, Trust};
 use crate::cluster::world::{BEAT, World};
 use crate::desired::Access;
-use crate::engine::{Finished, Named, Never, Patience, StepCx, Verdict};
+use crate::engine::{Finished, Named, Never, StepCx, Verdict};
 use crate::error::{Failure, Kind, Result};
-use crate::gates::group::{Disagreement, agreement, list};
+use crate::gates::group::list;
 use crate::manifests::Object;
 use crate::names::Member;
 use crate::plans::rotation::{Act, Phase, State, is_under_way, next, phase};
@@ -29,30 +28,14 @@ pub const SIGN: Named = Named::new("sign", "have the new authority sign the cert
 /// Takes the old authority away.
 pub const RETIRE: Named = Named::new("retire", "take the old authority away from every node");
 
-/// Nodes that are well agree sooner than this.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
-
 /// What the run asks before it changes anything.
 ///
 /// # Errors
 /// A Secret cannot be used, or the nodes are not all Synced in one view.
 pub async fn look(cx: &StepCx<'_, World>) -> Result<Trust> {
-    let world = cx.world;
-    let trust = trust::read(&world.applier, &world.desired).await?;
-    let nodes: Vec<Member> = world.desired.members().collect();
-    // A server that is busy answers a moment later, and a run that was killed may have left one that joins.
-    let agreed = cx.wait(world.observer.changes(), BEAT, Patience::new(ANSWER_PATIENCE), || async {
-        match agreement(&world.observer.now(), &world.desired, &nodes) {
-            Ok(_) => Verdict::pass(""),
-            Err(Disagreement::Pending(why)) => Verdict::wait(format!("all nodes to be Synced in one view: {why}")),
-            Err(Disagreement::Diverged(why)) => Verdict::fail(why),
-        }
-    });
-    agreed.await.map(|_| trust).map_err(|failure| match failure.kind {
-        Kind::Step => Failure { kind: Kind::Preflight, ..failure }
-            .hint("see what is wrong: galeractl verify; then run this again"),
-        _ => failure,
-    })
+    let trust = trust::read(&cx.world.applier, &cx.world.desired).await?;
+    in_one_view(cx).await?;
+    Ok(trust)
 }
 
 /// Which nodes have loaded what their Secrets hold. One that does not answer has not.

@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod backup;
 pub mod certificates;
+pub mod credentials;
 pub mod expose;
 pub mod purge;
 pub mod recover;

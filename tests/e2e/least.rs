@@ -21,7 +21,16 @@ async fn printed_roles_are_enough_and_not_more() {
         act(place, &reader, &["status"]).await.ended(0);
         let renewer = account(place, "renewer", &["certificates"]).await;
         act(place, &renewer, &["certificates", "renew"]).await.ended(0);
-        for verb in [&["teardown"][..], &["up", "--nodes=1"], &["purge"], &["expose"], &["certificates", "rotate"]] {
+        let rotator = account(place, "rotator", &["credentials"]).await;
+        act(place, &rotator, &["credentials", "rotate"]).await.ended(0);
+        for verb in [
+            &["teardown"][..],
+            &["up", "--nodes=1"],
+            &["purge"],
+            &["expose"],
+            &["certificates", "rotate"],
+            &["credentials", "rotate"],
+        ] {
             let refused = act(place, &reader, verb).await.ended(3);
             assert!(refused.stderr.contains("you may not: "), "{refused:?}");
         }

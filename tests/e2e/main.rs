@@ -25,6 +25,7 @@ mod least;
 mod logins;
 mod mended;
 mod outlived;
+mod passwords;
 mod pks;
 mod place;
 mod pods;

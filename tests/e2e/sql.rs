@@ -80,6 +80,11 @@ impl Place {
     pub(crate) async fn door_of(&self, cluster: &ClusterName, user: &str, key: &str) -> Door {
         let passwords = self.passwords_of(cluster).await;
         let (_, password) = passwords.iter().find(|(name, _)| name == key).expect("the Secret has the password");
+        self.door_with(user, password)
+    }
+
+    /// A user's way in, with this password.
+    pub(crate) fn door_with(&self, user: &str, password: &str) -> Door {
         Door {
             streams: self.connection.streams.clone(),
             namespace: self.namespace.clone(),

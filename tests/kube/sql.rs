@@ -118,10 +118,6 @@ async fn when_all_connections_are_taken(place: &Place, tunnel: &Tunnel) {
     assert!(matches!(&full, SqlError::Full(why) if why.contains("1040")), "{full:?}");
     let mut conn = ways.connect(&login("secret")).await.unwrap();
     assert_eq!(wsrep_status(&mut conn).await.unwrap().values["wsrep_ready"], "ON");
-    conn.close().await.unwrap();
-    for client in clients {
-        client.close().await.unwrap();
-    }
 }
 
 /// Without quorum a node tells its state, and nothing else; even to a new connection.
@@ -142,7 +138,7 @@ async fn without_quorum(place: &Place, tunnel: &Tunnel, mut conn: Conn) {
     // The list of the last view with quorum: no proof of anything.
     assert_eq!(raw.members.unwrap().len(), 2);
     assert!(matches!(read_marker(&mut conn, 7).await, Err(SqlError::NotReady(_))));
-    conn.close().await.unwrap();
+    drop(conn);
     let mut second = open(tunnel, "secret").await.unwrap();
     assert_eq!(wsrep_status(&mut second).await.unwrap().values["wsrep_ready"], "OFF");
 }
