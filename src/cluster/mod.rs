@@ -15,6 +15,7 @@ pub mod nodes;
 pub mod options;
 pub mod proof;
 pub mod proxies;
+pub mod reach;
 pub mod reader;
 pub mod record;
 pub mod remove;

@@ -61,6 +61,9 @@ pub const CERTIFICATES: &[Need] = &[
     ("coordination.k8s.io", "leases", &["get", "create", "update"]),
 ];
 
+/// What `sql` does.
+pub const SQL: &[Need] = &[("", "pods/exec", &["get", "create"])];
+
 /// What `purge` does.
 pub const PURGE: &[Need] = &[
     ("", "pods/exec", &["get", "create"]),

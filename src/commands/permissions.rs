@@ -3,7 +3,9 @@
 use k8s_openapi::api::rbac::v1::{ClusterRole, Role};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::cluster::rights::{BACKUP, CERTIFICATES, EXPOSE, Need, PURGE, RESTORE, TEARDOWN, UP, cluster_rules, rules};
+use crate::cluster::rights::{
+    BACKUP, CERTIFICATES, EXPOSE, Need, PURGE, RESTORE, SQL, TEARDOWN, UP, cluster_rules, rules,
+};
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::error::Result;
@@ -62,6 +64,11 @@ enum Verb {
     Restore,
     Purge,
     Certificates,
+    Sql,
+    Logs,
+    PortForward,
+    Credentials,
+    List,
 }
 
 impl Verb {
@@ -69,7 +76,8 @@ impl Verb {
         match self {
             // What exists is compared by an apply that changes nothing, which takes the rights of one that does.
             Self::Up | Self::Recover | Self::Diff | Self::Apply | Self::Restart | Self::Upgrade | Self::Scale => UP,
-            Self::Verify | Self::Status => &[],
+            Self::Verify | Self::Status | Self::Logs | Self::PortForward | Self::Credentials | Self::List => &[],
+            Self::Sql => SQL,
             Self::Teardown => TEARDOWN,
             Self::Expose | Self::Unexpose => EXPOSE,
             Self::Backup => BACKUP,

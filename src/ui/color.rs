@@ -115,6 +115,23 @@ impl Paint {
         Self { enabled }
     }
 
+    /// A name in one of five colours that mean nothing, the same for the same number.
+    #[must_use]
+    pub fn numbered(self, number: usize, text: &str) -> String {
+        if !self.enabled || text.is_empty() {
+            return text.to_owned();
+        }
+        let style = Style::new();
+        let style = match number % 5 {
+            0 => style.magenta(),
+            1 => style.cyan(),
+            2 => style.green(),
+            3 => style.blue(),
+            _ => style.yellow(),
+        };
+        styled(style, text)
+    }
+
     /// The text in the colour of its meaning, to be written by [`super::Ui`].
     #[must_use]
     pub fn tone(self, tone: Tone, text: &str) -> String {
