@@ -43,7 +43,7 @@ async fn statements(place: &Place) {
         "SET SESSION tx_read_only=0; INSERT INTO shop.t VALUES (3)",
         "SET SESSION tx_read_only=0; DROP TABLE shop.t",
         "SET GLOBAL read_only=1",
-        "GRANT ALL ON *.* TO galeractl_reader@localhost",
+        "SET SESSION tx_read_only=0; GRANT ALL ON *.* TO galeractl_reader@localhost",
         "SELECT 1 INTO OUTFILE '/tmp/x'",
     ] {
         let refused = place.run(&["sql", "--node", "1", "-e", statement]).await.ended(1);
