@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use tokio::sync::mpsc;
@@ -95,7 +95,8 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     let live = Live::start(&connection.streams, &desired.namespace, &desired.cluster);
     live.ready().await?;
     let begin = Timestamp::now();
-    let since = args.since.map(|span| begin - SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX));
+    // What is older than time itself is everything.
+    let since = args.since.and_then(|span| begin.checked_sub(span).ok());
     let stream = Stream { ui, errors: args.errors, sources: sources(args, &desired, &live.snapshot()) };
     let read = stream.sources.iter().map(async |source| {
         let Source { pod, container, .. } = source;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use k8s_openapi::api::core::v1::Pod;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -105,11 +106,15 @@ async fn forward(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     }
 }
 
-/// The proxies that are there, each in its turn the first.
+/// The proxies that are ready, each in its turn the first; where none is, those that are there.
 fn in_turn(observer: Arc<Observer>) -> Choose {
     let turn = AtomicUsize::new(0);
     Arc::new(move || {
-        let mut pods = observer.now().proxy.pods.clone();
+        let (snapshot, mut pods) = (observer.live().snapshot(), observer.now().proxy.pods.clone());
+        let ready = |name: &String| snapshot.pods.get(name).is_some_and(|pod| is_ready(pod));
+        if pods.iter().any(ready) {
+            pods.retain(ready);
+        }
         let turn = turn.fetch_add(1, Ordering::Relaxed);
         if !pods.is_empty() {
             let first = turn % pods.len();
@@ -117,6 +122,12 @@ fn in_turn(observer: Arc<Observer>) -> Choose {
         }
         pods
     })
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    pod.metadata.deletion_timestamp.is_none()
+        && conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 async fn look(connection: &Connection, desired: &Desired, observer: &Observer) -> Result<Option<Member>, String> {

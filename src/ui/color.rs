@@ -198,6 +198,9 @@ mod tests {
     fn colours_are_where_they_are_wanted() {
         assert_eq!(shown(&Paint::new(true).tone(Tone::Ok, "x")), "\u{1b}[32mx\u{1b}[0m");
         assert_eq!(Paint::new(false).tone(Tone::Ok, "x"), "x");
+        let numbered = |number| shown(&Paint::new(true).numbered(number, "x"));
+        assert!(numbered(1) != numbered(2) && numbered(1) == numbered(6) && numbered(0).starts_with('\u{1b}'));
+        assert_eq!(Paint::new(false).numbered(1, "x"), "x");
     }
 
     #[test]

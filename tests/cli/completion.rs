@@ -45,7 +45,7 @@ fn bash_completes_verbs_options_and_names() {
         (&["up", "--dry"], "--dry-run"),
         (&["port"], "port-forward"),
         (&["logs", "--pr"], "--previous --proxy --progress"),
-        (&["sql", "--wr"], "--write --writer"),
+        (&["sql", "--wr"], "--writer --write"),
         (&["up", "--progress", ""], "auto tty plain json off"),
         (&["up", "--profile", ""], "local pks coreos targetd"),
         (&["config", "--example", "t"], "targetd"),
