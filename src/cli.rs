@@ -62,7 +62,11 @@ pub enum Verb {
     Recover(commands::recover::Args),
     Purge(commands::purge::Args),
     Certificates(commands::certificates::Args),
+    Sql(commands::sql::Args),
+    Logs(commands::logs::Args),
+    PortForward(commands::port_forward::Args),
     Credentials(commands::credentials::Args),
+    List(commands::list::Args),
     Config(commands::config::Args),
     Render(commands::render::Args),
     Diff(commands::diff::Args),
@@ -79,15 +83,19 @@ const PROGRAM: &str = "galeractl";
 const PLUGIN: &str = "kubectl galera";
 
 /// What people type who know other programs, and the verb that they mean.
-const SYNONYMS: [(&str, &[&str]); 9] = [
+const SYNONYMS: [(&str, &[&str]); 13] = [
     ("up", &["create", "deploy", "install", "start", "run", "form", "bootstrap"]),
     ("teardown", &["stop", "down", "delete", "destroy", "rm", "remove", "uninstall"]),
-    ("status", &["ls", "list", "get", "ps", "show", "display", "info", "describe"]),
+    ("status", &["ps", "show", "display", "info", "describe"]),
+    ("list", &["ls", "get", "clusters"]),
+    ("sql", &["exec", "shell", "mysql", "mariadb", "connect", "client", "query", "psql", "console"]),
+    ("logs", &["log", "tail", "follow"]),
+    ("port-forward", &["forward", "tunnel", "proxy", "portforward"]),
     ("verify", &["health", "test", "doctor", "ping"]),
     ("recover", &["repair", "heal", "fix", "rebuild"]),
     ("upgrade", &["update", "rollout", "set-image", "image"]),
     ("purge", &["wipe", "empty"]),
-    ("credentials", &["password", "passwords", "secrets", "connect"]),
+    ("credentials", &["password", "passwords", "secrets"]),
     ("render", &["template", "manifests", "export"]),
 ];
 
@@ -139,7 +147,7 @@ fn run(cli: &Cli, program: &'static str) -> u8 {
         },
     );
     match result {
-        Ok(()) => exit::OK,
+        Ok(code) => code,
         Err(failure) => {
             ui.fail(&failure);
             failure.kind.exit_code()
@@ -147,9 +155,11 @@ fn run(cli: &Cli, program: &'static str) -> u8 {
     }
 }
 
-async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
+async fn dispatch(cli: &Cli, ui: &Ui) -> Result<u8> {
     let globals = &cli.globals;
-    match &cli.verb {
+    let done = match &cli.verb {
+        // It ends as the client does.
+        Verb::Sql(args) => return commands::sql::run(args, globals, ui).await,
         Verb::Up(args) => commands::up::run(args, globals, ui).await,
         Verb::Verify(args) => commands::verify::run(args, globals, ui).await,
         Verb::Status(args) => commands::status::run(args, globals, ui).await,
@@ -159,6 +169,9 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Scale(args) => commands::scale::run(args, globals, ui).await,
         Verb::Teardown(args) => commands::teardown::run(args, globals, ui).await,
         Verb::Certificates(args) => commands::certificates::run(args, globals, ui).await,
+        Verb::Logs(args) => commands::logs::run(args, globals, ui).await,
+        Verb::PortForward(args) => commands::port_forward::run(args, globals, ui).await,
+        Verb::List(args) => commands::list::run(args, globals, ui).await,
         Verb::Credentials(args) => commands::credentials::run(args, globals, ui).await,
         Verb::Config(args) => commands::config::run(args, globals, ui),
         Verb::Diff(args) => commands::diff::run(args, globals, ui).await,
@@ -174,5 +187,6 @@ async fn dispatch(cli: &Cli, ui: &Ui) -> Result<()> {
         Verb::Version(args) => commands::version::run(args, globals, ui).await,
         Verb::Completion(args) => commands::completion::run(args, ui),
         Verb::Man(args) => commands::man::run(args, Cli::command()),
-    }
+    };
+    done.map(|()| exit::OK)
 }

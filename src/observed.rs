@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::desired::ExternalAccess;
 use crate::names::Member;
 use crate::wsrep::volume::{Contents, Evidence};
-use crate::wsrep::{Position, Report, Uuid, WsrepStatus};
+use crate::wsrep::{Position, Report, Uuid, WsrepStatus, words};
 
 /// What is known about a cluster at one moment. Members are sampled at slightly different times.
 #[derive(Debug, Clone, Default)]
@@ -353,19 +353,14 @@ impl MemberView {
             let does = donor.map_or("joins".to_owned(), |donor| format!("receives a state transfer from {donor}"));
             return format!("{does}, its volume has {} MiB", bytes >> 20);
         }
-        match (self.log.phase.as_deref(), &self.sql) {
-            (Some("waiting"), _) => "waits for its turn to join".to_owned(),
-            (Some("recovering"), _) => "looks for its position on the volume".to_owned(),
-            (Some("initialising"), _) => "creates an empty database".to_owned(),
-            (Some("asking"), _) => "asks all nodes whether their volumes are empty".to_owned(),
-            (Some("giving"), _) => "gives every node a copy of the empty database".to_owned(),
-            (Some("filling"), _) => "takes a copy of the empty database".to_owned(),
-            (Some("filled"), _) => "has its copy of the empty database, and waits for the others".to_owned(),
-            (Some("locked"), _) => "waits for another pod to let go of its volume".to_owned(),
+        let phase = self.log.phase.as_deref();
+        if let Some(words) = phase.and_then(words::phase) {
+            return words.to_owned();
+        }
+        match (phase, &self.sql) {
             (Some("refused"), _) => {
                 format!("refuses to start: {}", self.log.refused.as_deref().unwrap_or("see its log"))
             }
-            (Some("held"), _) => "is held: container up, server down".to_owned(),
             (Some("starting"), None | Some(Err(SqlSilence::Closed(_)))) => "server starts".to_owned(),
             (_, Some(Err(silence))) => silence.message().to_owned(),
             (phase, _) => phase.unwrap_or("container starts").to_owned(),

@@ -41,7 +41,7 @@ fn help_names_every_verb_and_exit_code() {
     let output = Place::new().galeractl(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let verbs = "up verify status apply restart upgrade scale teardown expose unexpose backup restore recover purge certificates credentials config render diff permissions runs version completion";
+    let verbs = "up verify status apply restart upgrade scale teardown expose unexpose backup restore recover purge certificates sql logs port-forward credentials list config render diff permissions runs version completion";
     let list = text.split_once("\nCommands:\n").unwrap().1.split("\n\n").next().unwrap();
     let listed: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed.join(" "), format!("{verbs} help"));
@@ -130,9 +130,39 @@ fn a_wrong_command_line_is_exit_code_2() {
         &["render", "--force"],
         &["render", "--out", "Cargo.toml", "--nodes", "none"],
         &["diff", "-o", "table"],
+        &["sql", "--node", "0"],
+        &["sql", "--node", "1", "--writer"],
+        &["sql", "--any", "--writer"],
+        &["sql", "-e", "SELECT 1", "-f", "x.sql"],
+        &["sql", "-f", "missing.sql"],
+        &["sql", "-f", "."],
+        &["sql", "shop"],
+        &["sql", "--", "-pGeheim"],
+        &["sql", "--", "--execute=SELECT 1"],
+        &["sql", "--", "--defaults-file=/etc/my.cnf"],
+        &["logs", "node0"],
+        &["logs", "haproxy"],
+        &["logs", "--since", "10"],
+        &["logs", "-f", "--previous"],
+        &["port-forward", "--port", "65536"],
+        &["port-forward", "--address", "localhost:1"],
+        &["port-forward", "--node", "one"],
+        &["credentials", "--show"],
+        &["credentials", "--user", "app"],
+        &["credentials", "--env", "--uri"],
+        &["credentials", "--env", "-o", "json"],
+        &["list", "-o", "yaml"],
+        &["list", "shop"],
     ] {
         place.fails(2, args);
     }
+}
+
+/// A password that somebody has typed in the wrong place is not told again.
+#[test]
+fn a_refused_option_of_the_client_is_named_without_its_value() {
+    let told = Place::new().fails(2, &["sql", "--", "--password=Geheim123"]);
+    assert!(told.contains("--pas…") && told.contains("hint:") && !told.contains("Geheim123"), "{told}");
 }
 
 #[test]
@@ -209,6 +239,8 @@ fn a_role_names_what_it_is_for_and_nothing_else() {
         assert!(!reader.contains(word), "{word}: {reader}");
     }
     assert!(role(&["verify", "--set", "galera_cluster_backup=yes"]).contains("pods/exec"));
+    assert!(role(&["sql"]).contains("pods/exec"));
+    assert!(!role(&["logs", "port-forward", "credentials", "list"]).contains("pods/exec"));
     let owner = role(&["--role", "dba", "--set", "galera_cluster_tls=own", "--nodes", "1"]);
     for word in ["name: dba", "- shop-galera-node1-tls", "- networkpolicies", "- jobs"] {
         assert!(owner.contains(word), "{word}: {owner}");

@@ -16,6 +16,7 @@ pub mod options;
 pub mod passwords;
 pub mod proof;
 pub mod proxies;
+pub mod reach;
 pub mod reader;
 pub mod record;
 pub mod remove;

@@ -69,6 +69,9 @@ pub const CREDENTIALS: &[Need] = &[
     ("coordination.k8s.io", "leases", &["get", "create", "update"]),
 ];
 
+/// What `sql` does.
+pub const SQL: &[Need] = &[("", "pods/exec", &["get", "create"])];
+
 /// What `purge` does.
 pub const PURGE: &[Need] = &[
     ("", "pods/exec", &["get", "create"]),

@@ -1,25 +1,32 @@
 //! `galeractl credentials`.
 
+pub(super) mod forms;
 mod rotate;
 
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::cluster::record;
 use crate::commands::Globals;
-use crate::desired::{Desired, Peer};
-use crate::error::{Kind, Result};
+use crate::desired::{Desired, Hidden, Peer};
+use crate::engine::event::Level;
+use crate::error::{Failure, Kind, Result};
+use crate::kube::client::Connection;
 use crate::manifests::config::{ROOT_PASSWORD, USER_PASSWORD};
 use crate::manifests::services::{READ_PORT, SQL_PORT};
 use crate::manifests::tls::CA_CERTIFICATE;
 use crate::ui::Ui;
 
 use super::Format;
+use forms::Login;
+
 use super::target::{connect, find, running};
 
 /// Show where the passwords are and how to connect, and replace them
 ///
-/// Prints the address, the users and the commands that read their passwords from the Secret. The passwords themselves
-/// are never printed. Without a verb: show.
+/// Prints the address, the users and the commands that read their passwords from the Secret. In the forms that programs
+/// read (--env, --uri, --my-cnf) it is one login, as the user of the application where there is one. Passwords are printed
+/// only in these forms, and only with --show. Without a verb: show.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -27,6 +34,8 @@ use super::target::{connect, find, running};
 Examples:
   galeractl credentials --name shop -n web
   galeractl credentials -o json
+  eval \"$(galeractl credentials --env --show)\"
+  galeractl credentials --my-cnf --show --user root >my.cnf
   galeractl credentials rotate root"
 )]
 pub struct Args {
@@ -43,11 +52,27 @@ enum Verb {
 }
 
 /// Show where the passwords are and how to connect
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, clap::Args)]
 struct ShowArgs {
     /// table or json
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
     output: String,
+    /// As variables for a shell
+    #[arg(long, group = "form", conflicts_with = "output")]
+    env: bool,
+    /// As an address: mysql://USER@HOST:PORT/DATABASE
+    #[arg(long, group = "form", conflicts_with = "output")]
+    uri: bool,
+    /// As a file of options for MariaDB's clients
+    #[arg(long, group = "form", conflicts_with = "output")]
+    my_cnf: bool,
+    /// With the password
+    #[arg(long, requires = "form")]
+    show: bool,
+    /// As this user
+    #[arg(long, value_name = "USER", requires = "form")]
+    user: Option<String>,
 }
 
 pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
@@ -62,10 +87,37 @@ async fn show(args: &ShowArgs, globals: &Globals, ui: &Ui) -> Result<()> {
     let connection = connect(globals).await?;
     let target = find(globals, &connection).await?;
     let stored = running(&connection, &target, Kind::No).await?;
+    if args.env || args.uri || args.my_cnf {
+        return one_login(args, &connection, &stored.desired, ui).await;
+    }
     match Format::of(&args.output) {
         Format::Json => ui.json(&as_json(&stored.desired)),
         _ => ui.out(&ui.complete(&text(&stored.desired))),
     }
+}
+
+/// One login in the form that is wanted.
+async fn one_login(args: &ShowArgs, connection: &Connection, desired: &Desired, ui: &Ui) -> Result<()> {
+    let mut login = Login::of(desired, args.user.as_deref())?;
+    if args.show {
+        let (secret, key) = (desired.cluster.credentials(), login.key());
+        let all = record::stored_passwords(&connection.client, &desired.namespace, &desired.cluster).await?;
+        let password = all.as_ref().and_then(|all| all.get(key)).ok_or_else(|| {
+            Failure::message(Kind::Preflight, format!("secret/{secret} is missing or has no key `{key}`"))
+                .hint("was it deleted or changed by hand?")
+        })?;
+        login.password = Some(Hidden::new(password));
+    } else {
+        ui.notice(Level::Info, "this is without the password; with it: --show");
+    }
+    if login.verifies && args.my_cnf {
+        ui.notice(Level::Info, &format!("the certificate of the authority: {} >ca.crt", authority_command(desired)));
+    }
+    ui.out(&match (args.env, args.uri) {
+        (true, _) => login.env(),
+        (_, true) => login.uri(),
+        _ => login.my_cnf(),
+    })
 }
 
 fn users(desired: &Desired) -> Vec<(String, &'static str, String)> {
@@ -119,9 +171,7 @@ fn text(desired: &Desired) -> String {
         ));
     }
     text.push_str(&format!(
-        "\nFrom this machine:\n  kubectl port-forward -n {} service/{} {SQL_PORT}\n  mariadb -h 127.0.0.1 -P {SQL_PORT} -u root -p{verifying}\n",
-        desired.namespace,
-        desired.cluster.proxy()
+        "\nFrom this machine:\n  galeractl sql\nor with a client of your own:\n  galeractl port-forward\n  mariadb -h 127.0.0.1 -P {SQL_PORT} -u root -p{verifying}\n"
     ));
     text
 }

@@ -4,7 +4,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, Role};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::cluster::rights::{
-    BACKUP, CERTIFICATES, CREDENTIALS, EXPOSE, Need, PURGE, RESTORE, TEARDOWN, UP, cluster_rules, rules,
+    BACKUP, CERTIFICATES, CREDENTIALS, EXPOSE, Need, PURGE, RESTORE, SQL, TEARDOWN, UP, cluster_rules, rules,
 };
 use crate::commands::Globals;
 use crate::desired::Desired;
@@ -64,7 +64,12 @@ enum Verb {
     Restore,
     Purge,
     Certificates,
+    Sql,
+    Logs,
+    PortForward,
     Credentials,
+    CredentialsRotate,
+    List,
 }
 
 impl Verb {
@@ -72,14 +77,15 @@ impl Verb {
         match self {
             // What exists is compared by an apply that changes nothing, which takes the rights of one that does.
             Self::Up | Self::Recover | Self::Diff | Self::Apply | Self::Restart | Self::Upgrade | Self::Scale => UP,
-            Self::Verify | Self::Status => &[],
+            Self::Verify | Self::Status | Self::Logs | Self::PortForward | Self::Credentials | Self::List => &[],
+            Self::Sql => SQL,
             Self::Teardown => TEARDOWN,
             Self::Expose | Self::Unexpose => EXPOSE,
             Self::Backup => BACKUP,
             Self::Restore => RESTORE,
             Self::Purge => PURGE,
             Self::Certificates => CERTIFICATES,
-            Self::Credentials => CREDENTIALS,
+            Self::CredentialsRotate => CREDENTIALS,
         }
     }
 }
@@ -94,7 +100,7 @@ pub(crate) fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
         Verb::Restore,
         Verb::Purge,
         Verb::Certificates,
-        Verb::Credentials,
+        Verb::CredentialsRotate,
     ];
     let verbs = if args.verbs.is_empty() { &all[..] } else { &args.verbs[..] };
     let needs: Vec<&[Need]> = verbs.iter().map(|verb| verb.needs()).collect();

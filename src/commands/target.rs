@@ -16,6 +16,9 @@ use crate::manifests::config::Record;
 use crate::names::{ClusterName, INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, Member, Namespace};
 use crate::settings::{self, Flag, Input};
 
+/// More places than this are only counted.
+const NAMED: usize = 5;
+
 /// A cluster by name.
 pub(super) struct Target {
     pub(super) cluster: ClusterName,
@@ -78,8 +81,9 @@ async fn only(connection: &Connection, namespace: Namespace) -> Result<Target> {
         (0, Some(failure)) => Err(failure),
         (1, _) => Ok(Target { cluster: clusters.remove(0), namespace }),
         (0, None) => {
-            Err(Failure::message(Kind::Usage, format!("there is no cluster of galeractl in namespace {namespace}"))
-                .hint("name another namespace with -n, or form a cluster: galeractl up"))
+            let none = format!("there is no cluster of galeractl in namespace {namespace}");
+            let failure = elsewhere(connection, Failure::message(Kind::Usage, none)).await;
+            Err(failure.hint("name another namespace with -n, or form a cluster: galeractl up"))
         }
         _ => Err(Failure::message(
             Kind::Usage,
@@ -156,17 +160,39 @@ pub(super) async fn must_exist(connection: &Connection, target: &Target, kind: K
     if others.contains(cluster) || hidden.is_some() {
         return Ok(());
     }
-    let failure = |end: String| Err(Failure::message(kind, format!("there is no cluster {cluster} {end}")));
+    let failure = |end: String| Failure::message(kind, format!("there is no cluster {cluster} {end}"));
     if !others.is_empty() {
-        return failure(format!("in namespace {namespace}; there is: {}", names(&others)));
+        return Err(failure(format!("in namespace {namespace}; there is: {}", names(&others))));
     }
     let namespaces: Objects<k8s_openapi::api::core::v1::Namespace> = Objects::everywhere(&connection.client);
-    match namespaces.look(namespace.as_str(), kind).await? {
+    let failure = match namespaces.look(namespace.as_str(), kind).await? {
         Seen::Missing => failure(format!("in namespace {namespace}: that namespace does not exist")),
         // Someone who may work in a namespace need not be allowed to look at it.
         Seen::Hidden => failure(format!("in namespace {namespace}")),
         Seen::There(_) => failure(format!("in namespace {namespace}, nor any other")),
+    };
+    Err(elsewhere(connection, failure).await)
+}
+
+/// A failure that names the clusters of other namespaces, for one who may look there. Nothing follows from silence.
+async fn elsewhere(connection: &Connection, failure: Failure) -> Failure {
+    let maps: Objects<ConfigMap> = Objects::everywhere(&connection.client);
+    let found = maps.list_seen(&format!("{MANAGED_BY_LABEL}={MANAGER}"), Kind::Preflight).await;
+    let places = found.ok().flatten().map(|maps| places(&maps)).unwrap_or_default();
+    match places.as_slice() {
+        [] => failure,
+        few if few.len() <= NAMED => failure.hint(format!("there is: {}", few.join(", "))),
+        many => failure.hint(format!("there are {} elsewhere: galeractl list -A", many.len())),
     }
+}
+
+/// Clusters that have settings, with their namespaces.
+fn places(maps: &[ConfigMap]) -> Vec<String> {
+    let place = |map: &ConfigMap| {
+        let cluster = cluster_of(&map.metadata).filter(|cluster| map.metadata.name == Some(cluster.spec()))?;
+        Some(format!("{cluster} in namespace {}", map.metadata.namespace.as_deref()?))
+    };
+    maps.iter().filter_map(place).collect()
 }
 
 /// What is recorded about the target.
@@ -240,6 +266,16 @@ mod tests {
         {
             assert_eq!(of(name, &[]), None, "{name}");
         }
+    }
+
+    #[test]
+    fn clusters_elsewhere_are_named_once_each() {
+        let map = |name: &str| {
+            let own = object(name, &[(MANAGED_BY_LABEL, MANAGER), (INSTANCE_LABEL, "shop")]);
+            ConfigMap { metadata: ObjectMeta { namespace: Some("web".to_owned()), ..own }, ..ConfigMap::default() }
+        };
+        let maps = ["shop-galera-spec", "shop-galera-config", "shop-galera-record"].map(map);
+        assert_eq!(places(&maps), ["shop in namespace web"]);
     }
 
     #[test]

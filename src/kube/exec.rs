@@ -16,7 +16,7 @@ use super::client::Streams;
 use super::errors::explain;
 
 /// Bytes under way per stream; the library's default of 1 KiB makes large outputs slow.
-const BUFFER: usize = 64 * 1024;
+pub(super) const BUFFER: usize = 64 * 1024;
 
 /// Where a command runs.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +94,7 @@ async fn run(streams: &Streams, place: Place<'_>, argv: &[&str], stdin: Option<&
 }
 
 /// Why a command ended without telling its exit code.
-async fn broken(process: AttachedProcess, what: &str) -> Failure {
+pub(super) async fn broken(process: AttachedProcess, what: &str) -> Failure {
     match process.join().await {
         Err(error) => Failure::new(Kind::Unreachable, error),
         Ok(()) => Failure::message(Kind::Unreachable, "the connection ended before the command"),
@@ -117,7 +117,7 @@ async fn collect(reader: Option<impl AsyncRead + Unpin>) -> std::io::Result<Stri
 }
 
 /// The exit code in a status, or why the command did not run.
-fn exit_code(status: &Status) -> Result<i32, String> {
+pub(super) fn exit_code(status: &Status) -> Result<i32, String> {
     if status.status.as_deref() == Some("Success") {
         return Ok(0);
     }

@@ -51,13 +51,25 @@ impl Follow {
     /// Starts to read.
     #[must_use]
     pub fn start(streams: &Streams, namespace: &Namespace, pod: &str, container: &str) -> Self {
+        Self::after(streams, namespace, pod, container, None)
+    }
+
+    /// As [`Follow::start`], from the first line after this time on.
+    #[must_use]
+    pub fn after(
+        streams: &Streams,
+        namespace: &Namespace,
+        pod: &str,
+        container: &str,
+        seen: Option<Timestamp>,
+    ) -> Self {
         let (sender, entries) = mpsc::channel(BACKLOG);
         let last_error = Arc::default();
         let reader = Reader {
             pods: Api::namespaced(streams.0.clone(), namespace.as_str()),
             pod: pod.to_owned(),
             container: container.to_owned(),
-            seen: None,
+            seen,
             sender,
             last_error: Arc::clone(&last_error),
         };
@@ -142,6 +154,37 @@ fn parse(line: &str) -> Line {
     match parsed {
         Some((at, text)) => Line { at: Some(at), text: text.to_owned() },
         None => Line { at: None, text: line.to_owned() },
+    }
+}
+
+/// What a container has printed so far, since a time if one is given, or with `previous` the container before the latest
+/// restart. `None` if there is no such container (yet).
+///
+/// # Errors
+/// [`Kind::Preflight`] if the API server refuses; [`Kind::Unreachable`].
+pub async fn history(
+    streams: &Streams,
+    namespace: &Namespace,
+    pod: &str,
+    container: &str,
+    since: Option<Timestamp>,
+    previous: bool,
+) -> Result<Option<Vec<Line>>> {
+    let pods: Api<Pod> = Api::namespaced(streams.0.clone(), namespace.as_str());
+    let params = LogParams {
+        container: Some(container.to_owned()),
+        timestamps: true,
+        since_time: since.map(floor),
+        previous,
+        ..LogParams::default()
+    };
+    match pods.logs(pod, &params).await {
+        Ok(text) => {
+            let lines = text.lines().map(parse);
+            Ok(Some(lines.filter(|line| line.at.is_none() || line.at >= since).collect()))
+        }
+        Err(error) if is_not_found(&error) || is_not_there_yet(&error) => Ok(None),
+        Err(error) => Err(explain(Kind::Preflight, format!("read the log of pod/{pod}"), error)),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod logs;
 mod object;
 pub mod objects;
 mod proxy;
+pub mod session;
 pub mod trouble;
 pub mod tunnel;
 

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Portforwarder};
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -48,17 +49,37 @@ impl Tunnel {
     /// # Errors
     /// [`Kind::Unreachable`] if no local port can be opened.
     pub async fn open(streams: &Streams, namespace: &Namespace, pod: &str, port: u16) -> Result<Self> {
-        let no_port = |error| Failure::new(Kind::Unreachable, error).context("cannot open a port on 127.0.0.1");
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(no_port)?;
-        let address = listener.local_addr().map_err(no_port)?;
+        let pod = pod.to_owned();
+        let choose: Choose = Arc::new(move || vec![pod.clone()]);
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let opened = Self::open_at(streams, namespace, any, port, choose, None).await;
+        opened.map_err(|error| Failure::new(Kind::Unreachable, error).context("cannot open a port on 127.0.0.1"))
+    }
+
+    /// As [`Tunnel::open`], at an address of the caller's choice. Each connection goes to the first pod that is `chosen` at
+    /// that moment and can be reached; where none can, `told` hears why.
+    ///
+    /// # Errors
+    /// The local port cannot be opened.
+    pub async fn open_at(
+        streams: &Streams,
+        namespace: &Namespace,
+        at: SocketAddr,
+        port: u16,
+        chosen: Choose,
+        told: Option<UnboundedSender<String>>,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(at).await?;
+        let address = listener.local_addr()?;
         let last_error = Arc::default();
         let open = CancellationToken::new();
         let bridge = Bridge {
             pods: Api::namespaced(streams.0.clone(), namespace.as_str()),
-            pod: pod.to_owned(),
+            chosen,
             port,
             last_error: Arc::clone(&last_error),
             open: open.clone(),
+            told,
         };
         let task = AbortOnDropHandle::new(tokio::spawn(bridge.listen(listener)));
         Ok(Self { address, last_error, _open: open.drop_guard(), _task: task })
@@ -77,13 +98,17 @@ impl Tunnel {
     }
 }
 
+/// Pods to forward to, the best first.
+pub type Choose = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
 #[derive(Clone)]
 struct Bridge {
     pods: Api<Pod>,
-    pod: String,
+    chosen: Choose,
     port: u16,
     last_error: Arc<Mutex<Option<String>>>,
     open: CancellationToken,
+    told: Option<UnboundedSender<String>>,
 }
 
 impl Bridge {
@@ -110,16 +135,14 @@ impl Bridge {
     }
 
     async fn carry(&self, local: &mut TcpStream) -> Result<(), String> {
-        let mut forwarder = self.pods.portforward(&self.pod, &[self.port]).await.map_err(|error| {
-            explain(Kind::Unreachable, format!("forward a port to pod/{}", self.pod), error).to_string()
-        })?;
+        let mut forwarder = self.reach().await.inspect_err(|why| self.tell(why))?;
         self.note(None);
         let Some(mut remote) = forwarder.take_stream(self.port) else { return Err("no stream was offered".to_owned()) };
         let error = pod_error(&mut forwarder, self.port);
         tokio::select! {
             // The pod's side says why before it closes the stream.
             biased;
-            Some(message) = error => Err(plain(&message, self.port)),
+            Some(message) = error => Err(plain(&message, self.port)).inspect_err(|why| self.tell(why)),
             copied = copy_bidirectional(local, &mut remote) => copied.map(drop).map_err(|error| error.to_string()),
             () = self.ends() => Ok(()),
         }
@@ -129,6 +152,27 @@ impl Bridge {
     async fn ends(&self) {
         self.open.cancelled().await;
         sleep(GRACE).await;
+    }
+
+    /// The first pod that can be reached.
+    async fn reach(&self) -> Result<Portforwarder, String> {
+        let mut why = "there is no pod to forward to".to_owned();
+        for pod in (self.chosen)() {
+            match self.pods.portforward(&pod, &[self.port]).await {
+                Ok(forwarder) => return Ok(forwarder),
+                Err(error) => {
+                    why = explain(Kind::Unreachable, format!("forward a port to pod/{pod}"), error).to_string();
+                }
+            }
+        }
+        Err(why)
+    }
+
+    fn tell(&self, why: &str) {
+        if let Some(told) = &self.told {
+            // Nobody listens any more when the port is about to be closed.
+            let _ = told.send(why.to_owned());
+        }
     }
 }
 

@@ -38,6 +38,9 @@ pub const IMAGE_PROXY: &str = include_str!("scripts/image_proxy.sh");
 /// Brings the system tables of a member's server to its version, where that is needed.
 pub const TABLES: &str = include_str!("scripts/tables.sh");
 
+/// Runs the server's own client for somebody elsewhere: the account, its settings and options are its arguments.
+pub const CLIENT: &str = include_str!("scripts/client.sh");
+
 /// Says which ports of a host can be reached: the host and the ports are its arguments.
 pub const KNOCK: &str = include_str!("scripts/knock.sh");
 

@@ -115,6 +115,23 @@ impl Paint {
         Self { enabled }
     }
 
+    /// A name in one of five colours that mean nothing, the same for the same number.
+    #[must_use]
+    pub fn numbered(self, number: usize, text: &str) -> String {
+        if !self.enabled || text.is_empty() {
+            return text.to_owned();
+        }
+        let style = Style::new();
+        let style = match number % 5 {
+            0 => style.magenta(),
+            1 => style.cyan(),
+            2 => style.green(),
+            3 => style.blue(),
+            _ => style.yellow(),
+        };
+        styled(style, text)
+    }
+
     /// The text in the colour of its meaning, to be written by [`super::Ui`].
     #[must_use]
     pub fn tone(self, tone: Tone, text: &str) -> String {
@@ -181,6 +198,9 @@ mod tests {
     fn colours_are_where_they_are_wanted() {
         assert_eq!(shown(&Paint::new(true).tone(Tone::Ok, "x")), "\u{1b}[32mx\u{1b}[0m");
         assert_eq!(Paint::new(false).tone(Tone::Ok, "x"), "x");
+        let numbered = |number| shown(&Paint::new(true).numbered(number, "x"));
+        assert!(numbered(1) != numbered(2) && numbered(1) == numbered(6) && numbered(0).starts_with('\u{1b}'));
+        assert_eq!(Paint::new(false).numbered(1, "x"), "x");
     }
 
     #[test]

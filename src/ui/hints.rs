@@ -171,9 +171,12 @@ fn is_called(option: &clap::Arg, word: &str) -> bool {
     long || short
 }
 
-/// The word behind `from`, if one space precedes it, and where it ends.
+/// The word behind `from`, if one space precedes it, and where it ends. In single quotes it may hold anything.
 fn next_word(text: &str, from: usize) -> Option<(&str, usize)> {
     let begin = if from == 0 { 0 } else { from + text[from..].strip_prefix(' ').map(|_| 1)? };
+    if let Some((quoted, _)) = text[begin..].strip_prefix('\'').and_then(|rest| rest.split_once('\'')) {
+        return Some((quoted, begin + quoted.len() + 2));
+    }
     let word =
         text[begin..].split(|c: char| c.is_whitespace() || ENDS.contains(c)).next()?.trim_end_matches(['.', ':']);
     (!word.is_empty()).then_some((word, begin + word.len()))

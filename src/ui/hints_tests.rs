@@ -66,7 +66,11 @@ fn commands_are_completed_and_prose_is_left_alone() {
         ("galeractl up -n x --name web", "galeractl up -n x --name web"),
         // Not everything after the program's name is a verb, and journals belong to no cluster.
         ("the password of user galeractl in secret/a", "the password of user galeractl in secret/a"),
-        ("galeractl logs", "galeractl logs"),
+        ("galeractl fly", "galeractl fly"),
+        (
+            "type: galeractl sql -e 'SELECT (1); x' --any.",
+            "type: galeractl sql -e 'SELECT (1); x' --any --name shop -n data.",
+        ),
         ("galeractl runs list", "galeractl runs list"),
         ("nothing to do", "nothing to do"),
     ] {

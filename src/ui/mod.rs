@@ -7,11 +7,13 @@ mod plain;
 pub mod plural;
 mod prompt;
 mod shown;
+pub mod stream;
 pub mod table;
+pub mod terminal;
 mod tty;
 mod words;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +26,7 @@ use serde::Serialize;
 
 use self::color::{Color, Glyphs, Paint, Surroundings};
 use self::hints::Meant;
+use self::stream::{Hand, Out};
 use self::table::Table;
 use crate::engine::Sink;
 use crate::engine::event::{Event, Level, Stamped};
@@ -194,7 +197,23 @@ impl Ui {
     /// # Errors
     /// The result cannot be written.
     pub fn out(&self, text: &str) -> Result<()> {
+        self.line(text).map(drop)
+    }
+
+    /// As [`Ui::out`], for results that do not end by themselves: `false` when the reader has gone away.
+    ///
+    /// # Errors
+    /// As for [`Ui::out`].
+    pub fn line(&self, text: &str) -> Result<bool> {
         write_out(&mut io::stdout().lock(), text)
+    }
+
+    /// Standard output and standard error for a program that runs elsewhere. Where it has a terminal, that one is its own.
+    #[must_use]
+    pub fn lend(&self, terminal: bool) -> (Out<io::Stdout>, Out<io::Stderr>) {
+        let hand = |is_terminal: bool| if is_terminal && !terminal { Hand::Shown } else { Hand::Raw };
+        let (out, err) = (hand(io::stdout().is_terminal()), hand(io::stderr().is_terminal()));
+        (Out::new(io::stdout(), out), Out::new(io::stderr(), err))
     }
 
     /// Writes a value to stdout as one JSON document.
@@ -285,14 +304,12 @@ fn write_err(text: &str) {
     let _ = io::stderr().write_all(shown::shown(text).as_bytes());
 }
 
-fn write_out(out: &mut impl Write, text: &str) -> Result<()> {
+/// `false` when nobody reads any more.
+fn write_out(out: &mut impl Write, text: &str) -> Result<bool> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     // By itself it is nothing that came from elsewhere.
     let text = if text == shown::CLEAR { text.to_owned() } else { shown::shown(text) };
-    match out.write_all(format!("{text}{end}").as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.or_fail(Kind::Step).map_err(|failure| failure.context("cannot write to stdout")),
-    }
+    stream::still_read(out.write_all(format!("{text}{end}").as_bytes()).and_then(|()| out.flush()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod position;
 pub mod report;
 pub mod status;
 pub mod volume;
+pub mod words;
 
 pub use position::{Position, Uuid};
 pub use report::Report;

@@ -39,6 +39,14 @@ impl Report {
         self.fields.get(key).map(String::as_str).filter(|text| !text.is_empty())
     }
 
+    /// What happened, and all fields as they came.
+    #[must_use]
+    pub(super) fn bare(&self) -> String {
+        let quoted = |text: &str| if text.contains(' ') { format!("\"{text}\"") } else { text.to_owned() };
+        let fields = self.fields.iter().map(|(key, text)| format!(" {key}={}", quoted(text)));
+        std::iter::once(self.event.clone()).chain(fields).collect()
+    }
+
     /// A field read as another type.
     #[must_use]
     pub fn parsed<T: std::str::FromStr>(&self, key: &str) -> Option<T> {

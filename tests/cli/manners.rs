@@ -8,9 +8,16 @@ use crate::Place;
 #[test]
 fn words_of_other_programs_lead_to_the_verb() {
     let place = Place::new();
-    for (word, verb) in
-        [("stop", "teardown"), ("down", "teardown"), ("ls", "status"), ("start", "up"), ("verfy", "verify")]
-    {
+    for (word, verb) in [
+        ("stop", "teardown"),
+        ("down", "teardown"),
+        ("ls", "list"),
+        ("exec", "sql"),
+        ("tail", "logs"),
+        ("tunnel", "port-forward"),
+        ("start", "up"),
+        ("verfy", "verify"),
+    ] {
         let told = place.fails(2, &[word]);
         assert!(told.contains(&format!("similar subcommand exists: '{verb}'")), "{word}: {told}");
     }

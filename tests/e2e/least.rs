@@ -21,7 +21,7 @@ async fn printed_roles_are_enough_and_not_more() {
         act(place, &reader, &["status"]).await.ended(0);
         let renewer = account(place, "renewer", &["certificates"]).await;
         act(place, &renewer, &["certificates", "renew"]).await.ended(0);
-        let rotator = account(place, "rotator", &["credentials"]).await;
+        let rotator = account(place, "rotator", &["credentials-rotate"]).await;
         act(place, &rotator, &["credentials", "rotate"]).await.ended(0);
         for verb in [
             &["teardown"][..],
@@ -40,12 +40,12 @@ async fn printed_roles_are_enough_and_not_more() {
     .await;
 }
 
-async fn act(place: &Place, who: &str, args: &[&str]) -> Ran {
+pub(crate) async fn act(place: &Place, who: &str, args: &[&str]) -> Ran {
     place.run(&[args, &["--as", who]].concat()).await
 }
 
 /// An account with the Role for these verbs and no other rights.
-async fn account(place: &Place, name: &str, verbs: &[&str]) -> String {
+pub(crate) async fn account(place: &Place, name: &str, verbs: &[&str]) -> String {
     let args = [&["permissions"], verbs, &["--role", name], &ONE].concat();
     let printed = place.bare(&place.of_cluster(&args)).end().await.ended(0);
     let role: Role = serde_saphyr::from_str(&printed.stdout).unwrap();

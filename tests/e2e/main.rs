@@ -33,6 +33,7 @@ mod policies;
 mod post_mortem;
 mod process;
 mod purge;
+mod reach;
 mod refusals;
 mod restore;
 mod restore_killed;

@@ -48,6 +48,7 @@ async fn everything_comes_back_to_the_transaction() {
         for node in 1..=3 {
             assert_eq!(place.sums(node, TABLES).await, sums, "node{node}");
         }
+        place.run(&["sql", "-e", "SELECT COUNT(*) FROM app.t"]).await.ended(0);
         check(place, 3, &uuid, &backup.1.each_ref()).await;
         place.sql(&place.node(2), "INSERT INTO app.t VALUES (1000, 'after the restore')").await;
 

@@ -6,11 +6,10 @@ use std::path::Path;
 
 use regex::Regex;
 
-/// Events that only people read, in the logs; and those of Jobs (`purge`, `restore`), of which every report is read.
-const EVENTS_FOR_PEOPLE: &[&str] =
-    &["asking", "bootstrap", "copy", "initialised", "purge", "rebuild", "removed", "restore", "stopping"];
+/// Events of Jobs, of which every report is read.
+const EVENTS_FOR_PEOPLE: &[&str] = &["purge", "restore"];
 /// Fields that only people read.
-const FIELDS_FOR_PEOPLE: &[&str] = &["aside", "backup", "index", "kind", "lived", "log", "members", "silent", "try"];
+const FIELDS_FOR_PEOPLE: &[&str] = &["index"];
 
 fn texts(under: &str, endings: &[&str]) -> String {
     let mut all = String::new();

@@ -52,6 +52,7 @@ fn shellcheck_finds_nothing() {
         ("order", member(&["order.sh"])),
         ("try", ("bash", scripts::TRY.to_owned())),
         ("knock", ("bash", scripts::KNOCK.to_owned())),
+        ("client", ("bash", scripts::CLIENT.to_owned())),
         ("inspect", ("bash", scripts::INSPECT.to_owned())),
         ("image", ("bash", scripts::IMAGE.to_owned())),
         ("image of the proxy", ("sh", scripts::IMAGE_PROXY.to_owned())),

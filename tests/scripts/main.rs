@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers included")]
 
+mod client;
 mod clocks;
 mod config;
 mod contract;

@@ -218,6 +218,7 @@ fn names_and_passwords_are_written_so_that_a_server_reads_the_same() {
         format!("ALTER USER root@localhost IDENTIFIED BY {quoted};"),
         format!("CREATE USER root@'%' IDENTIFIED BY {quoted};"),
         format!("CREATE USER galeractl@'%' IDENTIFIED BY {quoted};"),
+        "CREATE USER galeractl_reader@localhost IDENTIFIED VIA unix_socket AS 'mysql';".to_owned(),
         "DROP USER IF EXISTS root@'demo-seed';".to_owned(),
         "CREATE DATABASE `my_shop%1``x`;".to_owned(),
         format!(r"CREATE USER 'o''neil\\'@'%' IDENTIFIED BY {quoted};"),

@@ -20,6 +20,8 @@ CREATE USER root@'%' IDENTIFIED BY $(sql_string root-password);
 GRANT ALL PRIVILEGES ON *.* TO root@'%' WITH GRANT OPTION;
 CREATE USER mysql@localhost IDENTIFIED VIA unix_socket;
 GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, CONNECTION ADMIN ON *.* TO mysql@localhost;
+CREATE USER galeractl_reader@localhost IDENTIFIED VIA unix_socket AS 'mysql';
+GRANT SELECT, SHOW VIEW, SHOW DATABASES, PROCESS, BINLOG MONITOR, SLAVE MONITOR ON *.* TO galeractl_reader@localhost;
 CREATE USER galeractl@'%' IDENTIFIED BY $(sql_string galeractl-password);
 GRANT PROCESS, BINLOG MONITOR ON *.* TO galeractl@'%';
 GRANT SELECT ON mysql.wsrep_cluster_members TO galeractl@'%';
