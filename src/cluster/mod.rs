@@ -11,6 +11,7 @@ pub mod course;
 pub mod formation;
 pub mod inspect;
 pub mod job;
+pub mod live;
 pub mod nodes;
 pub mod options;
 pub mod proof;

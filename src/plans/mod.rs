@@ -4,6 +4,8 @@ pub mod adoption;
 pub mod change;
 pub mod course;
 pub mod difference;
+pub mod live;
+pub mod rebuild;
 pub mod recovery;
 pub mod rolling;
 pub mod rotation;

@@ -5,6 +5,8 @@ pub mod apply;
 pub mod backup;
 pub mod certificates;
 pub mod expose;
+pub mod hold;
+pub mod live;
 pub mod purge;
 pub mod recover;
 pub mod restore;

@@ -8,9 +8,9 @@ use regex::Regex;
 
 /// Events that only people read, in the logs; and those of Jobs (`purge`, `restore`), of which every report is read.
 const EVENTS_FOR_PEOPLE: &[&str] =
-    &["asking", "bootstrap", "copy", "initialised", "purge", "rebuild", "removed", "restore", "stopping"];
+    &["asking", "bootstrap", "copy", "initialised", "purge", "removed", "restore", "stopping"];
 /// Fields that only people read.
-const FIELDS_FOR_PEOPLE: &[&str] = &["aside", "backup", "index", "kind", "lived", "log", "members", "silent", "try"];
+const FIELDS_FOR_PEOPLE: &[&str] = &["backup", "index", "kind", "lived", "log", "members", "silent", "try"];
 
 fn texts(under: &str, endings: &[&str]) -> String {
     let mut all = String::new();
