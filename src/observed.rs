@@ -32,7 +32,8 @@ pub struct MemberView {
     pub sql: Option<Result<WsrepStatus, SqlSilence>>,
     /// What its log has said.
     pub log: LogView,
-    /// What its own health endpoint says of its volume: `prepared` or `kept` by a restore, `emptied` under its server.
+    /// What its own health endpoint says of its volume: `prepared` or `kept` by a restore, put `aside` for a copy, `emptied`
+    /// under its server.
     pub left: Vec<String>,
     /// Restarts of its container before anybody looked: they say nothing about what goes on now.
     pub restarts_before: u32,

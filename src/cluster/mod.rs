@@ -16,6 +16,7 @@ pub mod nodes;
 pub mod options;
 pub mod proof;
 pub mod proxies;
+pub mod quota;
 pub mod reader;
 pub mod record;
 pub mod remove;

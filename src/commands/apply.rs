@@ -12,6 +12,7 @@ use crate::plans::change::rebased;
 use crate::plans::rolling::risk;
 use crate::settings::Settings;
 use crate::steps::apply::{self, SETTINGS};
+use crate::steps::grow::{self, GROW};
 use crate::steps::live::{self, OPTIONS};
 use crate::steps::rolling::{self, RESTART};
 use crate::steps::up::Found;
@@ -91,9 +92,10 @@ fn wanted(args: &Args, settings: &Settings, stored: &Desired, target: &Target) -
 
 async fn change(args: &Args, frame: &Frame, world: &World) -> Result<String> {
     let pause = args.pause.among(&world.desired)?;
-    let act = async |run: &Run<'_>, [look, claims, settings, options, restart, proxy]: [Due; 6]| {
-        let (found, plan) = look_and_plan(run, look).await?;
+    let act = async |run: &Run<'_>, [look, claims, grow, settings, options, restart, proxy]: [Due; 7]| {
+        let (found, plan, smaller) = look_and_plan(run, look).await?;
         run.step(claims, async |cx| volumes::claims(cx, &found).await).await?;
+        run.step(grow, async |cx| grow::run(cx, &smaller).await).await?;
         let write = async |cx: &StepCx<'_, World>| {
             live::announce(cx, &plan).await?;
             apply::settings(cx, found.secrets.as_ref(), true).await
@@ -104,7 +106,7 @@ async fn change(args: &Args, frame: &Frame, world: &World) -> Result<String> {
         run.step(proxy, async |cx| unless_paused(&left, proxy::run(cx, &kept, Accounts::AsTheyAre)).await).await?;
         Ok(left)
     };
-    let steps = [PREFLIGHT, VOLUMES, SETTINGS, OPTIONS, RESTART, PROXY];
+    let steps = [PREFLIGHT, VOLUMES, GROW, SETTINGS, OPTIONS, RESTART, PROXY];
     let left = frame.run(steps, args.bounds.timeout, world, act).await.map_err(|failure| match failure.kind {
         Kind::Step | Kind::Interrupted if world.changes() > 0 => {
             failure.hint("the nodes that were not restarted run as before; the same command goes on from there")
@@ -120,13 +122,14 @@ async fn change(args: &Args, frame: &Frame, world: &World) -> Result<String> {
 }
 
 /// The look of `up`, and which way each change goes.
-async fn look_and_plan(run: &Run<'_>, look: Due) -> Result<(Found, live::Plan)> {
+async fn look_and_plan(run: &Run<'_>, look: Due) -> Result<(Found, live::Plan, Vec<Member>)> {
     run.step(look, async |cx| {
         let found = preflight::run(cx).await?;
         apply::runs(&found.value.0.course)?;
+        let smaller = grow::smaller(cx.world).await?;
         let plan = live::plan(cx).await?;
         let Finished { outcome, detail, value: (found, _) } = found;
-        Ok(Finished { outcome, detail, value: (found, plan) })
+        Ok(Finished { outcome, detail, value: (found, plan, smaller) })
     })
     .await
 }
@@ -135,10 +138,13 @@ async fn look_and_plan(run: &Run<'_>, look: Due) -> Result<(Found, live::Plan)> 
 async fn rehearse(args: &Args, frame: &Frame, world: &World, ui: &Ui) -> Result<String> {
     let look = async |cx: &StepCx<'_, World>| -> Result<(live::Plan, Restarts, Vec<Planned>)> {
         apply::runs(&preflight::look(cx).await?.value.0.course)?;
+        let smaller = grow::smaller(world).await?;
         let plan = live::plan(cx).await?;
         let desired = &world.desired;
         let stages = [volumes::stage(desired, false), apply::stage(desired, true), proxy::stage(desired)];
         let mut planned = Rehearsal::on(world).of(&stages).await?;
+        let claim = |node| format!("persistentvolumeclaim/{}", desired.cluster.claim(node));
+        planned.extend(smaller.into_iter().map(|node| Planned::new(GROW.id, claim(node), Change::Changed)));
         let mut nodes = restarts(world, &planned)?;
         nodes.retain(|(node, _)| !plan.live.contains_key(node));
         let pod = |node: &Member| format!("pod/{}", world.desired.cluster.pod(*node));

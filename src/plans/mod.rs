@@ -5,6 +5,7 @@ pub mod change;
 pub mod course;
 pub mod difference;
 pub mod live;
+pub mod quantity;
 pub mod rebuild;
 pub mod recovery;
 pub mod rolling;

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod backup;
 pub mod certificates;
 pub mod expose;
+pub mod grow;
 pub mod hold;
 pub mod live;
 pub mod purge;

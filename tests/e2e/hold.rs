@@ -39,6 +39,8 @@ async fn a_node_is_held_let_go_and_given_a_fresh_copy() {
         let ran = place.run(&["rebuild", "--node", "3"]).await.ended(0);
         assert!(ran.stderr.contains("is kept on its volume, as aside."), "{ran:?}");
         place.healthy().await;
+        let seen = place.run(&["verify"]).await.ended(0).stdout;
+        assert!(seen.contains("what had to make room for a copy, beside the data of node3"), "{seen}");
         let journal = writers.stop().await;
         assert!(journal.unknown.is_empty(), "{journal:?}");
         check(place, 3, &uuid, &[&journal]).await;

@@ -43,9 +43,12 @@ async fn options_change_while_the_servers_run() {
         assert_eq!(rehearsed.rehearsed(), ran.acts(), "{rehearsed:?} {ran:?}");
         has(place, "151 2.000000 2097152 134217728").await;
         is_current(place).await;
-        wish(place, "sql_mode=FOO");
+        wish(place, "long_query_time=2\nsql_mode=FOO");
         let refused = place.run(&APPLY).await.ended(3);
         assert!(refused.stderr.contains("FOO") && refused.changes().is_empty(), "{refused:?}");
+        wish(place, "long_query_time=2");
+        let refused = place.run(&["apply", "--set", "galera_cluster_volume_size=20Gi"]).await.ended(3);
+        assert!(refused.stderr.contains("does not let its volumes grow"), "{refused:?}");
         assert_eq!(self::pods(place).await, pods, "nobody was restarted");
         let journal = writers.stop().await;
         assert!(journal.unknown.is_empty(), "{journal:?}");

@@ -22,6 +22,7 @@ mod helper;
 mod hold;
 mod iscsi;
 mod killed;
+mod larger;
 mod least;
 mod live;
 mod logins;
