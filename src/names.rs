@@ -23,13 +23,16 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const MEMBER_LABEL: &str = "galeractl.dev/member";
 /// Annotation on a node's template: when somebody has asked for a restart.
 pub const RESTART_ANNOTATION: &str = "galeractl.dev/restarted-at";
+/// Annotation on a node's pod: the template that it runs as, though it was made from an earlier one, since its server has
+/// taken what is new while it ran.
+pub const RUNS_AS_ANNOTATION: &str = "galeractl.dev/runs-as";
 /// Annotation on a claim: when its node has left the cluster in good order, so that its data is missed by nobody.
 pub const LEFT_ANNOTATION: &str = "galeractl.dev/left-at";
 /// Annotation on a claim: state uuid of the Galera cluster whose data the volume holds.
 pub const UUID_ANNOTATION: &str = "galeractl.dev/cluster-uuid";
 /// Annotation of the Secret with the keys of the backups: when somebody has written them to a file.
 pub const EXPORTED_ANNOTATION: &str = "galeractl.dev/exported-at";
-/// Annotation of a pod whose kubelet is to look at its Secrets now.
+/// Annotation of a pod whose kubelet is to look at its Secrets and ConfigMaps now.
 pub const LOOK_ANNOTATION: &str = "galeractl.dev/look-at-secrets";
 
 /// Longest cluster name: `<c>-galera-node99` has to stay within the 52 characters that leave room for the
@@ -105,6 +108,17 @@ pub enum Member {
     Seed,
     /// Permanent node, counted from 1.
     Node(u32),
+}
+
+impl Member {
+    /// Its number, as people type it; 0 for the seed.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Seed => 0,
+            Self::Node(number) => number,
+        }
+    }
 }
 
 impl fmt::Display for Member {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::desired::ExternalAccess;
 use crate::names::Member;
-use crate::wsrep::volume::{Contents, Evidence};
+use crate::wsrep::volume::{Contents, Evidence, Held};
 use crate::wsrep::{Position, Report, Uuid, WsrepStatus, words};
 
 /// What is known about a cluster at one moment. Members are sampled at slightly different times.
@@ -32,7 +32,8 @@ pub struct MemberView {
     pub sql: Option<Result<WsrepStatus, SqlSilence>>,
     /// What its log has said.
     pub log: LogView,
-    /// What its own health endpoint says of its volume: `prepared` or `kept` by a restore, `emptied` under its server.
+    /// What its own health endpoint says of its volume: `prepared` or `kept` by a restore, put `aside` for a copy, `emptied`
+    /// under its server.
     pub left: Vec<String>,
     /// Restarts of its container before anybody looked: they say nothing about what goes on now.
     pub restarts_before: u32,
@@ -206,6 +207,12 @@ pub struct LogView {
     pub refused: Option<String>,
     /// Times its server died and was started again within the container.
     pub crashes: u32,
+    /// Who keeps its server down.
+    pub held: Option<Held>,
+    /// Where its data was put aside, or why it was not.
+    pub rebuilt: Option<Result<String, String>>,
+    /// How often it was asked to put its data aside.
+    pub rebuilds: u32,
     /// Newest error lines of the server, newest last.
     pub errors: VecDeque<String>,
     /// No more of its log can be read: where the container has ended, all that it has said was.
@@ -247,6 +254,7 @@ impl LogView {
                 self.received = None;
                 self.incremental = false;
                 self.refused = None;
+                self.held = None;
             }
             "volume" => {
                 self.volume = Evidence::from_report(report, None).ok();
@@ -260,6 +268,13 @@ impl LogView {
             }
             "transfer" => self.received = report.parsed("bytes"),
             "refused" => self.refused = report.get("reason").map(str::to_owned),
+            "hold" => self.held = Some(Held::from_report(report)),
+            "rebuild" => {
+                self.rebuilds += 1;
+                let text = |key: &str| report.get(key).unwrap_or_default().to_owned();
+                self.rebuilt =
+                    Some(if report.get("done") == Some("yes") { Ok(text("aside")) } else { Err(text("reason")) });
+            }
             "stopped" => self.phase = Some("stopped".to_owned()),
             "crash" => self.crashes = report.parsed("count").unwrap_or(self.crashes + 1),
             "wsrep" if report.get("status").is_some_and(|status| status.eq_ignore_ascii_case("synced")) => {
@@ -304,6 +319,12 @@ impl MemberView {
     #[must_use]
     pub fn waits(&self) -> bool {
         self.pod.running && self.log.phase.as_deref() == Some("waiting")
+    }
+
+    /// Who keeps its server down, where its container runs without one.
+    #[must_use]
+    pub fn held(&self) -> Option<&Held> {
+        self.log.held.as_ref().filter(|_| self.pod.running && !self.pod.leaving)
     }
 
     /// Whether its server has ended with its pod, by the word of its start script or of kubelet.
@@ -361,6 +382,7 @@ impl MemberView {
             (Some("refused"), _) => {
                 format!("refuses to start: {}", self.log.refused.as_deref().unwrap_or("see its log"))
             }
+            (Some("held"), _) => self.log.held.clone().unwrap_or_default().to_string(),
             (Some("starting"), None | Some(Err(SqlSilence::Closed(_)))) => "server starts".to_owned(),
             (_, Some(Err(silence))) => silence.message().to_owned(),
             (phase, _) => phase.unwrap_or("container starts").to_owned(),
@@ -369,25 +391,5 @@ impl MemberView {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_tells_phase_donor_and_errors() {
-        let mut log = LogView::default();
-        for line in [
-            "GALERACTL at=1.5 member=node1 event=phase phase=starting",
-            "2026-11-22 19:00:00 0 [Note] WSREP: Member 1.0 (c-galera-node1) requested state transfer from '*any*'. \
-             Selected 0.0 (c-galera-seed)(SYNCED) as donor.",
-            "GALERACTL at=2.5 member=node1 event=transfer bytes=3145728",
-            "2026-11-22 19:00:01 0 [ERROR] WSREP: something",
-        ] {
-            log.read(line);
-        }
-        assert_eq!(log.donor.as_deref(), Some("c-galera-seed"));
-        assert_eq!((log.errors.len(), log.lines), (1, 4));
-        let running = PodView { exists: true, running: true, ..PodView::default() };
-        let view = MemberView { pod: running, log, ..MemberView::default() };
-        assert_eq!(view.phrase(), "receives a state transfer from c-galera-seed, its volume has 3 MiB");
-    }
-}
+#[path = "observed_tests.rs"]
+mod tests;

@@ -41,7 +41,7 @@ fn help_names_every_verb_and_exit_code() {
     let output = Place::new().galeractl(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let verbs = "up verify status apply restart upgrade scale teardown expose unexpose backup restore recover purge certificates sql logs port-forward credentials list config render diff permissions runs version completion";
+    let verbs = "up verify status apply restart hold release rebuild upgrade scale teardown expose unexpose backup restore recover purge certificates sql logs port-forward credentials list config render diff permissions runs version completion";
     let list = text.split_once("\nCommands:\n").unwrap().1.split("\n\n").next().unwrap();
     let listed: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed.join(" "), format!("{verbs} help"));

@@ -77,7 +77,10 @@ fn answers(case: &Case<'_>) -> Check {
     // A pod that is not there has no log.
     let logged = silent.iter().find(|node| case.observed.members.get(node).is_some_and(|view| view.pod.running));
     let mut views = case.observed.members.values();
-    let hint = if silent.len() == case.desired.members().count() && views.all(crate::observed::MemberView::waits) {
+    let is_held = |node: &&Member| case.observed.members.get(node).is_some_and(|view| view.held().is_some());
+    let hint = if let Some(node) = silent.iter().find(is_held) {
+        format!("somebody keeps it down; let it come back: galeractl release --node {}", node.number())
+    } else if silent.len() == case.desired.members().count() && views.all(crate::observed::MemberView::waits) {
         "every node waits for another one to begin; this compares their positions and starts the newest: galeractl up"
             .to_owned()
     } else {

@@ -201,15 +201,26 @@ fn restored(case: &Case<'_>) -> Check {
         };
         case.desired.members().filter(has).collect()
     };
-    let (prepared, kept) = (with("prepared"), with("kept"));
+    let (prepared, kept, aside) = (with("prepared"), with("kept"), with("aside"));
     let mut left = Vec::new();
-    let mut hint = "finish what was begun, and remove what is left: galeractl up";
+    let mut hint = "finish what was begun, and remove what is left: galeractl up".to_owned();
+    if let Some(first) = aside.first() {
+        left.push(format!("what had to make room for a copy, beside the data of {}", list(&aside)));
+        hint = format!(
+            "when nobody needs it any more, remove it: kubectl exec -n {} {} -c mariadb -- sh -c 'rm -rf /var/lib/mysql/aside.*'",
+            case.desired.namespace,
+            case.desired.cluster.pod(*first)
+        );
+    }
     if !prepared.is_empty() {
         left.push(format!("what a restore has prepared, beside the data of {}", list(&prepared)));
     }
     if !kept.is_empty() {
         left.push(format!("what was there before a restore, beside the data of {}", list(&kept)));
-        hint = "stop the cluster, and then remove the old data: galeractl restore --continue, or bring it back: galeractl restore --undo";
+        hint = "stop the cluster, and then remove the old data: galeractl restore --continue, or bring it back: galeractl restore \
+                --undo"
+            .to_owned();
     }
-    Question::new(LEFTOVERS, "restore-leftovers", "nothing is left of a restore", hint).should(&left, "nothing")
+    Question::new(LEFTOVERS, "restore-leftovers", "nothing is left of a restore or a rebuild", hint)
+        .should(&left, "nothing")
 }

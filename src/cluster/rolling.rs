@@ -145,6 +145,16 @@ async fn until_others_serve(cx: &StepCx<'_, World>, node: Member) -> Result<()> 
     cx.wait(world.observer.changes(), LOOK, world.patience(), || serve(world, &others)).await.map(drop)
 }
 
+/// Waits until clients are led to this node.
+///
+/// # Errors
+/// It does not serve, or a proxy does not lead there.
+pub async fn until_serves(cx: &StepCx<'_, World>, node: Member) -> Result<()> {
+    let world = cx.world;
+    let nodes = [node];
+    cx.wait(world.observer.changes(), LOOK, world.patience(), || serve(world, &nodes)).await.map(drop)
+}
+
 /// Deletes a node's pod and waits until the next one has everything and serves clients.
 async fn replace(cx: &StepCx<'_, World>, node: Member) -> Result<Transfer> {
     let world = cx.world;

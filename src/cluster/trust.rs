@@ -268,7 +268,7 @@ pub async fn is_mounted(connection: &Connection, desired: &Desired, member: Memb
     Ok(sums == [hex(leaf.pair.certificate.as_bytes()), hex(leaf.trusted.as_bytes())])
 }
 
-/// Asks kubelet to look at a pod's Secrets now: it does so for a pod that has changed, and otherwise once in a minute or two.
+/// Asks kubelet to look at a pod's Secrets and ConfigMaps now: it does so for a pod that has changed, and otherwise once in a minute or two.
 ///
 /// # Errors
 /// The API server refuses.

@@ -23,6 +23,7 @@ use crate::manifests::member::HEALTH_PORT;
 use crate::names::Member;
 use crate::observe::{Observer, Wants};
 use crate::observed::Observed;
+use crate::wsrep::volume::Held;
 
 /// A server that has not answered by then is shown as silent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(4);
@@ -62,6 +63,10 @@ pub(super) async fn with_crashes(connection: &Connection, desired: &Desired, obs
     for (member, state) in running.iter().zip(states) {
         let (Some(view), Some(state)) = (observed.members.get_mut(member), state) else { continue };
         view.log.phase = state.get("phase").cloned();
+        view.log.held = (view.log.phase.as_deref() == Some("held")).then(|| Held {
+            by: state.get("by").cloned(),
+            since: state.get("since").and_then(|since| since.parse().ok()),
+        });
         let left =
             state.get("left").map(|left| left.split(',').filter(|word| *word != "none").map(str::to_owned).collect());
         view.left = left.unwrap_or_default();

@@ -15,6 +15,7 @@ pub mod expose;
 mod frame;
 mod gather;
 mod globals;
+pub mod hold;
 pub mod list;
 pub mod logs;
 pub mod man;

@@ -56,6 +56,9 @@ enum Verb {
     Apply,
     Restart,
     Upgrade,
+    Hold,
+    Release,
+    Rebuild,
     Scale,
     Teardown,
     Expose,
@@ -76,7 +79,16 @@ impl Verb {
     fn needs(self) -> &'static [Need] {
         match self {
             // What exists is compared by an apply that changes nothing, which takes the rights of one that does.
-            Self::Up | Self::Recover | Self::Diff | Self::Apply | Self::Restart | Self::Upgrade | Self::Scale => UP,
+            Self::Up
+            | Self::Recover
+            | Self::Diff
+            | Self::Apply
+            | Self::Restart
+            | Self::Upgrade
+            | Self::Scale
+            | Self::Hold
+            | Self::Release
+            | Self::Rebuild => UP,
             Self::Verify | Self::Status | Self::Logs | Self::PortForward | Self::Credentials | Self::List => &[],
             Self::Sql => SQL,
             Self::Teardown => TEARDOWN,

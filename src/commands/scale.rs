@@ -1,5 +1,6 @@
 //! `galeractl scale`.
 
+use crate::cluster::quota;
 use crate::cluster::world::{Choices, World};
 use crate::commands::Globals;
 use crate::desired::{Desired, Passwords};
@@ -22,12 +23,13 @@ use crate::ui::Ui;
 use super::bounds::Bounds;
 use super::frame::{Frame, Run};
 use super::rehearsal::{self, Planned, Rehearsal};
-use super::rolling::{Pause, look_at_running, world_of};
+use super::rolling::{Pause, world_of};
 use super::target::{connect, find, running};
 
 /// Give a running cluster more nodes, or fewer
 ///
-/// New nodes get a volume each and a copy of all data from those that are there; nobody is restarted. When nodes are to
+/// New nodes get a volume each and a copy of all data from those that are there; nobody is restarted. It is refused
+/// beforehand where a quota of the namespace has no room for all of them. When nodes are to
 /// go, the proxy forgets them first; then the highest leave one after the other, each only while all others are in
 /// order and have confirmed the one before. Their volumes stay: a node that is added again later starts from what it
 /// had, if that is still of this cluster.
@@ -110,7 +112,13 @@ fn survives(nodes: u32) -> String {
 
 async fn grow(args: &Args, frame: &Frame, world: &World) -> Result<String> {
     let act = async |run: &Run<'_>, [look, claims, record, nodes, proxy]: [Due; 5]| {
-        let found = look_at_running(run, look).await?;
+        let looked = async |cx: &StepCx<'_, World>| {
+            let found = preflight::run(cx).await?;
+            apply::runs(&found.value.0.course)?;
+            quota::room(cx.world).await?;
+            Ok(found)
+        };
+        let (found, _) = run.step(look, looked).await?;
         run.step(claims, async |cx| volumes::claims(cx, &found).await).await?;
         run.step(record, async |cx| scale::write_down(cx, &found.record).await).await?;
         let (_, kept) = run.step(nodes, async |cx| nodes::run(cx, &found, None).await).await?;
@@ -163,6 +171,7 @@ async fn rehearse_growth(args: &Args, frame: &Frame, world: &World, ui: &Ui) -> 
     let look = async |cx: &StepCx<'_, World>| -> Result<Vec<Planned>> {
         let found = preflight::look(cx).await?.value.0;
         apply::runs(&found.course)?;
+        quota::room(world).await?;
         let desired = &world.desired;
         let record: Record = found.record;
         let maps = vec![Object::of(&record_map(desired, &record)), Object::of(&spec_map(desired))];

@@ -40,6 +40,10 @@ fn failure(who: &str, trouble: &Trouble) -> Failure {
 
 fn member_is_hopeless(observed: &Observed, desired: &Desired, member: Member, view: &MemberView) -> Option<Failure> {
     let logs = format!("kubectl logs -n {} {}", desired.namespace, desired.cluster.pod(member));
+    if let Some(held) = view.held() {
+        let release = format!("let its server come back: galeractl release --node {}", member.number());
+        return Some(Failure::message(Kind::Step, format!("{member} {held}")).hint(release));
+    }
     if let Some(reason) = &view.log.refused {
         let way = if reason.starts_with(NOT_TAKEN) {
             "correct [mysqld] in the settings, and run `up` again"
@@ -110,6 +114,7 @@ pub fn telling_error(view: &MemberView) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::gates::group::tests::{desired, healthy};
+    use crate::wsrep::volume::Held;
 
     const NODES: [Member; 2] = [Member::Node(1), Member::Node(2)];
 
@@ -160,6 +165,19 @@ mod tests {
         observed.members.get_mut(&Member::Seed).unwrap().pod.trouble = None;
         let ended = hopeless(&observed, &desired(2), &[Member::Seed]).unwrap().to_string();
         assert_eq!(ended, "the pod of seed has ended: [ERROR] mariadbd: unknown variable 'inodb_x=1'");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_server_that_is_held() {
+        let mut observed = healthy(&NODES);
+        let view = node2(&mut observed);
+        view.sql = None;
+        view.log.held = Some(Held { by: Some("me@host".to_owned()), since: Some(1_795_888_424) });
+        let failure = hopeless(&observed, &desired(2), &NODES).unwrap();
+        let wanted = "node2 is held by me@host since 2026-11-28T17:53:44Z: container up, server down";
+        assert_eq!(failure.to_string(), wanted);
+        assert!(failure.hints[0].ends_with("galeractl release --node 2"), "{:?}", failure.hints);
+        assert!(hopeless(&observed, &desired(2), &NODES[..1]).is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The scripts that run in pods: those that a ConfigMap carries as files, and those that a pod has in its command.
 
 /// What members run, by key of the ConfigMap with the scripts.
-pub const MEMBER: [(&str, &str); 15] = [
+pub const MEMBER: [(&str, &str); 16] = [
     ("start.sh", include_str!("scripts/start.sh")),
     ("node.sh", include_str!("scripts/node.sh")),
     ("first.sh", include_str!("scripts/first.sh")),
@@ -15,6 +15,7 @@ pub const MEMBER: [(&str, &str); 15] = [
     ("notify.sh", include_str!("scripts/notify.sh")),
     ("overwrite.sh", include_str!("scripts/overwrite.sh")),
     ("standby.sh", include_str!("scripts/standby.sh")),
+    ("hold.sh", include_str!("scripts/hold.sh")),
     ("order.sh", include_str!("scripts/order.sh")),
     ("forget.sh", include_str!("scripts/forget.sh")),
 ];
@@ -24,6 +25,8 @@ pub const PLACE: &str = "/galeractl/scripts";
 
 /// Has a running server judge other options.
 pub const TRY: &str = concat!(include_str!("scripts/lib/options.sh"), include_str!("scripts/try.sh"));
+/// Says what a running server has read at its start, and what it would read now.
+pub const VALUES: &str = include_str!("scripts/values.sh");
 /// What a member says first of options that its server does not take.
 pub const NOT_TAKEN: &str = "the server does not take its options: ";
 

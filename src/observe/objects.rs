@@ -14,7 +14,9 @@ use crate::kube::trouble::{self, Lasting, claim_trouble, deployment_trouble, pod
 use crate::manifests::labels::CONFIG_ANNOTATION;
 use crate::manifests::member::CONTAINER;
 use crate::manifests::proxy;
-use crate::names::{COMPONENT_LABEL, LEFT_ANNOTATION, MEMBER_LABEL, Member, Role, UUID_ANNOTATION};
+use crate::names::{
+    COMPONENT_LABEL, LEFT_ANNOTATION, MEMBER_LABEL, Member, RUNS_AS_ANNOTATION, Role, UUID_ANNOTATION, fingerprint,
+};
 use crate::observed::{ClaimView, Observed, PodView, ProxyView, Trouble};
 
 /// Kubernetes' own label with the version of the template that a pod was made from.
@@ -128,11 +130,49 @@ fn running(pod: &Pod) -> Option<&ContainerStatus> {
     container(pod).filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
 }
 
-/// Whether a pod was made from an earlier template of its set; not known until the controller has seen the newest one.
+/// As which template a pod runs that was made from an earlier one. It is written at the pod, so it goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunsAs {
+    /// Its server has taken what is new in the template of this sum.
+    Taken(String),
+    /// It is to take it.
+    ToTake(String),
+}
+
+impl std::fmt::Display for RunsAs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Taken(sum) => f.write_str(sum),
+            Self::ToTake(sum) => write!(f, "not-yet-{sum}"),
+        }
+    }
+}
+
+/// What is written at a pod about it.
+#[must_use]
+pub fn runs_as(pod: &Pod) -> Option<RunsAs> {
+    let text = pod.annotations().get(RUNS_AS_ANNOTATION)?;
+    Some(
+        text.strip_prefix("not-yet-").map_or_else(|| RunsAs::Taken(text.clone()), |sum| RunsAs::ToTake(sum.to_owned())),
+    )
+}
+
+/// Differs where the templates of two sets, as the API server has completed them, differ.
+#[must_use]
+pub fn template_sum(set: &StatefulSet) -> Option<String> {
+    serde_json::to_string(&set.spec.as_ref()?.template).ok().map(|text| fingerprint(&text))
+}
+
+/// Whether a pod was made from an earlier template of its set, and its server has not taken what is new meanwhile; not
+/// known until the controller has seen the newest one.
 #[must_use]
 pub fn is_outdated(pod: &Pod, set: &StatefulSet) -> Option<bool> {
     let status = set.status.as_ref().filter(|status| status.observed_generation == set.metadata.generation)?;
-    Some(label(pod, REVISION_LABEL)? != status.update_revision.as_deref()?)
+    match runs_as(pod) {
+        Some(RunsAs::Taken(sum)) => Some(sum != template_sum(set)?),
+        Some(RunsAs::ToTake(_)) => Some(true),
+        None => Some(label(pod, REVISION_LABEL)? != status.update_revision.as_deref()?),
+    }
 }
 
 fn pod_view(pod: &Pod, trouble: Option<Trouble>) -> PodView {
@@ -202,4 +242,46 @@ pub fn claim_owner(desired: &Desired, name: &str) -> Option<Member> {
     let member: Member =
         name.strip_prefix(&format!("{}-galera-", desired.cluster))?.strip_suffix("-volume-claim")?.parse().ok()?;
     (desired.cluster.claim(member) == name).then_some(member)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    use serde_json::{from_value, json};
+
+    fn set(option: &str) -> StatefulSet {
+        let template =
+            json!({"metadata": {"annotations": {"galeractl.dev/config": option}}, "spec": {"containers": []}});
+        from_value(json!({
+            "metadata": {"generation": 2},
+            "spec": {"selector": {}, "serviceName": "s", "template": template},
+            "status": {"replicas": 1, "observedGeneration": 2, "updateRevision": "new"},
+        }))
+        .unwrap()
+    }
+
+    fn pod(revision: &str, runs_as: Option<RunsAs>) -> Pod {
+        let annotations = runs_as.map(|runs_as| [(RUNS_AS_ANNOTATION.to_owned(), runs_as.to_string())].into());
+        let labels = Some([(REVISION_LABEL.to_owned(), revision.to_owned())].into());
+        Pod { metadata: ObjectMeta { labels, annotations, ..ObjectMeta::default() }, ..Pod::default() }
+    }
+
+    #[test]
+    fn a_pod_is_current_by_its_template_or_by_what_its_server_has_taken() {
+        let sum = |option: &str| template_sum(&set(option)).unwrap();
+        assert_ne!(sum("1"), sum("2"));
+        let outdated = |revision: &str, runs_as| is_outdated(&pod(revision, runs_as), &set("2"));
+        assert_eq!((outdated("new", None), outdated("old", None)), (Some(false), Some(true)));
+        assert_eq!(outdated("old", Some(RunsAs::Taken(sum("2")))), Some(false));
+        assert_eq!(outdated("old", Some(RunsAs::Taken(sum("1")))), Some(true), "it was changed once more");
+        // Who took what is wished no more has it, whatever Kubernetes says of its template.
+        assert_eq!(outdated("new", Some(RunsAs::Taken(sum("1")))), Some(true));
+        assert_eq!(outdated("new", Some(RunsAs::ToTake(sum("2")))), Some(true), "it may have half of it");
+        for mark in [RunsAs::Taken(sum("1")), RunsAs::ToTake(sum("1"))] {
+            assert_eq!(runs_as(&pod("old", Some(mark.clone()))), Some(mark));
+        }
+        let unseen = StatefulSet { metadata: ObjectMeta { generation: Some(3), ..ObjectMeta::default() }, ..set("2") };
+        assert_eq!(is_outdated(&pod("old", None), &unseen), None);
+    }
 }

@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::desired::Desired;
 
+use super::quantity::thousandths;
+
 /// A change that is not made, why, and what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fixed {
@@ -31,18 +33,28 @@ pub fn fixed(before: &Desired, wanted: &Desired) -> Vec<Fixed> {
     let upgrade = format!("the way to another image is judged: galeractl upgrade --image {}", wanted.mariadb_image);
     let scale = format!("another number of nodes: galeractl scale --nodes {}", wanted.nodes);
     let volumes = "a volume stays what it was made as; form another cluster, and bring a backup into it";
-    let grow = "leave galera_cluster_volume_size as it is; some storage classes let claims grow by kubectl edit";
+    let shrink = "leave galera_cluster_volume_size as it is, since no volume becomes smaller; or form another cluster, and bring a \
+         backup into it";
+    let by_hand = "leave galera_cluster_volume_size as it is: no class makes these volumes, so what lies on the targets grows \
+         by hand";
     let stop =
         "members with TLS and members without are strangers; stop the cluster, its volumes stay: galeractl teardown";
+    let grows = |before: &Desired| {
+        let sizes = thousandths(&before.volume_size).zip(thousandths(&wanted.volume_size));
+        before.iscsi.is_empty() && sizes.is_some_and(|(before, wanted)| before <= wanted)
+    };
+    let size_hint = if before.iscsi.is_empty() { shrink } else { by_hand };
     let all: [Same<'_>; 6] = [
         ("the number of nodes is", &nodes, &scale),
         ("the image of the nodes is", &image, &upgrade),
         ("the storage class of the volumes is", &class, volumes),
-        ("the size of the volumes is", &size, grow),
+        ("the size of the volumes is", &size, size_hint),
         ("the volumes are", &targets, volumes),
         ("galera_cluster_tls is", &tls, stop),
     ];
-    let differs = all.into_iter().filter(|(_, value, _)| value(before) != value(wanted));
+    let differs = all
+        .into_iter()
+        .filter(|(what, value, _)| value(before) != value(wanted) && !(what.starts_with("the size") && grows(before)));
     differs
         .map(|(what, value, hint)| Fixed {
             why: format!("{what} {}, and does not become {} while nodes run", value(before), value(wanted)),
@@ -74,7 +86,8 @@ pub fn rebased(stored: &Value, unsaid: &Value, wish: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::Tls;
+    use crate::desired::{IscsiTarget, Tls};
+    use crate::names::Member;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -99,6 +112,11 @@ mod tests {
         };
         let found = fixed(&before, &all);
         assert_eq!(found.len(), 5, "{found:?}");
+        let larger = |before: &Desired| fixed(before, &Desired { volume_size: "20480Mi".to_owned(), ..before.clone() });
+        assert_eq!(larger(&before), [], "volumes grow");
+        let target = IscsiTarget { portal: "p:3260".to_owned(), iqn: "iqn".to_owned(), lun: 1 };
+        let by_hand = Desired { iscsi: [(Member::Node(1), target)].into(), ..before.clone() };
+        assert!(larger(&by_hand)[0].hint.contains("by hand"));
         assert_eq!(found[0].why, "the number of nodes is 3, and does not become 5 while nodes run");
     }
 

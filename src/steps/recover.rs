@@ -93,7 +93,7 @@ fn life(view: &MemberView) -> Life {
     }
     match view.log.phase.as_deref() {
         Some("waiting" | "refused") => Life::Waiting(view.log.refused.clone()),
-        Some("held") => Life::Hidden("it is held: remove the file HOLD from its volume".to_owned()),
+        Some("held") => Life::Hidden("it is held; let its server come back: galeractl release".to_owned()),
         Some("starting" | "joining" | "up") => Life::Outside,
         Some(phase) => Life::Hidden(format!("its start script is busy: {phase}")),
         None => {

@@ -1,5 +1,6 @@
 //! What stopped volumes hold.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Position, Report, Uuid};
@@ -52,6 +53,36 @@ pub struct Owner {
     pub group: String,
     /// The member.
     pub member: Member,
+}
+
+/// A server that somebody keeps down, to look or to repair.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Who, as far as that was said.
+    pub by: Option<String>,
+    /// Since when, in seconds since the epoch.
+    pub since: Option<i64>,
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("is held")?;
+        if let Some(by) = &self.by {
+            write!(f, " by {by}")?;
+        }
+        if let Some(since) = self.since.and_then(|since| Timestamp::from_second(since).ok()) {
+            write!(f, " since {since}")?;
+        }
+        f.write_str(": container up, server down")
+    }
+}
+
+impl Held {
+    /// Reads what a start script says that keeps its server down.
+    #[must_use]
+    pub fn from_report(report: &Report) -> Self {
+        Self { by: report.get("by").map(str::to_owned), since: report.parsed("since") }
+    }
 }
 
 /// One volume's contents, with what helps people to recognise it.

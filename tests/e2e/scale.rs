@@ -1,12 +1,17 @@
 //! More nodes and fewer while clients write, and a killed run that is run again.
 
+use std::time::Duration;
+
 use galeractl::engine::event::Event;
 use galeractl::names::Member;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, ResourceQuota, Service};
 use kube::ResourceExt;
+use kube::api::{DeleteParams, PostParams};
+use serde_json::json;
 
 use crate::checker::check;
-use crate::place::{Place, in_namespace};
+use crate::place::{Place, in_namespace, parse};
+use crate::wait::{holds, until};
 use crate::writers::Writers;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -17,6 +22,8 @@ async fn a_cluster_grows_and_shrinks_while_clients_write() {
         let uuid = place.uuid().await;
         let writers = Writers::start(place, vec![vec![place.node(1)], vec![place.node(2)]]).await;
         let before = uid(place, 1).await;
+
+        too_many(place).await;
 
         // Killed when the new members are written down; `up` refuses another number, and the second run goes on.
         let scale = |nodes: &'static str| ["scale", "--progress", "json", "--nodes", nodes];
@@ -67,6 +74,22 @@ async fn a_cluster_grows_and_shrinks_while_clients_write() {
         place.healthy().await;
     })
     .await;
+}
+
+/// What a quota has room for is judged for all new nodes together, and nothing is made.
+async fn too_many(place: &Place) {
+    let quotas = place.api::<ResourceQuota>();
+    let quota = parse(json!({"metadata": {"name": "few"}, "spec": {"hard": {"pods": "4"}}}));
+    quotas.create(&PostParams::default(), &quota).await.unwrap();
+    until("the quota to be counted", Duration::from_secs(60), async || {
+        let used = quotas.get("few").await.map_err(|error| error.to_string())?.status.and_then(|status| status.used);
+        holds(used.is_some_and(|used| used["pods"].0 == "3"), || "not yet".to_owned())
+    })
+    .await;
+    let refused = place.run(&["scale", "--nodes", "4", "--progress", "json"]).await.ended(3);
+    assert!(refused.stderr.contains("pods: 2 asked, 1 left of 4 (3 used)"), "{refused:?}");
+    assert!(refused.changes().is_empty(), "{refused:?}");
+    quotas.delete("few", &DeleteParams::default()).await.unwrap();
 }
 
 async fn uid(place: &Place, node: u32) -> Option<String> {

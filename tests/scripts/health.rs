@@ -245,3 +245,29 @@ fn peers_hear_what_the_server_has_told_last() {
         "phase=none serves=no primary=no held=none left=none crashes=0 status=closed\n"
     );
 }
+
+#[test]
+fn what_was_put_aside_is_told() {
+    let stage = Stage::new();
+    stage.write("volume/aside.7/data/ibdata1", "x");
+    assert!(get(&stage, "/state").1.contains(" left=aside "));
+}
+
+/// People write this file as well.
+#[test]
+fn who_holds_a_server_is_told_as_far_as_it_is_a_name() {
+    let stage = Stage::new();
+    stage.write("run/phase", "held\n");
+    for (text, told) in [
+        ("by=me@host\nat=1795888424\n", "by=me@host since=1795888424 "),
+        ("by=me you\nat=x\n", ""),
+        ("by=$(touch $CANARY)\n", ""),
+        ("", ""),
+    ] {
+        stage.write("volume/HOLD", text);
+        let (_, body) = get(&stage, "/state");
+        assert!(body.contains(&format!("crashes=0 {told}status=closed")), "{body}");
+        assert_eq!((get(&stage, "/live").0, get(&stage, "/ready").0), (200, 503), "it is kept, and gets no clients");
+    }
+    stage.assert_unharmed();
+}

@@ -195,6 +195,16 @@ sub expected {
     return '';
 }
 
+# Who keeps the server down, and since when, as far as the file on the volume says so.
+sub held_by {
+    my ($by, $since) = ('', '');
+    for (lines("$VOLUME/HOLD")) {
+        $by = "by=$1 " if /^by=([A-Za-z0-9@._-]{1,100})\z/;
+        $since = "since=$1 " if /^at=([0-9]{1,12})\z/;
+    }
+    return $by . $since;
+}
+
 sub state {
     my $wsrep = word('wsrep');
     my $held = word('held');
@@ -211,10 +221,12 @@ sub state {
     my @left;
     push @left, 'prepared' if -e "$VOLUME/restore.new";
     push @left, 'kept' if -e "$VOLUME/restore.old";
+    push @left, 'aside' if grep {-d} glob "$VOLUME/aside.*";
     push @left, 'emptied' if $phase eq 'up' && !-d "$VOLUME/data/mysql";
+    my $held_by = $phase eq 'held' ? held_by() : '';
     my $first = join '', map { my $position = word($_); $position eq '' ? '' : "$_=$position " } qw(gives begins copy);
-    return answer('200 OK', sprintf 'phase=%s serves=%s primary=%s held=%s left=%s crashes=%s %s%s',
-        $phase || 'none', $serves, $primary, $held || 'none', join(',', @left) || 'none', word('crashes') || 0, $first,
+    return answer('200 OK', sprintf 'phase=%s serves=%s primary=%s held=%s left=%s crashes=%s %s%s%s',
+        $phase || 'none', $serves, $primary, $held || 'none', join(',', @left) || 'none', word('crashes') || 0, $held_by, $first,
         $wsrep || 'status=closed');
 }
 

@@ -16,15 +16,15 @@ refuse() {
     phase refused
     say "event=refused reason=$(quoted "$reason")"
     local until=$((SECONDS + 30))
-    while ((SECONDS < until)) && [ "$(decided_elsewhere)" = "$before" ]; do
+    while ((SECONDS < until)) && [ ! -e "$VOLUME/HOLD" ] && [ "$(decided_elsewhere)" = "$before" ]; do
         if [ -e "$RUN/rebuild" ] && [ -n "$(component)" ]; then rebuild && break; fi
         pause 0.5
     done
     return 1
 }
 
-# Puts what is here aside, so that a copy of the running component can take its place. Only `galeractl recover` gives
-# the order, after it has asked, and for exactly what lies here now.
+# Puts what is here aside, so that a copy of the running component can take its place. Only `galeractl recover` and
+# `galeractl rebuild` give the order, after they have asked, and for exactly what lies here now.
 rebuild() {
     local why aside part
     why=$(rebuild_objection)
@@ -144,6 +144,7 @@ wait_for_release() {
     phase waiting
     until released; do
         ! first_copy || return 0
+        [ ! -e "$VOLUME/HOLD" ] || return 1
         if order bootstrap "${POSITION%%,*}"; then
             rm -f "$RUN/bootstrap"
             bootstrap_allowed

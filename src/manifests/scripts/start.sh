@@ -174,12 +174,18 @@ stop() {
 # Whether there is a database, which may bring plugins with options of their own.
 may_have_plugins() { [ "$(held)" != nothing ]; }
 
-# For people: with this file the container stays up without a server, to look at the volume or to repair it.
+# For people: with this file the container stays up without a server, to look at the volume or to repair it. Only here may
+# data be put aside that is no stranger's; a copy takes its place at once.
 hold_if_wanted() {
     [ -e "$VOLUME/HOLD" ] || [ -e "$RUN/HOLD" ] || return 0
     phase held
-    sleep infinity &
-    wait $!
+    say "event=volume $(describe_volume)"
+    say "event=hold by=$(only '[A-Za-z0-9@._-]+' "$(value "$VOLUME/HOLD" by)") since=$(number_of "$(value "$VOLUME/HOLD" at)")"
+    while [ -e "$VOLUME/HOLD" ] || [ -e "$RUN/HOLD" ]; do
+        if [ -e "$RUN/rebuild" ] && rebuild; then rm -f "$VOLUME/HOLD" "$RUN/HOLD"; fi
+        pause 0.5
+    done
+    rm -f "$RUN/draining"
 }
 
 # One server at a time: a pod that is only just ending, or one that should not be, may still have the volume.
@@ -236,6 +242,8 @@ main() {
         run_server
         # Somebody who compares all positions wants this one to wait with its own.
         [ ! -e "$RUN/standby" ] || continue
+        # It has left because somebody wants to look.
+        [ ! -e "$VOLUME/HOLD" ] || continue
         # A transfer that was not let in is looked at anew, and said why.
         [ ! -e "$RUN/overwrite" ] || continue
         CRASHES=$((CRASHES + 1))

@@ -73,7 +73,7 @@ held() {
     [ ! -e "$VOLUME/identity" ] || ours+=(-o -path "$VOLUME/binlog")
     if [ "$data" = nothing ] && any_file "$VOLUME" -mindepth 1 \( "${ours[@]}" \) -prune -o \
         ! -path "$VOLUME/identity*" ! -path "$VOLUME/seen*" ! -path "$VOLUME/view*" ! -path "$VOLUME/lock" \
-        ! -path "$VOLUME/HOLD" ! -path "$VOLUME/initialising"; then
+        ! -path "$VOLUME/HOLD*" ! -path "$VOLUME/initialising"; then
         data=files
     fi
     printf '%s' "$data"
