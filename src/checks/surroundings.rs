@@ -217,9 +217,8 @@ fn restored(case: &Case<'_>) -> Check {
     }
     if !kept.is_empty() {
         left.push(format!("what was there before a restore, beside the data of {}", list(&kept)));
-        hint = "stop the cluster, and then remove the old data: galeractl restore --continue, or bring it back: galeractl restore \
-                --undo"
-            .to_owned();
+        "stop the cluster, and then remove the old data: galeractl restore --continue, or bring it back: galeractl restore \
+                --undo".clone_into(&mut hint);
     }
     Question::new(LEFTOVERS, "restore-leftovers", "nothing is left of a restore or a rebuild", hint)
         .should(&left, "nothing")

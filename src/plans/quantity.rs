@@ -13,21 +13,24 @@ pub fn thousandths(text: &str) -> Option<u128> {
         "" => 1000,
         "k" => 1_000_000,
         "Ki" => 1024 * 1000,
-        _ => match unit.strip_prefix(['e', 'E']).filter(|exponent| !exponent.is_empty()) {
-            Some(exponent) => 10_u128.checked_pow(exponent.parse::<u32>().ok()?)?.checked_mul(1000)?,
-            None => {
-                let power = u32::try_from("MGTPE".find(unit.chars().next()?)?).ok()? + 2;
-                match &unit[1..] {
-                    "" => 1000_u128.pow(power) * 1000,
-                    "i" => 1024_u128.pow(power) * 1000,
-                    _ => return None,
-                }
-            }
-        },
+        _ => factor(unit)?,
     };
     let places = u32::try_from(part.len()).ok()?;
     let digits: u128 = format!("{whole}{part}").parse().ok()?;
     Some(digits.checked_mul(factor)?.div_ceil(10_u128.checked_pow(places)?))
+}
+
+/// What a longer unit counts, in thousandths: an exponent such as `e3`, or `Mi` and its siblings.
+fn factor(unit: &str) -> Option<u128> {
+    if let Some(exponent) = unit.strip_prefix(['e', 'E']).filter(|exponent| !exponent.is_empty()) {
+        return 10_u128.checked_pow(exponent.parse().ok()?)?.checked_mul(1000);
+    }
+    let power = u32::try_from("MGTPE".find(unit.chars().next()?)?).ok()? + 2;
+    match &unit[1..] {
+        "" => Some(1000_u128.pow(power) * 1000),
+        "i" => Some(1024_u128.pow(power) * 1000),
+        _ => None,
+    }
 }
 
 /// Everything of which a quota has less left than is asked for, in thousandths, with the figures.

@@ -110,8 +110,8 @@ async fn has_grown(cx: &StepCx<'_, World>, node: Member) -> Result<()> {
 
 /// What the storage says about it.
 fn condition(claim: &PersistentVolumeClaim) -> String {
-    let conditions = claim.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let last = conditions.filter(|condition| condition.status == "True").last();
+    let mut conditions = claim.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let last = conditions.rfind(|condition| condition.status == "True");
     last.map_or(String::new(), |last| match &last.message {
         Some(message) if !message.is_empty() => format!(", {}: {message}", last.type_),
         _ => format!(", {}", last.type_),
