@@ -1,6 +1,6 @@
 //! Reports of pods in words, for people who read logs.
 
-use super::volume::Evidence;
+use super::volume::{Evidence, Held};
 use super::{Position, Report};
 
 /// What a member does in a phase of its start script.
@@ -15,7 +15,6 @@ pub fn phase(name: &str) -> Option<&'static str> {
         "filling" => "takes a copy of the empty database",
         "filled" => "has its copy of the empty database, and waits for the others",
         "locked" => "waits for another pod to let go of its volume",
-        "held" => "is held: container up, server down",
         _ => return None,
     })
 }
@@ -29,6 +28,7 @@ pub fn words(report: &Report) -> String {
         "phase" => get("phase").map(|name| match name {
             "starting" => "starts its server".to_owned(),
             "refused" => "refuses to start".to_owned(),
+            "held" => Held::default().to_string(),
             name => phase(name).map_or_else(|| format!("is in phase {name}"), str::to_owned),
         }),
         "refused" => Some(format!("refuses{}", why())),
@@ -37,6 +37,7 @@ pub fn words(report: &Report) -> String {
             Some(position) => format!("its data is at {position}"),
             None => "its data has no known position".to_owned(),
         }),
+        "hold" => Some(Held::from_report(report).to_string()),
         "transfer" => report.parsed::<u64>("bytes").map(|bytes| format!("its volume has {} MiB", bytes >> 20)),
         "crash" => Some(format!(
             "its server has ended by itself with code {} after {} seconds; that happened {} times since the pod began",
