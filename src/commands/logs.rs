@@ -9,6 +9,7 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
@@ -16,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::commands::Globals;
 use crate::desired::Desired;
 use crate::engine::event::Level;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, OrFail, Result};
 use crate::kube::client::Connection;
 use crate::kube::live::{Live, Snapshot};
 use crate::kube::logs::{Entry as News, Follow, Line, history};
@@ -116,7 +117,7 @@ pub(crate) async fn run(args: &Args, globals: &Globals, ui: &Ui) -> Result<()> {
     follow(args, &connection, &desired, &live, stream, seen).await
 }
 
-/// Goes on until nobody reads any more.
+/// Goes on until nobody reads any more, or somebody presses Ctrl-C.
 async fn follow(
     args: &Args,
     connection: &Connection,
@@ -128,6 +129,7 @@ async fn follow(
     let (tell, mut told) = mpsc::channel(1024);
     let mut followed: BTreeMap<Source, AbortOnDropHandle<()>> = BTreeMap::new();
     let (mut window, mut changed) = (Window::default(), live.changed());
+    let mut interrupt = signal(SignalKind::interrupt()).or_fail(Kind::Bug)?;
     loop {
         changed.mark_unchanged();
         let present = sources(args, desired, &live.snapshot());
@@ -157,6 +159,7 @@ async fn follow(
                 None => return Err(Failure::message(Kind::Bug, "the logs have ended")),
             },
             _ = changed.changed() => {}
+            _ = interrupt.recv() => return Ok(()),
             () = async { match due { Some(due) => sleep_until(due).await, None => std::future::pending().await } } => {}
         }
         if !stream.show(window.ready(Instant::now()))? {

@@ -34,6 +34,16 @@ fn joined(parts: &[&str]) -> String {
 }
 
 #[test]
+fn the_first_process_of_a_container_hears_that_it_is_to_end_from_its_first_command_on() {
+    let agent = backup::SCRIPTS.iter().find(|(key, _)| *key == "agent.sh").unwrap().1;
+    let proxy = include_str!("../../src/manifests/scripts/haproxy.sh");
+    for text in [joined(&["start.sh"]).as_str(), agent, proxy] {
+        let first = text.lines().find(|line| !line.starts_with('#')).unwrap();
+        assert_eq!(first, "trap 'exit 143' TERM INT", "{text}");
+    }
+}
+
+#[test]
 fn shellcheck_finds_nothing() {
     let member = |parts: &[&str]| ("bash", joined(parts));
     let backup = |parts: &[&str]| {

@@ -54,6 +54,7 @@ if [ -n "${first:-}" ]; then
   printf 'uuid:    aaaaaaaa-1111-4222-8333-444444444444\nseqno:   1\nsafe_to_bootstrap: 1\n' >"$VOLUME/data/grastate.dat"
   trap 'exit 0' TERM
   echo 'mariadbd: ready for connections.'
+  echo 'WSREP: Synchronized with group, ready for connections'
   sleep 600 & wait
 fi
 printf '%s\n' "$*" >>"$STUB/started"; exit 1"#,

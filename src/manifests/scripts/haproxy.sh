@@ -1,4 +1,6 @@
 #!/bin/sh
+# The first process of a container does not get a signal for which it has no handler yet.
+trap 'exit 143' TERM INT
 # HAProxy's own resolver knows no search list, so the names of the nodes have to be whole.
 [ -n "$GALERA_DOMAIN" ] || GALERA_DOMAIN=$(sed -n 's/^search[[:space:]]*\([^[:space:]]*\).*/\1/p' /etc/resolv.conf)
 if [ -z "$GALERA_DOMAIN" ]; then

@@ -89,11 +89,14 @@ make_database() {
         fail "mariadb-install-db failed${why:+: ${why##*\[ERROR\] }}; its log is above"
     }
     (umask 077 && seed_sql >"$RUN/seed.sql")
+    # What an earlier one has said is nothing to go by.
+    : >"$RUN/first.log"
     timeout --signal=KILL 120 mariadbd --defaults-file="$CNF" --skip-networking --skip-ssl --skip-log-bin --wsrep-new-cluster \
         --wsrep-cluster-address=gcomm:// --wsrep-notify-cmd= --init-file="$RUN/seed.sql" \
         "--wsrep-provider-options=gcache.size=1M;gmcast.listen_addr=tcp://127.0.0.1:4567" >"$RUN/first.log" 2>&1 &
     SERVER=$!
-    while kill -0 "$SERVER" 2>/dev/null && ! grep -q 'ready for connections' "$RUN/first.log"; do pause 0.05; done
+    # It says the second of these also while it still makes the accounts.
+    until ! kill -0 "$SERVER" 2>/dev/null || has_begun; do pause 0.05; done
     kill -TERM "$SERVER" 2>/dev/null
     wait "$SERVER"
     CODE=$?
@@ -103,6 +106,8 @@ make_database() {
     FIRST=$(position_of "$DATA")
     [ "$CODE" = 0 ] && stands_at "$FIRST" || fail "the server does not begin a history on its empty database; its log is above"
 }
+
+has_begun() { grep -q ': ready for connections' "$RUN/first.log" && grep -q 'Synchronized with group' "$RUN/first.log"; }
 
 prepare_seed() {
     local why

@@ -4,6 +4,10 @@
 # Nothing outside of this pod is needed for a restart: the script finds its own position in the group's history and joins
 # the component that follows the history of its data. It never starts a new component except in the two cases that
 # bootstrap_allowed and prepare_seed name, and it never lets a copy of another history take the place of what is here.
+#
+# The first process of a container does not get a signal for which it has no handler yet, and nobody sends another: a pod
+# that is deleted as soon as it runs would stay for its whole grace period.
+trap 'exit 143' TERM INT
 set -uo pipefail
 
 : "${GALERA_MEMBER:?}" "${GALERA_NODE_NAME:?}" "${GALERA_SEED_NAME:?}" "${GALERA_GROUP:?}" "${POD_IP:?}" "${POD_UID:?}"

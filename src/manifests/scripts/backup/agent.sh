@@ -5,6 +5,8 @@
 # ENCRYPTION=own the stream is encrypted, and backup.json.sig is the signature of backup.json.
 # It is written under another name and renamed when it is complete, so whatever has a proper name is whole.
 # Lines that begin with GALERACTL are read by programs.
+# The first process of a container does not get a signal for which it has no handler yet.
+trap 'exit 143' TERM INT
 set -uo pipefail
 
 : "${GALERA_MEMBER:?}" "${GALERA_CLUSTER:?}" "${GALERA_NAMESPACE:?}" "${POD_UID:?}"
