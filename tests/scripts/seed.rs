@@ -164,6 +164,18 @@ fn a_failed_installation_is_no_database() {
     }
 }
 
+#[test]
+fn what_hangs_is_begun_anew_a_few_times() {
+    for (hangs, begins) in [("2", true), ("3", false)] {
+        let stage = all_empty();
+        stage.write("stub/hangs", hangs);
+        let mut running = start(&stage, &[]);
+        wait_for("its end", || running.ended().then_some(()));
+        assert_eq!(stage.has("stub/started"), begins, "{hangs}: {}{}", running.out(), running.err());
+        assert_eq!(reports(&running.out(), "refused").is_empty(), begins, "{hangs}");
+    }
+}
+
 /// Who has tried in vain gets a state transfer, so there must be somebody to give it.
 #[test]
 fn it_begins_alone_where_a_node_cannot_take_its_copy() {

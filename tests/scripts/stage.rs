@@ -32,7 +32,11 @@ const PROGRAMS: [(&str, &str); 10] = [
   case "$*" in *4567*) [ -e "$STUB/open/$host" ]; exit;; esac
   cat "$STUB/peers/$host" 2>/dev/null; exit;;
 esac
-case $1 in --signal=*) shift;; esac
+case $1 in --signal=*)
+  shift
+  left=$(cat "$STUB/hangs" 2>/dev/null || echo 0)
+  [ "$left" = 0 ] || { echo $((left - 1)) >"$STUB/hangs"; exit 137; };;
+esac
 shift; exec "$@""#,
     ),
     (

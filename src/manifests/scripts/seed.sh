@@ -78,21 +78,38 @@ nodes_are_empty() {
 }
 
 # An empty database with all accounts, and the first position of a history: all members begin with copies of it. Made
-# where nobody can connect. No binary log may have what is done here, for it would hold the passwords.
+# where nobody can connect. Both programs have been seen to hang, and then nothing that they leave is anybody's data.
 make_database() {
+    local left=3
+    while ! { lay_out && begin_history; }; do
+        ((CODE == HUNG && --left > 0)) || fail "$WHY; its log is above"
+        printf 'it hangs, and begins anew: %s\n' "$WHY" >&2
+    done
+}
+
+# The code of a program that `timeout` has killed.
+HUNG=137
+
+lay_out() {
     local why
-    # Both can hang. Nothing that they leave is anybody's data, and the next attempt removes it.
-    timeout --signal=KILL 180 mariadb-install-db --defaults-file="$CNF" --auth-root-authentication-method=normal --skip-test-db \
-        --skip-name-resolve >"$RUN/install.log" 2>&1 || {
-        harmless <"$RUN/install.log" >&2
-        why=$(grep -a -m 1 -F '[ERROR]' "$RUN/install.log")
-        fail "mariadb-install-db failed${why:+: ${why##*\[ERROR\] }}; its log is above"
-    }
+    rm -rf "${DATA:?}" && mkdir -p "$DATA"
+    timeout --signal=KILL 120 mariadb-install-db --defaults-file="$CNF" --auth-root-authentication-method=normal \
+        --skip-test-db --skip-name-resolve >"$RUN/install.log" 2>&1
+    CODE=$?
+    [ "$CODE" != 0 ] || return 0
+    harmless <"$RUN/install.log" >&2
+    why=$(grep -a -m 1 -F '[ERROR]' "$RUN/install.log")
+    WHY="mariadb-install-db failed${why:+: ${why##*\[ERROR\] }}"
+    return 1
+}
+
+# No binary log may have what is done here, for it would hold the passwords.
+begin_history() {
     (umask 077 && seed_sql >"$RUN/seed.sql")
     # What an earlier one has said is nothing to go by.
     : >"$RUN/first.log"
-    timeout --signal=KILL 120 mariadbd --defaults-file="$CNF" --skip-networking --skip-ssl --skip-log-bin --wsrep-new-cluster \
-        --wsrep-cluster-address=gcomm:// --wsrep-notify-cmd= --init-file="$RUN/seed.sql" \
+    timeout --signal=KILL 60 mariadbd --defaults-file="$CNF" --skip-networking --skip-ssl --skip-log-bin \
+        --wsrep-new-cluster --wsrep-cluster-address=gcomm:// --wsrep-notify-cmd= --init-file="$RUN/seed.sql" \
         "--wsrep-provider-options=gcache.size=1M;gmcast.listen_addr=tcp://127.0.0.1:4567" >"$RUN/first.log" 2>&1 &
     SERVER=$!
     # It says the second of these also while it still makes the accounts.
@@ -104,7 +121,9 @@ make_database() {
     rm -f "$RUN/seed.sql" "$DATA"/{galera.cache,gvwstate.dat}
     harmless <"$RUN/first.log" >&2
     FIRST=$(position_of "$DATA")
-    [ "$CODE" = 0 ] && stands_at "$FIRST" || fail "the server does not begin a history on its empty database; its log is above"
+    [ "$CODE" != 0 ] || ! stands_at "$FIRST" || return 0
+    WHY='the server does not begin a history on its empty database'
+    return 1
 }
 
 has_begun() { grep -q ': ready for connections' "$RUN/first.log" && grep -q 'Synchronized with group' "$RUN/first.log"; }
@@ -119,7 +138,6 @@ prepare_seed() {
     [ -z "$why" ] || { refuse "$why"; return 1; }
     phase initialising
     touch "$VOLUME/initialising" && sync "$VOLUME"
-    mkdir -p "$DATA"
     make_database
     phase asking
     until nodes_are_empty; do
