@@ -19,7 +19,7 @@ use crate::manifests::scripts::{self, VALUES};
 use crate::names::{Member, RUNS_AS_ANNOTATION};
 use crate::observe::objects::RunsAs;
 use crate::plans::live::{Readings, Setting, Variable, is_at, read, settings, statement};
-use crate::sql::{Conn, Login, Ways};
+use crate::sql::{Door, Login, Ways};
 
 use super::record::Kept;
 use super::world::World;
@@ -52,12 +52,12 @@ pub async fn take(cx: &StepCx<'_, World>, kept: &Kept, node: Member, taken: &[Se
     let world = cx.world;
     let names: Vec<&str> = taken.iter().map(|setting| setting.name.as_str()).collect();
     run(world, node, &names, None).await?;
-    let mut session = Session::open(world, kept, node).await?;
+    let mut root = as_root(world, kept, node).await?;
     for setting in taken {
         let refused =
             |why: String| Failure::message(Kind::Step, format!("{node}: {} = {}: {why}", setting.name, setting.to));
         let statement = statement(setting).ok_or_else(|| refused("it cannot stand in a statement".to_owned()))?;
-        session.conn.query(&statement).await.map_err(|error| refused(error.to_string()))?;
+        root.conn.query(&statement).await.map_err(|error| refused(error.to_string()))?;
     }
     let tries = Cell::new(0);
     cx.wait(world.observer.changes(), AGAIN, world.patience(), async || {
@@ -118,26 +118,17 @@ async fn run(world: &World, node: Member, args: &[&str], stdin: Option<&str>) ->
     }
 }
 
-/// A connection as root. Who closes the ways closes it.
-struct Session {
-    conn: Conn,
-    _ways: Ways,
-}
-
-impl Session {
-    async fn open(world: &World, kept: &Kept, node: Member) -> Result<Self> {
-        let pod = world.desired.cluster.pod(node);
-        let password = Hidden::new(kept.all.get(ROOT_PASSWORD).cloned().unwrap_or_default());
-        let login = Login { user: "root".to_owned(), password };
-        let ways = Ways::open(&world.connection.streams, &world.desired, &pod, kept.own.authority.as_ref()).await?;
-        let conn = ways.connect(&login).await.map_err(|error| error.into_failure(&pod))?;
-        Ok(Self { conn: conn.with_timeout(STATEMENT), _ways: ways })
-    }
+async fn as_root(world: &World, kept: &Kept, node: Member) -> Result<Door> {
+    let pod = world.desired.cluster.pod(node);
+    let password = Hidden::new(kept.all.get(ROOT_PASSWORD).cloned().unwrap_or_default());
+    let login = Login { user: "root".to_owned(), password };
+    let ways = Ways::open(&world.connection.streams, &world.desired, &pod, kept.own.authority.as_ref()).await?;
+    ways.enter(&login, STATEMENT).await.map_err(|error| error.into_failure(&pod))
 }
 
 async fn variables(world: &World, kept: &Kept, node: Member) -> Result<BTreeMap<String, Variable>> {
-    let mut session = Session::open(world, kept, node).await?;
-    let rows = session.conn.query(VARIABLES).await;
+    let mut root = as_root(world, kept, node).await?;
+    let rows = root.conn.query(VARIABLES).await;
     let rows = rows.map_err(|error| error.into_failure(&world.desired.cluster.pod(node)))?;
     let variable = |row: Vec<Option<String>>| {
         let [name, value, origin, scope, kind, read_only] = <[Option<String>; 6]>::try_from(row).ok()?;

@@ -12,7 +12,7 @@ use crate::manifests::config::{OWN_PASSWORD, ROOT_PASSWORD, USER_PASSWORD};
 use crate::names::Member;
 use crate::observe::OWN_USER;
 use crate::plans::passwords::{Secret, all, statement, string, takes};
-use crate::sql::{Conn, Login, SqlError, Ways};
+use crate::sql::{Door, Login, SqlError, Ways};
 
 use super::world::{BEAT, World};
 
@@ -44,12 +44,6 @@ pub fn accounts(desired: &Desired) -> Vec<Account> {
     own.into_iter().chain(user).map(|(user, key)| Account { user: user.to_owned(), key }).collect()
 }
 
-/// A connection, and the way that it goes by.
-struct Door {
-    conn: Conn,
-    _ways: Ways,
-}
-
 async fn log_in(
     world: &World,
     authority: Option<&Authority>,
@@ -61,8 +55,7 @@ async fn log_in(
     let ways = Ways::open(&world.connection.streams, &world.desired, &pod, authority).await;
     let ways = ways.map_err(|failure| SqlError::Closed(failure.to_string()))?;
     let login = Login { user: user.to_owned(), password: Hidden::new(password) };
-    let conn = ways.connect(&login).await?.with_timeout(STATEMENT_LIMIT);
-    Ok(Door { conn, _ways: ways })
+    ways.enter(&login, STATEMENT_LIMIT).await
 }
 
 /// As root at the first node, by whichever of root's passwords it takes.

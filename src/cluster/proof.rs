@@ -11,7 +11,7 @@ use crate::desired::{Access, Desired};
 use crate::kube::client::Connection;
 use crate::names::Member;
 use crate::observe::OWN_USER;
-use crate::sql::{Conn, Login, Ways, prepare_marker, read_marker, remove_marker, write_marker};
+use crate::sql::{Door, Login, Ways, prepare_marker, read_marker, remove_marker, write_marker};
 
 /// A statement that takes longer than this is stuck.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
@@ -31,12 +31,6 @@ impl Marker {
         let id = rand::rng().random_range(1..=i32::MAX.unsigned_abs());
         Self { id, token: format!("verify-{}-{id}", jiff::Timestamp::now().as_nanosecond()) }
     }
-}
-
-/// An open connection; it ends with its way.
-pub(super) struct Door {
-    pub(super) conn: Conn,
-    _ways: Ways,
 }
 
 /// Writes a row of its own through the proxy pod, or at the first node that takes it where there is none, reads it on
@@ -96,8 +90,7 @@ pub(super) async fn open(
     let ways = Ways::open(&connection.streams, desired, pod, access.authority.as_ref()).await;
     let ways = ways.map_err(|failure| failure.to_string())?;
     let login = Login { user: OWN_USER.to_owned(), password: access.password.clone() };
-    let conn = ways.connect(&login).await.map_err(|error| error.to_string())?;
-    Ok(Door { conn: conn.with_timeout(STATEMENT_LIMIT), _ways: ways })
+    ways.enter(&login, STATEMENT_LIMIT).await.map_err(|error| error.to_string())
 }
 
 async fn write(

@@ -14,4 +14,4 @@ pub use greeting::greeting;
 pub use probe::{Probe, Sample};
 pub use proof::{prepare_marker, read_marker, remove_marker, write_marker};
 pub use status::{GroupMember, Raw, wsrep_status};
-pub use ways::Ways;
+pub use ways::{Door, Ways};

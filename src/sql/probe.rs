@@ -87,7 +87,7 @@ impl Asker {
             if !*self.switch.borrow_and_update() {
                 self.conn = None;
                 self.tell(Err(SqlError::Closed("the container does not run".to_owned())));
-                // The other end is dropped together with this task.
+                // The other end is dropped together with the probe.
                 if self.switch.changed().await.is_err() {
                     return;
                 }

@@ -1,5 +1,7 @@
 //! The two ways into a server.
 
+use std::time::Duration;
+
 use crate::desired::{Authority, Desired};
 use crate::error::Result;
 use crate::kube::client::Streams;
@@ -15,6 +17,13 @@ pub struct Ways {
     clients: Tunnel,
     reserved: Tunnel,
     identity: Option<Identity>,
+}
+
+/// An open connection; it ends with its way.
+pub struct Door {
+    /// What is asked through it.
+    pub conn: Conn,
+    _ways: Ways,
 }
 
 impl Ways {
@@ -47,5 +56,14 @@ impl Ways {
             }
             answer => answer,
         }
+    }
+
+    /// As [`Ways::connect`], for one connection that has the ways to itself and gives each statement this long.
+    ///
+    /// # Errors
+    /// As [`Ways::connect`].
+    pub async fn enter(self, login: &Login, limit: Duration) -> Result<Door, SqlError> {
+        let conn = self.connect(login).await?.with_timeout(limit);
+        Ok(Door { conn, _ways: self })
     }
 }
